@@ -1,0 +1,65 @@
+# The vocabulary of tasks, for people and CI alike.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PYTHON ?= python3.11
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+NAME ?=
+SET ?=
+PATHS ?=
+VERSION ?=
+WHY ?= not stated
+PORT ?=
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+env: $(VENV)/.ready  ## create .venv from requirements.lock (hashes checked)
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+repro: env  ## run the whole pipeline (params.yaml), register the model
+	dvc repro
+	deepfake register
+
+test: env  ## lint, types, tests
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+app: env  ## the app, on the model in production
+	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
+
+ui: env  ## MLflow's UI: compare runs, look at models
+	python -m deepfake.ui $(if $(PORT),--port $(PORT))
+
+predict: env  ## score pictures: PATHS="file folder ..."
+	deepfake predict $(PATHS)
+
+promote: env  ## put a version in production: VERSION=n [WHY="..."]
+	deepfake promote "$(VERSION)" --why "$(WHY)"
+
+rollback: env  ## back to the production version before [WHY="..."]
+	deepfake rollback --why "$(WHY)"
+
+experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
+	deepfake experiment "$(NAME)" $(SET)
+
+bench: env  ## speed and memory as ratios to limits of this machine
+	python benchmarks/bench.py
+
+lock: env  ## make requirements.lock again from pyproject.toml
+	pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
+	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
+	git checkout -- reports
+
+.PHONY: help env repro test app ui predict promote rollback experiment bench lock clean

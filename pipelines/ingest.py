@@ -1,0 +1,20 @@
+"""Stage ingest: sources -> data/raw (shards + manifest)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.data.ingest import ingest
+from deepfake.params import load_params
+from deepfake.stage import run_stage
+
+
+def main() -> None:
+    params = load_params()
+    frame = ingest(params.ingest, params.base.seed, Path("data/raw"), params.base.threads)
+    rejected = frame["reject_reason"].value_counts().to_dict()
+    print(f"{len(frame)} files; rejected: {rejected or 'none'}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,26 @@
+"""Stage preprocess: data/raw -> data/faces (face shards, splits), quarantine, statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.data.manifest import read_manifest, write_manifest
+from deepfake.data.preprocess import preprocess
+from deepfake.params import load_params
+from deepfake.stage import run_stage, write_json
+
+
+def main() -> None:
+    params = load_params()
+    raw, faces = Path("data/raw"), Path("data/faces")
+    frame, statistics = preprocess(
+        read_manifest(raw / "manifest.parquet"), raw, params.ingest, params.preprocess,
+        params.base.seed, faces, params.base.threads,
+    )  # fmt: skip
+    write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
+    write_json(Path("reports/preprocess/metrics.json"), statistics)
+    print(f"{statistics['pictures']} split {statistics['split']}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,22 @@
+"""Stage register: gates, then the model with its run goes to MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.params import load_params
+from deepfake.runtime import configure
+from deepfake.serving.release import release
+from deepfake.stage import run_stage, write_json
+
+
+def main() -> None:
+    params = load_params()
+    configure(params.base)
+    result = release(params)
+    write_json(Path("reports/register/gates.json"), result.gates)
+    print(f"version {result.version}; in production: {result.in_production}; gates: {result.gates}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

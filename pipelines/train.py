@@ -1,0 +1,36 @@
+"""Stage train: data/faces -> models/detector (weights, architecture), curves."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from deepfake import tracking
+from deepfake.models.detector import save_detector
+from deepfake.params import load_params
+from deepfake.runtime import configure
+from deepfake.stage import run_stage, write_json
+from deepfake.training.callbacks import summarise
+from deepfake.training.curves import draw_curves
+from deepfake.training.fit import resume_key, train
+
+
+def main() -> None:
+    params = load_params()
+    runtime = configure(params.base)
+    faces, reports = Path("data/faces"), Path("reports/train")
+    key = resume_key(params, faces)
+    workspace = Path(".resume") / key
+    with tracking.training_run(key, params, runtime) as run:
+        model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
+        digest = save_detector(model, architecture, Path("models/detector"))
+        run.finish(digest)
+    reports.mkdir(parents=True, exist_ok=True)
+    history.to_csv(reports / "history.csv", index=False)
+    draw_curves(history, reports / "curves.png")
+    write_json(reports / "metrics.json", summarise(history) | {"weights_sha256": digest})
+    shutil.rmtree(workspace)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,1 @@
+"""Deepfake-image detection whose numbers can be believed."""

@@ -1,0 +1,95 @@
+"""The command line: predict, register, promote, rollback, experiment."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepfake.errors import DeepfakeError
+from deepfake.params import load_params
+from deepfake.serving import DEFAULT_MODEL
+from deepfake.stage import run_stage
+
+UNSCORED = 3  # exit code: some pictures could not be scored
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `deepfake` command."""
+    options = _parser().parse_args(arguments)
+    run_stage(lambda: options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="deepfake", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="score pictures: one CSV row per face")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
+    predict.add_argument("--model", default=DEFAULT_MODEL, help="default: %(default)s")
+    predict.add_argument(
+        "--assume-face", action="store_true", help="the pictures are face crops: detect nothing"
+    )
+    predict.add_argument("--output", type=Path, help="CSV file; default: standard output")
+    predict.set_defaults(run=_predict)
+
+    register = commands.add_parser("register", help="register the working tree's model (again)")
+    register.set_defaults(run=_register)
+
+    promote = commands.add_parser("promote", help="point `production` to a version")
+    promote.add_argument("version")
+    rollback = commands.add_parser("rollback", help="swap `production` and `previous`")
+    for command, run in ((promote, _promote), (rollback, _rollback)):
+        command.add_argument("--why", default="not stated")
+        command.set_defaults(run=run)
+
+    experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
+    experiment.add_argument("name", help="file name in experiments/, without .yaml")
+    experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    experiment.set_defaults(run=_experiment)
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from deepfake import tracking
+    from deepfake.serving.batch import list_pictures, score_files, write_scores
+    from deepfake.serving.predictor import Predictor
+
+    files = list_pictures(options.paths)
+    folder, version = tracking.resolve(options.model)
+    rows = score_files(Predictor.load(folder), files, version, options.assume_face)
+    unscored = write_scores(rows, options.output)
+    if unscored:
+        print(f"{unscored} of {len(files)} files could not be scored: see `reason`", file=sys.stderr)
+        sys.exit(UNSCORED)
+
+
+def _register(options: argparse.Namespace) -> None:
+    from deepfake.serving.release import release
+
+    result = release(load_params())
+    print(f"version {result.version}; in production: {result.in_production}")
+
+
+def _promote(options: argparse.Namespace) -> None:
+    from deepfake import tracking
+
+    tracking.promote(load_params().register_.name, options.version, options.why)
+    print(f"version {options.version} is in production")
+
+
+def _rollback(options: argparse.Namespace) -> None:
+    from deepfake import tracking
+
+    print(f"version {tracking.rollback(load_params().register_.name, options.why)} is in production")
+
+
+def _experiment(options: argparse.Namespace) -> None:
+    from deepfake.experiment import run_experiment
+
+    file = Path("experiments") / f"{options.name}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml"))) or "none"
+        raise DeepfakeError(f"no experiment {file}; there are: {known}")
+    run_experiment(file, options.overrides)

@@ -1,0 +1,1 @@
+"""From sources to face shards: ingest, validate, preprocess."""

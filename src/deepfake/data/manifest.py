@@ -1,0 +1,63 @@
+"""The manifest: one Parquet row per picture, kept or rejected. Nothing disappears silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+REAL, FAKE = 0, 1
+LABEL_NAMES = {REAL: "real", FAKE: "fake"}
+
+SCHEMA = pa.schema([
+    ("image_id", pa.string()),       # sha256 of the bytes; of "path:<path>" when they can't be read
+    ("label", pa.int8()),            # real = 0, fake = 1
+    ("source", pa.string()),         # data set, camera or generator folder the file came in
+    ("generator", pa.string()),      # "none" for real
+    ("group", pa.string()),          # identity, parent photo or duplicate cluster; never crosses splits
+    ("path", pa.string()),           # relative to its source's root
+    ("format", pa.string()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("mode", pa.string()),
+    ("bytes", pa.int64()),
+    ("jpeg_quality", pa.int16()),
+    ("has_exif", pa.bool_()),
+    ("phash", pa.string()),          # 64-bit perceptual hash, 16 hex digits
+    ("decode_ok", pa.bool_()),
+    ("reject_reason", pa.string()),  # null: usable
+    ("reject_detail", pa.string()),
+    ("cropped", pa.bool_()),         # the source says its pictures are face crops already
+    ("split", pa.string()),          # null until preprocess
+])  # fmt: skip
+
+FACE_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        ("face_left", pa.int32()),
+        ("face_top", pa.int32()),
+        ("face_side", pa.int32()),
+        ("face_score", pa.float32()),
+    ]
+)
+
+
+def write_manifest(frame: pd.DataFrame, path: Path, schema: pa.Schema = SCHEMA) -> None:
+    """Write rows in image_id, then path order, so that equal content gives equal bytes."""
+    ordered = frame.sort_values(["image_id", "path"], kind="stable")
+    table = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Pandas' metadata names library versions; the table needs none of it.
+    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Rows as a frame; `reject_reason` is None for usable pictures."""
+    return pq.read_table(path).to_pandas(types_mapper={pa.int16(): pd.Int16Dtype()}.get)
+
+
+def usable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no stage has rejected."""
+    return frame[frame["reject_reason"].isna()]

@@ -1,0 +1,27 @@
+"""Errors that a person reads: each says what happened and what to do next."""
+
+from __future__ import annotations
+
+
+class DeepfakeError(Exception):
+    """Base of every error that the project raises on purpose; its text is meant for the user."""
+
+
+class ParamsError(DeepfakeError):
+    """`params.yaml` (or an override of it) does not fit the parameter models."""
+
+
+class SourceError(DeepfakeError):
+    """A source of pictures is missing, empty or has only one class."""
+
+
+class ValidationFailed(DeepfakeError):
+    """A critical expectation on the data failed."""
+
+
+class TrainingError(DeepfakeError):
+    """Training can't start or go on: no weights, no device, no disk."""
+
+
+class RegistryError(DeepfakeError):
+    """The model registry is unreachable, empty, or refuses the request."""

@@ -1,0 +1,1 @@
+"""Why the detector said so: heat maps and spectra."""

@@ -1,0 +1,186 @@
+"""Untrusted bytes -> safe RGB arrays. The only place in the house that decodes an untrusted image.
+
+The header is read and checked before a single pixel is decoded, because a file of one megabyte can
+declare a picture of gigabytes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from deepfake.errors import DeepfakeError
+from deepfake.params import Limits
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+_EXIF_ORIENTATION = 0x0112
+
+# What Pillow's decoders raise on hostile or broken input.
+_DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
+    MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+# Luminance table of ITU-T T.81 annex K.1 in row order, which the IJG library scales by quality.
+_STANDARD_LUMINANCE = np.array([
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+])  # fmt: skip
+
+
+class ImageRejected(DeepfakeError):
+    """A picture that can't be used.
+
+    Attributes:
+        reason: a stable code (`not_an_image`, `unsupported_format`, `too_many_bytes`,
+            `too_many_pixels`, `too_small`, `animated`, `corrupt`, `unreadable`).
+        header: what the header said, if it could be read.
+    """
+
+    def __init__(self, reason: str, detail: str, header: Header | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.header = header
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before decoding; sizes in pixels as stored (before EXIF rotation)."""
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    jpeg_quality: int | None
+    has_exif: bool
+
+
+def read_file(path: Path, limits: Limits) -> bytes:
+    """Bytes of a file that is not over `limits.max_bytes`.
+
+    Raises:
+        ImageRejected: `unreadable` or `too_many_bytes`; nothing is read in the latter case.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limits.max_bytes:
+            raise ImageRejected("too_many_bytes", f"{size} bytes, at most {limits.max_bytes}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageRejected("unreadable", error.strerror or str(error)) from error
+
+
+def read_header(data: bytes, limits: Limits) -> Header:
+    """Check a picture's header without decoding its pixels.
+
+    Raises:
+        ImageRejected: with the reason the picture can't be used.
+    """
+    with _opened(data, limits) as (_, header):
+        return header
+
+
+def decode_image(data: bytes, limits: Limits) -> np.ndarray:
+    """Decode JPEG, PNG or WebP bytes to RGB, upright after EXIF rotation.
+
+    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, alpha is dropped.
+
+    Returns:
+        uint8 array [height, width, 3], values 0..255, sRGB as stored.
+
+    Raises:
+        ImageRejected: with the reason the picture can't be used.
+    """
+    with _opened(data, limits) as (picture, header):
+        try:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
+                grey = (np.asarray(upright, np.float64) / 257.0).round().clip(0, 255)
+                upright = Image.fromarray(grey.astype(np.uint8))
+            elif upright.mode == "P":
+                upright = upright.convert("RGBA")  # keeps the colours under transparent palette slots
+            return np.asarray(upright.convert("RGB"))
+        except _DECODER_ERRORS as error:
+            raise ImageRejected("corrupt", _words(error), header) from error
+
+
+@contextmanager
+def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]:
+    if len(data) > limits.max_bytes:
+        raise ImageRejected("too_many_bytes", f"{len(data)} bytes, at most {limits.max_bytes}")
+    known = _sniff(data)
+    if known is None:
+        raise ImageRejected("not_an_image", "the first bytes are no picture format's")
+    if known not in FORMATS:
+        raise ImageRejected("unsupported_format", f"{known}; use one of {', '.join(FORMATS)}")
+    try:
+        picture = Image.open(io.BytesIO(data), formats=[known])
+    except _DECODER_ERRORS as error:
+        raise ImageRejected("corrupt", _words(error)) from error
+    with picture:
+        header = _header(picture)
+        _check(picture, header, limits)
+        yield picture, header
+
+
+def _sniff(data: bytes) -> str | None:
+    """Format by magic bytes: a file's name says nothing."""
+    if data[:3] == b"\xff\xd8\xff":
+        return "JPEG"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    others = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+    for magic, name in others.items():
+        if data.startswith(magic):
+            return name
+    return "HEIF/AVIF" if data[4:8] == b"ftyp" else None
+
+
+def _header(picture: Image.Image) -> Header:
+    try:
+        has_exif = len(picture.getexif()) > 0
+        tables = getattr(picture, "quantization", None)
+        quality = estimate_jpeg_quality(tables[0]) if tables and 0 in tables else None
+    except _DECODER_ERRORS as error:
+        raise ImageRejected("corrupt", _words(error)) from error
+    width, height = picture.size
+    return Header(str(picture.format), width, height, picture.mode, quality, has_exif)
+
+
+def _check(picture: Image.Image, header: Header, limits: Limits) -> None:
+    size = f"{header.width} x {header.height} pixels"
+    if header.width * header.height > limits.max_pixels:
+        raise ImageRejected("too_many_pixels", f"{size}, at most {limits.max_pixels}", header)
+    if min(header.width, header.height) < limits.min_side:
+        raise ImageRejected("too_small", f"{size}, shorter side at least {limits.min_side}", header)
+    if getattr(picture, "n_frames", 1) > 1:
+        raise ImageRejected("animated", f"{picture.n_frames} frames; extract one", header)  # type: ignore[attr-defined]
+
+
+def estimate_jpeg_quality(luminance: list[int]) -> int:
+    """IJG quality (1..100) whose scaled standard luminance table is nearest to this one.
+
+    Args:
+        luminance: 64 quantiser steps in row order. Tables of other encoders get the nearest quality.
+    """
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    tables = ((_STANDARD_LUMINANCE[None] * scale[:, None] + 50) // 100).clip(1, 255)
+    return int(quality[np.abs(tables - np.asarray(luminance)[None]).sum(axis=1).argmin()])
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

@@ -1,0 +1,3 @@
+"""One predictor (bytes -> faces -> scores -> verdict) for the app, the CLI and REST alike."""
+
+DEFAULT_MODEL = "models:/deepfake-detector@production"

@@ -1,0 +1,94 @@
+"""The bundle: one folder that holds the whole way from bytes to verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepfake.data.faces import detector_weights
+from deepfake.evaluation.calibration import Calibration
+from deepfake.models.detector import WEIGHTS, Architecture, weights_digest
+from deepfake.params import Faces, Limits, Params
+from deepfake.stage import read_json, write_json
+
+_DETECTOR = "face_detector.onnx"
+_FACTS = "detector.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a predictor is made of; the weights lie beside it in `folder`.
+
+    Attributes:
+        card: what the model was trained on and how it did on test, for people to read.
+    """
+
+    folder: Path
+    architecture: Architecture
+    calibration: Calibration
+    faces: Faces
+    limits: Limits
+    weights_sha256: str
+    card: dict[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / WEIGHTS
+
+
+def write_bundle(
+    folder: Path, models: Path, params: Params, statistics: dict[str, Any], metrics: dict[str, Any]
+) -> Bundle:
+    """Assemble a bundle from what train, preprocess and evaluate wrote.
+
+    Args:
+        folder: is made anew.
+        models: holds `detector/` and `calibration.json`.
+        statistics: preprocess' metrics.
+        metrics: evaluate's metrics.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
+    shutil.copyfile(detector_weights(params.preprocess.faces), folder / _DETECTOR)
+    facts = {
+        "architecture": read_json(models / "detector" / "architecture.json"),
+        "calibration": read_json(models / "calibration.json"),
+        "faces": params.preprocess.faces.model_copy(update={"weights": _DETECTOR}).model_dump(),
+        "limits": params.ingest.limits.model_dump(),
+        "weights_sha256": weights_digest(folder / WEIGHTS),
+        "card": {
+            "trained_on": statistics["per_source"],
+            "split": statistics["split"],
+            "test": metrics["test"],
+            "per_source": metrics["per_source"],
+        },
+    }
+    write_json(folder / _FACTS, facts)
+    return read_bundle(folder)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle from a local folder."""
+    facts = read_json(folder / _FACTS)
+    faces = facts["faces"] | {"weights": str(folder / facts["faces"]["weights"])}
+    return Bundle(
+        folder=folder,
+        architecture=Architecture(**facts["architecture"]),
+        calibration=Calibration(**facts["calibration"]),
+        faces=Faces(**faces),
+        limits=Limits(**facts["limits"]),
+        weights_sha256=facts["weights_sha256"],
+        card=facts["card"],
+    )
+
+
+def bundle_digest(folder: Path) -> str:
+    """sha256 over the bundle's files: weights, thresholds and face detector together."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

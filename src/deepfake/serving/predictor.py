@@ -1,0 +1,106 @@
+"""The one predictor: picture bytes -> faces -> scores -> verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.data.faces import Crop, NoFace, Square, face_crops
+from deepfake.evaluation.calibration import NOT_APPLICABLE
+from deepfake.explain.gradcam import feature_model, heat_maps
+from deepfake.images import ImageRejected, decode_image
+from deepfake.models.detector import load_detector_model
+from deepfake.serving.bundle import Bundle, read_bundle
+
+
+@dataclass(frozen=True)
+class FaceVerdict:
+    """What is said of one face, or of a picture without a usable one.
+
+    Attributes:
+        face: 0 for the largest; None when there is none.
+        score: calibrated probability that the face is fake, 0..1; None for `not_applicable`.
+        verdict: `real`, `fake`, `uncertain` or `not_applicable`.
+        reason: why it is not applicable; empty otherwise.
+        threshold: scores at or above it are called fake.
+        box: the judged square in pixels of the upright picture.
+        crop: the judged pixels, uint8 [size, size, 3].
+    """
+
+    face: int | None
+    score: float | None
+    verdict: str
+    reason: str
+    threshold: float
+    box: Square | None = None
+    crop: np.ndarray | None = None
+
+
+class Predictor:
+    """A loaded bundle; used by the app, the CLI, REST and the registration's smoke test alike."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._model = load_detector_model(bundle.architecture, bundle.weights)
+        self._features = feature_model(self._model)
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """From a bundle's folder."""
+        return cls(read_bundle(folder))
+
+    def predict(self, data: bytes, assume_face: bool = False) -> list[FaceVerdict]:
+        """Judge every face of a picture.
+
+        Args:
+            data: a JPEG, PNG or WebP file's bytes, untrusted.
+            assume_face: the picture is a face crop already; no face is looked for.
+
+        Returns:
+            One verdict per usable face, largest first; one `not_applicable` when there is none.
+        """
+        try:
+            picture = decode_image(data, self.bundle.limits)
+            size = self.bundle.architecture.size
+            crops = face_crops(picture, self.bundle.faces, size, cropped=assume_face)
+        except (ImageRejected, NoFace) as problem:
+            return [self.not_applicable(str(problem))]
+        pixels = np.stack([crop.pixels for crop in crops]).astype(np.float32)
+        logits = np.asarray(self._model.predict_on_batch(pixels))[:, 0]
+        scores = self.bundle.calibration.score(logits)
+        return [
+            self._verdict(number, crop, float(score))
+            for number, (crop, score) in enumerate(zip(crops, scores, strict=True))
+        ]
+
+    def not_applicable(self, reason: str) -> FaceVerdict:
+        """The verdict on something that can't be judged."""
+        threshold = self.bundle.calibration.threshold
+        return FaceVerdict(None, None, NOT_APPLICABLE, reason, threshold)
+
+    def explain(self, face: FaceVerdict) -> np.ndarray:
+        """Grad-CAM++ of a judged face.
+
+        Returns:
+            float32 [size, size], 0..1.
+
+        Raises:
+            ValueError: the verdict has no crop.
+        """
+        if face.crop is None:
+            raise ValueError(f"nothing to explain: {face.verdict}, {face.reason}")
+        return heat_maps(self._features, face.crop[None].astype(np.float32))[0]
+
+    def _verdict(self, number: int, crop: Crop, score: float) -> FaceVerdict:
+        calibration = self.bundle.calibration
+        return FaceVerdict(
+            face=number,
+            score=score,
+            verdict=calibration.verdict(score),
+            reason="",
+            threshold=calibration.threshold,
+            box=crop.square,
+            crop=crop.pixels,
+        )

@@ -1,0 +1,54 @@
+"""Epoch backups that are whole or absent."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import keras
+
+
+class Backup(keras.callbacks.BackupAndRestore):
+    """Keras' BackupAndRestore, made atomic.
+
+    Keras writes weights and epoch number one after the other into one folder: a kill between the two
+    leaves a pair that does not belong together. Here each epoch gets a folder of its own, which gets
+    its name only when it is complete.
+
+    Args:
+        folder: of this phase; created when missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(backup_dir=str(folder), delete_checkpoint=False)
+        self._folder = folder
+        self._point_at(latest_backup(folder) or folder / "none")
+
+    def _point_at(self, folder: Path) -> None:
+        self.backup_dir = str(folder)
+        self._weights_path = str(folder / "latest.weights.h5")
+        self._training_metadata_path = str(folder / "training_metadata.json")
+
+    def _save_model(self) -> None:
+        partial = self._folder / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        self._point_at(partial)
+        super()._save_model()
+        complete = self._folder / f"epoch-{self._current_epoch:05d}"
+        shutil.rmtree(complete, ignore_errors=True)
+        partial.replace(complete)
+        for old in self._folder.glob("epoch-*"):
+            if old != complete:
+                shutil.rmtree(old)
+
+
+def latest_backup(folder: Path) -> Path | None:
+    """The newest complete backup of a phase; its name ends in the number of finished epochs."""
+    return max(folder.glob("epoch-*"), default=None)
+
+
+def finished_epochs(folder: Path, start: int) -> int:
+    """Epochs that need not be trained again, counted through both phases."""
+    backup = latest_backup(folder)
+    return start if backup is None else int(backup.name.removeprefix("epoch-"))
