@@ -37,7 +37,7 @@ app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
 
 ui: env  ## MLflow's UI: compare runs, look at models
-	python -m deepfake.ui $(if $(PORT),--port $(PORT))
+	deepfake ui $(if $(PORT),--port $(PORT))
 
 predict: env  ## score pictures: PATHS="file folder ..."
 	deepfake predict $(PATHS)

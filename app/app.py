@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from app_parts import boxed_picture, model_card, score_bar, verdict_line
+from app_card import model_card
+from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_facts, verdict_bar
 
 from deepfake import tracking
 from deepfake.errors import RegistryError
@@ -16,98 +16,95 @@ from deepfake.serving import DEFAULT_MODEL
 from deepfake.serving.predictor import FaceVerdict, Predictor
 
 POLL_SECONDS = 5
-LIMITS = (
-    "A score is evidence, not proof. It holds for pictures like those the model was trained and "
-    "tested on (left). Generators, cameras and edits it has not seen, strong compression and "
-    "screenshots can turn it either way. Do not act on a single score."
+MODEL = DEFAULT_MODEL.removeprefix("models:/").partition("@")[0]
+LIMITS = """
+##### What a score can't tell you
+- It is evidence, not proof: do not act on a single score.
+- It holds for pictures like those that the model was trained and tested on (see the sidebar).
+- Generators, cameras and edits that it has not seen, strong compression and screenshots can turn it
+  either way.
+"""
+HEAT_MAP = (
+    "Bright places moved the score most, towards the end of the scale that it lies nearer to. The heat "
+    "map (Grad-CAM++) shows where the model looked, not whether it was right."
 )
 
 
 def main() -> None:
-    st.set_page_config("Deepfake detector", "🔎", layout="wide")
-    st.title("Is this face real?")
+    """Draw the page for the model that is in production now."""
+    prepare_page("Is this face real?")
     try:
-        version = production_version()
-        watch(version)
+        version = tracking.alias_version(MODEL, tracking.PRODUCTION)
+        watch(identity(version))
         if version is None:
-            st.error("No model is in production yet. Run `make repro`, then come back.")
+            notice("No model is in production yet", "Run `make repro`: this page then shows the model.")
             return
-        predictor = load(version)
+        predictor = load(*identity(version))
     except RegistryError as error:
-        st.error(f"The model registry can't be used: {error}")
+        notice("The model registry can't be used", str(error))
         return
-    model_card(predictor.bundle, tracking.alias_version(model_name(), tracking.PRODUCTION))
+    st.caption(f"Judged by {MODEL}, version {version.version}: its data and figures are in the sidebar.")
+    model_card(predictor.bundle, str(version.version), version.tags)
+    upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
     assume_face = st.checkbox(
         "The picture is a face crop already", help="Takes the whole picture; no face is looked for."
     )
-    upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
-    st.caption(LIMITS)
+    st.markdown(LIMITS)
 
 
-def model_name() -> str:
-    """Registered name of the model that the app serves."""
-    return DEFAULT_MODEL.removeprefix("models:/").partition("@")[0]
-
-
-def production_version() -> str | None:
-    """The version that is in production now, asked of the registry each time."""
-    current = tracking.alias_version(model_name(), tracking.PRODUCTION)
-    return None if current is None else str(current.version)
+def identity(version: Any) -> tuple[str, str]:
+    """Number and contents of a registered version; a number alone comes back in a new registry."""
+    return ("", "") if version is None else (str(version.version), version.tags.get("bundle_sha256", ""))
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def watch(shown: str | None) -> None:
+def watch(shown: tuple[str, str]) -> None:
     """Redraw the page when another version was promoted; no restart is needed."""
-    if production_version() != shown:
+    try:
+        current = identity(tracking.alias_version(MODEL, tracking.PRODUCTION))
+    except RegistryError as error:
+        notice("The model registry is away: the version below may be out of date", str(error))
+        return
+    if current != shown:
         st.rerun()
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model ...")
-def load(version: str) -> Predictor:
+def load(version: str, bundle_sha256: str) -> Predictor:
     """The predictor of a registered version; one for all visitors."""
-    folder, _ = tracking.resolve(f"models:/{model_name()}/{version}")
+    folder, _ = tracking.resolve(f"models:/{MODEL}/{version}")
     return Predictor.load(folder)
 
 
 def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
-    """Everything about one uploaded picture."""
+    """Everything about one uploaded picture: verdicts first, then the picture."""
     faces = predictor.predict(data, assume_face)
     if faces[0].crop is None:
-        st.warning(f"**Not applicable**: {faces[0].reason}")
+        notice("Not applicable", faces[0].reason)
         return
-    picture = decode_image(data, predictor.bundle.limits)
-    left, right = st.columns([2, 3], gap="large")
-    left.image(boxed_picture(picture, faces), caption=f"{len(faces)} face(s) judged")
-    with right:
+    verdicts, picture = st.columns([3, 2], gap="large")  # on a narrow screen: one above the other
+    upright = decode_image(data, predictor.bundle.limits)
+    judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
+    picture.image(
+        boxed_picture(upright, faces), f"The upload with {judged}", "stretch", output_format="PNG"
+    )
+    with verdicts:
         for face in faces:
-            show_face(predictor, face)
+            show_face(predictor, face, alone=len(faces) == 1)
+        st.caption(HEAT_MAP)
+        threshold_facts(predictor.bundle.calibration, predictor.bundle.card["test"]["model"])
 
 
-def show_face(predictor: Predictor, face: FaceVerdict) -> None:
+def show_face(predictor: Predictor, face: FaceVerdict, alone: bool) -> None:
     """Verdict, score on its scale, and the heat map of one face."""
-    assert face.score is not None and face.crop is not None
-    calibration = predictor.bundle.calibration
-    st.subheader(f"Face {(face.face or 0) + 1}: {verdict_line(face)}")
-    st.markdown(score_bar(face.score, calibration), unsafe_allow_html=True)
-    st.write(
-        f"Score **{face.score:.3f}** (calibrated probability of fake). Called fake from "
-        f"**{calibration.threshold:.3f}**, where at most {calibration.target_fpr:.0%} of "
-        f"{calibration.val_reals} validation photographs were called fake."
-    )
-    crop, heat, note = st.columns([1, 1, 2])
-    crop.image(enlarge(face.crop), caption="what the model saw")
-    heat.image(enlarge(overlay(face.crop, predictor.explain(face))), caption="Grad-CAM++")
-    note.caption(
-        "Bright places moved the score most towards the side it landed on. A heat map shows where "
-        "the model looked, not whether it was right."
-    )
-
-
-def enlarge(crop: np.ndarray) -> Any:
-    """Nearest-neighbour enlargement, so that the browser does not smooth the evidence away."""
-    return np.kron(crop, np.ones((3, 3, 1), np.uint8))
+    assert face.crop is not None
+    verdict_bar(face, predictor.bundle.calibration, alone)
+    height, width = face.crop.shape[:2]
+    with st.container(horizontal=True):
+        show_crop(face.crop, f"What the model saw: {width} × {height} px")
+        show_crop(overlay(face.crop, predictor.explain(face)), "Heat map of the score")
 
 
 main()

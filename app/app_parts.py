@@ -1,97 +1,120 @@
-"""Pieces of the page that only draw."""
+"""Pieces of the page that only draw. Text that is not the page's own is escaped before it becomes HTML."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from PIL import Image, ImageDraw
 
 from deepfake.evaluation.calibration import FAKE, REAL, UNCERTAIN, Calibration
-from deepfake.plots import FAKE_COLOUR, QUIET, REAL_COLOUR
-from deepfake.serving.bundle import Bundle
+from deepfake.plots import FAKE_COLOUR, REAL_COLOUR
 from deepfake.serving.predictor import FaceVerdict
 
-COLOURS = {REAL: REAL_COLOUR, FAKE: FAKE_COLOUR, UNCERTAIN: QUIET}
-WORDS = {REAL: "🟦 looks real", FAKE: "🟧 looks fake", UNCERTAIN: "⬜ uncertain"}
+GREY = "#6b6b6b"  # white text on it can be read, unlike on the figures' grey
+COLOURS = {REAL: REAL_COLOUR, FAKE: FAKE_COLOUR, UNCERTAIN: GREY}
+WORDS = {REAL: "Looks real", FAKE: "Looks fake", UNCERTAIN: "Uncertain"}
+LONGEST = 640  # pixels of the upload as the browser gets it
+CROP = 192  # pixels, likewise
+# Text colours are left to the theme, light or dark, wherever the ground is.
+CSS = """<style>
+.stMainBlockContainer {padding-top: 3rem}
+.banner {border-radius: 8px; padding: .5rem 1rem; color: #fff; overflow-wrap: anywhere}
+.banner b {display: block; font-size: 2rem; line-height: 1.3}
+.scale {position: relative; display: flex; margin: .6rem 3px 1.4rem; font-size: .8rem}
+.scale span {overflow: hidden; text-align: center; line-height: 1.5rem; color: #fff}
+.scale i {position: absolute; top: -.4rem; height: 2.3rem; width: 6px; margin-left: -3px;
+  background: #111; border: 1px solid #fff; border-radius: 3px}
+.scale em {position: absolute; top: 1.6rem; transform: translateX(-50%); white-space: nowrap}
+.card {width: 100%; font-size: .8rem; border-collapse: collapse}
+.card th, .card td {text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0;
+  border-bottom: 1px solid #8886; line-height: 1.3}
+.card small {white-space: nowrap}
+small {display: block; opacity: .75; line-height: 1.4}
+</style>"""
 
 
-def verdict_line(face: FaceVerdict) -> str:
-    """The verdict in words, with a mark that needs no colour vision."""
-    return WORDS[face.verdict]
+def prepare_page(title: str) -> None:
+    """Title, width and the look of everything below."""
+    st.set_page_config(title, layout="wide")  # no icon: the browser would fetch it from outside
+    st.html(CSS)
+    st.title(title)
 
 
-def boxed_picture(picture: np.ndarray, faces: list[FaceVerdict]) -> Image.Image:
-    """The upright picture with a numbered square around each judged face."""
-    image = Image.fromarray(picture)
+def notice(title: str, text: str) -> None:
+    """Words in the place of a verdict."""
+    _banner(GREY, title, text)
+
+
+def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> None:
+    """The verdict in words, and the score on its scale from 0 to 1."""
+    assert face.score is not None
+    words = WORDS[face.verdict] if alone else f"Face {_number(face)}: {WORDS[face.verdict].lower()}"
+    _banner(COLOURS[face.verdict], words, f"Score {face.score:.3f}: the calibrated probability of fake")
+    low = 100.0 * min(calibration.real_below, calibration.threshold)
+    high = 100.0 * calibration.threshold
+    stretches = ((REAL, low), (UNCERTAIN, high - low), (FAKE, 100.0 - high))
+    st.html(
+        f'<div class="scale" role="img" aria-label="score {face.score:.3f} on a scale from 0 to 1">'
+        + "".join(f'<span style="width:{w}%;background:{COLOURS[v]}">{v}</span>' for v, w in stretches)
+        + f'<i style="left:{100.0 * face.score}%"></i>'
+        f'<em style="left:clamp(8rem, {high}%, 100% - 8rem)">fake from {calibration.threshold:.3f} '
+        f"(false-positive rate {_percent(calibration.target_fpr)})</em></div>"
+    )
+
+
+def threshold_facts(calibration: Calibration, test: Mapping[str, Any]) -> None:
+    """What the thresholds rest on, and how often "fake" was wrong on test."""
+    low = min(calibration.real_below, calibration.threshold)
+    st.markdown(
+        f"- **Fake from {calibration.threshold:.3f}**: at most {_percent(calibration.target_fpr)} of "
+        f"{calibration.val_reals} real validation pictures score that high. False-positive rate on "
+        f"the test split: {_percent(test['fpr']['value'])} (95 % interval {_percent(test['fpr']['low'])} "
+        f"to {_percent(test['fpr']['high'])}).\n"
+        f"- **Real below {low:.3f}**: at most {_percent(calibration.target_fnr)} of "
+        f"{calibration.val_fakes} fake validation pictures score that low.\n"
+        f"- **Between the two**: uncertain."
+    )
+
+
+def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Image:
+    """The upright picture, brought to one size, with a square around each judged face."""
+    scale = LONGEST / max(picture.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    image = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(image)
-    width = max(2, image.width // 150)
     for face in faces:
-        box = face.box
-        if box is None:
+        if face.box is None:
             continue
-        corner = (box.left + box.side - 1, box.top + box.side - 1)
-        draw.rectangle(((box.left, box.top), corner), outline=COLOURS[face.verdict], width=width)
-        draw.text((box.left + 2 * width, box.top + width), str((face.face or 0) + 1), fill="white")
+        left, top, side = (value * scale for value in (face.box.left, face.box.top, face.box.side))
+        colour = COLOURS[face.verdict]
+        for inset, edge, line in ((0, "white", 9), (2, colour, 5)):  # seen on any ground
+            far = side - 1 - inset
+            draw.rectangle((left + inset, top + inset, left + far, top + far), outline=edge, width=line)
+        if len(faces) > 1:
+            draw.rectangle((left, top, left + 36, top + 36), fill=colour)
+            draw.text((left + 18, top + 18), str(_number(face)), "white", font_size=28, anchor="mm")
     return image
 
 
-def score_bar(score: float, calibration: Calibration) -> str:
-    """The score on its scale from 0 to 1: real, uncertain and fake as coloured stretches."""
-    low = 100.0 * min(calibration.real_below, calibration.threshold)
-    high = 100.0 * calibration.threshold
-    stretches = f"{REAL_COLOUR} 0 {low}%, {QUIET} {low}% {high}%, {FAKE_COLOUR} {high}% 100%"
-    return (
-        f'<div role="img" aria-label="score {score:.3f}" style="position:relative;height:14px;'
-        f'border-radius:7px;background:linear-gradient(90deg,{stretches})">'
-        f'<div style="position:absolute;left:calc({100.0 * score:.2f}% - 3px);top:-5px;width:6px;'
-        'height:24px;border-radius:3px;background:currentColor;border:1px solid #888"></div></div>'
-        '<div style="display:flex;justify-content:space-between;font-size:0.75rem">'
-        "<span>0 real</span><span>1 fake</span></div>"
-    )
+def show_crop(crop: np.ndarray, caption: str) -> None:
+    """A face as the model got it: enlarged in whole steps and as PNG, so that nothing smooths it."""
+    factor = max(1, CROP // crop.shape[0])
+    large = crop.repeat(factor, axis=0).repeat(factor, axis=1)
+    st.image(large, caption, width=CROP, output_format="PNG")
 
 
-def model_card(bundle: Bundle, version: Any) -> None:
-    """The sidebar: which model, trained on what, how good on its test split."""
-    side, tags = st.sidebar, version.tags
-    side.header(f"Model version {version.version}")
-    side.caption(
-        f"In production since {tags.get('promoted_at', 'unknown')} "
-        f"(by {tags.get('promoted_by', 'unknown')}: {tags.get('promoted_why', 'no reason given')}). "
-        f"Weights {bundle.weights_sha256[:12]}."
-    )
-    side.subheader("On its own test split")
-    side.dataframe(_test_table(bundle.card["test"]), hide_index=True)
-    side.caption("95 % intervals, bootstrap over groups. The baseline sees only the spectrum.")
-    side.subheader("Trained on")
-    sources = pd.DataFrame(bundle.card["trained_on"])
-    side.dataframe(sources[["label", "source", "kept", "face_miss_rate"]], hide_index=True)
-    side.subheader("Per source")
-    side.dataframe(_source_table(bundle.card["per_source"]), hide_index=True)
+def _number(face: FaceVerdict) -> int:
+    return (face.face or 0) + 1
 
 
-def _test_table(test: dict[str, Any]) -> pd.DataFrame:
-    names = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "tpr": "fakes caught",
-             "fpr": "false alarms", "eer": "EER", "ece": "ECE"}  # fmt: skip
-    columns = {"model": "model", "spectrum_baseline": "spectrum"}
-    rows = [
-        {"": words} | {columns[who]: _interval(figures[key]) for who, figures in test.items()}
-        for key, words in names.items()
-    ]
-    return pd.DataFrame(rows)
+def _banner(colour: str, title: str, text: str) -> None:
+    words = f"<b>{escape(title)}</b>{escape(text)}"
+    st.html(f'<div class="banner" role="status" style="background:{colour}">{words}</div>')
 
 
-def _source_table(per_source: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame([
-        {"source": name, "called fake": _interval(x["flagged_fake"]), "AUC": _interval(x["auc"]),
-         "n": x["pictures"]}
-        for name, x in per_source.items()
-    ])  # fmt: skip
-
-
-def _interval(figure: dict[str, float | None]) -> str:
-    if figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
+def _percent(rate: float | None) -> str:
+    return "unknown" if rate is None else f"{100.0 * rate:.2g} %"

@@ -1,4 +1,4 @@
-"""The command line: predict, register, promote, rollback, experiment."""
+"""The command line: predict, register, promote, rollback, ui, experiment."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--why", default="not stated")
         command.set_defaults(run=run)
 
+    ui = commands.add_parser("ui", help="MLflow's UI on the runs and models")
+    ui.add_argument("--port", type=int, default=5000)
+    ui.set_defaults(run=_ui)
+
     experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -83,6 +87,12 @@ def _rollback(options: argparse.Namespace) -> None:
     from deepfake import tracking
 
     print(f"version {tracking.rollback(load_params().register_.name, options.why)} is in production")
+
+
+def _ui(options: argparse.Namespace) -> None:
+    from deepfake import tracking
+
+    tracking.serve_ui(options.port)
 
 
 def _experiment(options: argparse.Namespace) -> None:

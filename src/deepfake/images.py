@@ -7,21 +7,38 @@ declare a picture of gigabytes.
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from deepfake.errors import DeepfakeError
 from deepfake.params import Limits
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+# Not Image.open: it warns of or refuses large pictures before our own check can name the reason, and
+# it takes a phone's JPEG with an embedded preview (MPO) for an animation.
+_READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+}
+FORMATS = tuple(_READERS)
+
 _EXIF_ORIENTATION = 0x0112
+_TURN = Image.Transpose
+_UPRIGHT = {  # 1 is upright already
+    2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE,
+    6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90,
+}  # fmt: skip
 
 # What Pillow's decoders raise on hostile or broken input.
 _DECODER_ERRORS = (
@@ -72,9 +89,11 @@ def read_file(path: Path, limits: Limits) -> bytes:
         ImageRejected: `unreadable` or `too_many_bytes`; nothing is read in the latter case.
     """
     try:
-        size = path.stat().st_size
-        if size > limits.max_bytes:
-            raise ImageRejected("too_many_bytes", f"{size} bytes, at most {limits.max_bytes}")
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):  # a pipe would wait for ever, a device never end
+            raise ImageRejected("unreadable", "a folder, link to one, pipe or device")
+        if info.st_size > limits.max_bytes:
+            raise ImageRejected("too_many_bytes", f"{info.st_size} bytes, at most {limits.max_bytes}")
         return path.read_bytes()
     except OSError as error:
         raise ImageRejected("unreadable", error.strerror or str(error)) from error
@@ -104,7 +123,9 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     with _opened(data, limits) as (picture, header):
         try:
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
+            # Not ImageOps.exif_transpose: it writes the whole EXIF anew and fails on odd tags in it.
+            turn = _UPRIGHT.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
+            upright = picture if turn is None else picture.transpose(turn)
             if upright.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
                 grey = (np.asarray(upright, np.float64) / 257.0).round().clip(0, 255)
                 upright = Image.fromarray(grey.astype(np.uint8))
@@ -125,7 +146,9 @@ def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]
     if known not in FORMATS:
         raise ImageRejected("unsupported_format", f"{known}; use one of {', '.join(FORMATS)}")
     try:
-        picture = Image.open(io.BytesIO(data), formats=[known])
+        picture = _READERS[known](io.BytesIO(data))
+    except Image.DecompressionBombError as error:  # WebP's reader has a limit of its own
+        raise ImageRejected("too_many_pixels", str(error)) from error
     except _DECODER_ERRORS as error:
         raise ImageRejected("corrupt", _words(error)) from error
     with picture:
@@ -151,7 +174,8 @@ def _sniff(data: bytes) -> str | None:
 
 def _header(picture: Image.Image) -> Header:
     try:
-        has_exif = len(picture.getexif()) > 0
+        # Not picture.getexif(): for a PNG without EXIF it decodes the whole picture.
+        has_exif = "exif" in picture.info or "Raw profile type exif" in picture.info
         tables = getattr(picture, "quantization", None)
         quality = estimate_jpeg_quality(tables[0]) if tables and 0 in tables else None
     except _DECODER_ERRORS as error:

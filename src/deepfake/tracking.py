@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import logging
 import os
 import subprocess
+import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -230,7 +233,9 @@ def publish(what: Publication) -> ModelVersion:
     run_id = run.info.run_id
     _log_files(client, run_id, what)
     client.set_terminated(run_id, "FINISHED")
-    with mlflow.start_run(run_id=run_id):
+    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        # The signature is stated; an example would be a picture of somebody.
+        warnings.filterwarnings("ignore", ".*input example was not provided")
         model = mlflow.pyfunc.log_model(
             name="detector",
             loader_module=what.loader,
@@ -308,7 +313,7 @@ def promote(name: str, version: str, why: str) -> None:
         have = sorted(int(v.version) for v in client.search_model_versions(f"name = '{name}'"))
         raise RegistryError(f"{name} has no version {version}; registered: {have}") from error
     current = alias_version(name, PRODUCTION)
-    if current is not None and current.version != version:
+    if current is not None and str(current.version) != version:
         client.set_registered_model_alias(name, PREVIOUS, current.version)
     client.set_registered_model_alias(name, PRODUCTION, version)
     _sign(client, name, version, "promoted", why)
@@ -362,3 +367,16 @@ def resolve(uri: str) -> tuple[Path, str]:
         ) from error
     description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     return folder / description["flavors"]["python_function"]["data"], str(version.version)
+
+
+def serve_ui(port: int) -> None:
+    """MLflow's UI on the loopback interface, until it is interrupted."""
+    connect()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    stores = ["--backend-store-uri", mlflow.get_tracking_uri()]
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        stores += ["--default-artifact-root", (root() / "mlruns" / "artifacts").as_uri()]
+    # One worker and no job runner: this serves one person, and each of those is a process of 200 MB.
+    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run([*command, "--workers", "1", *stores], check=True, env=env)

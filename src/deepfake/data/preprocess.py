@@ -109,13 +109,19 @@ def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> _Cut:
     return _Cut(facts, moments)
 
 
+def encode_crop(pixels: np.ndarray) -> bytes:
+    """uint8 [size, size, 3], RGB -> PNG bytes.
+
+    Lossless: a JPEG here would launder the very traces that the detector looks for.
+    """
+    _, png = cv2.imencode(".png", pixels[:, :, ::-1], _FAST_PNG)
+    return bytes(png)
+
+
 def _example(image_id: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
-    # Lossless: a JPEG here would launder the very traces that the detector looks for.
-    _, png = cv2.imencode(".png", face.pixels[:, :, ::-1], _FAST_PNG)
     texts = {key: str(row[key]).encode() for key in ("source", "generator", "group")}
-    return {
-        "image_id": image_id.encode(), "image": png.tobytes(), "label": int(row["label"]), **texts
-    }  # fmt: skip
+    image = encode_crop(face.pixels)
+    return {"image_id": image_id.encode(), "image": image, "label": int(row["label"]), **texts}
 
 
 def _merge(manifest: pd.DataFrame, facts: dict[str, dict[str, Any]]) -> pd.DataFrame:

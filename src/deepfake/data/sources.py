@@ -73,8 +73,8 @@ def _walk(folder: Path, source: SyntheticSource | FolderSource, grouped_by_stem:
     found = False
     for label, name in ((REAL, "real"), (FAKE, "fake")):
         for file in sorted((folder / name).rglob("*")):
-            if file.is_dir():
-                continue
+            if file.is_dir() and not file.is_symlink():
+                continue  # a linked folder is not entered: it gets a row that says so
             found = True
             inside = _readable(file.relative_to(folder / name))
             origin = inside.parts[0] if len(inside.parts) > 1 else source.name

@@ -69,7 +69,7 @@ def release(params: Params) -> Release:
     passed = all(gate["passed"] for gate in gates.values())
     current = tracking.alias_version(name, tracking.PRODUCTION)
     if current is None and passed:
-        tracking.promote(name, version, "first model to pass all gates")
+        tracking.promote(name, str(version), "first model to pass all gates")
         current = tracking.alias_version(name, tracking.PRODUCTION)
     return Release(gates, str(version), current is not None and current.version == version)
 

@@ -20,8 +20,11 @@ from deepfake.data.demo.camera import draw_camera, photograph
 from deepfake.data.demo.generators import GENERATORS
 from deepfake.data.demo.scene import render
 from deepfake.data.demo.traits import draw_traits
+from deepfake.images import decode_image
+from deepfake.params import Limits
 
 QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
+_OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # what write_corpus may have written
 SUPERSAMPLE = 2  # scene pixels per picture pixel and axis; one hair is about one scene pixel
 
 
@@ -132,7 +135,7 @@ def contact_sheet(folder: Path, columns: int = 10) -> Pixels:
     rows = []
     for part in ("real/camera", *(f"fake/{name}" for name in GENERATORS)):
         files = sorted((folder / part).glob("*.jpg"))[:columns]
-        pictures = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+        pictures = [decode_image(file.read_bytes(), _OWN) for file in files]
         rows.append(pictures)
     sizes = [picture.shape[0] for row in rows for picture in row]
     if not sizes:

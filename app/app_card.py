@@ -1,0 +1,67 @@
+"""The sidebar: which model judges, how good it is on its test split, what it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import streamlit as st
+
+from deepfake.serving.bundle import Bundle
+
+FIGURES = {
+    "auc": "AUC", "tpr": "fakes caught", "fpr": "false alarms",
+    "balanced_accuracy": "balanced accuracy", "eer": "equal error rate", "ece": "calibration error",
+}  # fmt: skip
+
+
+def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
+    """Draw the sidebar from what is stored with the model and its version's tags."""
+    card = bundle.card
+    since = tags.get("promoted_at", "unknown")[:16].replace("T", " ")
+    with st.sidebar:
+        st.header(f"Model version {version}")
+        _small(
+            f"In production since {since} UTC, promoted by {tags.get('promoted_by', 'unknown')}: "
+            f"{tags.get('promoted_why', 'no reason given')}. Weights {bundle.weights_sha256[:12]}."
+        )
+        st.subheader("On its own test split")
+        figures = card["test"]
+        rows = [(words, *(_figure(x[key]) for x in figures.values())) for key, words in FIGURES.items()]
+        _table(("", *(who.replace("_", " ") for who in figures)), rows)
+        _small("Small figures: 95 % intervals. The baseline sees only the spectra of the same pictures.")
+        st.subheader("Trained and tested on")
+        called_fake = {name: _figure(x["flagged_fake"]) for name, x in card["per_source"].items()}
+        sources = [(f"{x['label']}/{x['source']}", x) for x in card["trained_on"]]
+        _table(
+            ("source", "pictures", "face, pixels", "called fake"),
+            [(name, str(x["kept"]), f"{x['median_face_side']:.0f}", called_fake.get(name, "-"))
+             for name, x in sources],
+        )  # fmt: skip
+        train, val, test = (sum(card["split"][name].values()) for name in ("train", "val", "test"))
+        _small(
+            f"{train} pictures to train, {val} to choose the thresholds, {test} to test. Face: median "
+            "side. Called fake: share of the test pictures; near 1 is right for fakes, near 0 for reals."
+        )
+
+
+def _small(text: str) -> None:
+    st.html(f"<small>{escape(text)}</small>")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """What follows a line break in a cell is small print."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    st.html(f'<table class="card"><tr>{head}</tr>{body}</table>')
+
+
+def _cell(text: str) -> str:
+    large, _, small = text.partition("\n")
+    return f"<td>{escape(large)}<small>{escape(small)}</small></td>"
+
+
+def _figure(figure: Mapping[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "-"
+    return f"{figure['value']:.2f}\n{figure['low']:.2f} to {figure['high']:.2f}"

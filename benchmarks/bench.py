@@ -1,0 +1,141 @@
+"""Speed and memory, as ratios to a limit measured in the same run. Run with `make bench`.
+
+Absolute times say more about the machine than about the code; each line here names what would be the
+fastest possible and how close we come.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import cv2
+import keras
+import numpy as np
+
+from deepfake.data.demo.corpus import make_pair
+from deepfake.data.faces import face_crops
+from deepfake.data.preprocess import encode_crop
+from deepfake.evaluation.calibration import Calibration
+from deepfake.images import decode_image
+from deepfake.models.detector import Architecture, build_detector
+from deepfake.params import Params, load_params
+from deepfake.runtime import configure
+from deepfake.serving.bundle import Bundle
+from deepfake.serving.predictor import Predictor
+from deepfake.training.inputs import training_batches
+
+FACES = Path("data/faces")
+
+
+def seconds(work: Callable[[], object], repeats: int = 2) -> float:
+    """Best of some runs, after one that is not counted."""
+    work()
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def report(name: str, limit: float, ours: float, what: str) -> None:
+    """One line: the limit's time divided by ours; 1.00 is as fast as the limit."""
+    print(f"{name:<28} {limit / ours:5.2f} of {what}")
+
+
+def portraits(number: int = 12) -> list[bytes]:
+    """Demo portraits as JPEG bytes."""
+    shots = [make_pair(1, index, 192)[0] for index in range(number)]
+    return [cv2.imencode(".jpg", shot[:, :, ::-1])[1].tobytes() for shot in shots]
+
+
+def network(params: Params) -> keras.Model:
+    """The configured detector, untrained: its speed does not depend on its weights."""
+    recipe = params.train
+    architecture = Architecture(
+        recipe.model, params.preprocess.size, recipe.dropout, recipe.batch_norm_momentum
+    )
+    return build_detector(architecture)
+
+
+def bench_preprocess(params: Params, files: list[bytes]) -> None:
+    """Safe decode + face crop + lossless encode, against a bare decode + resize + encode."""
+    size, limits = params.preprocess.size, params.ingest.limits
+
+    def bare() -> None:
+        for data in files:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            cv2.imencode(".png", cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
+
+    def ours(cropped: bool) -> None:
+        for data in files:
+            picture = decode_image(data, limits)
+            encode_crop(face_crops(picture, params.preprocess.faces, size, cropped)[0].pixels)
+
+    limit, what = seconds(bare), "OpenCV decode + resize + encode"
+    report("preprocess, crops given", limit, seconds(lambda: ours(cropped=True)), what)
+    report("preprocess, faces detected", limit, seconds(lambda: ours(cropped=False)), what)
+
+
+def bench_training(params: Params) -> None:
+    """A training epoch from shards, against the same steps on one batch in memory."""
+    if not FACES.is_dir():
+        print(f"{'training from shards':<28} skipped: no {FACES}; run `dvc repro preprocess` first")
+        return
+    recipe, size, steps = params.train, params.preprocess.size, 4
+    model = network(params)
+    model.compile("adamw", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    data = training_batches(FACES, size, recipe.batch_size, recipe.augment, 1, range(100))
+    batches = iter(data)
+    cached = next(batches)
+
+    def step_all(from_shards: bool) -> None:
+        for _ in range(steps):
+            model.train_on_batch(*(next(batches) if from_shards else cached))
+
+    limit = seconds(lambda: step_all(from_shards=False))
+    report(
+        "training from shards", limit, seconds(lambda: step_all(from_shards=True)), "one batch in memory"
+    )
+
+
+def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
+    """Bytes to verdict, against the network alone on ready crops."""
+    architecture = Architecture(params.train.model, params.preprocess.size, 0.0, 0.9)
+    model = build_detector(architecture)
+    model.save_weights(folder / "model.weights.h5")
+    calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
+    bundle = Bundle(
+        folder, architecture, calibration, params.preprocess.faces, params.ingest.limits, "", {}
+    )  # fmt: skip
+    predictor = Predictor(bundle)
+    crop = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
+    limit = seconds(lambda: [model.predict_on_batch(crop) for _ in files])
+    ours = seconds(lambda: [predictor.predict(data) for data in files])
+    report("serving, one picture", limit, ours, "the network alone")
+
+
+def main() -> None:
+    import tempfile
+
+    params = load_params()
+    runtime = configure(params.base)
+    print(f"on {runtime.device}, {params.base.threads} threads; 1.00 is the limit")
+    files = portraits()
+    bench_preprocess(params, files)
+    bench_training(params)
+    with tempfile.TemporaryDirectory() as folder:
+        bench_serving(params, files, Path(folder))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    weights = 4 * network(params).count_params() / 2**20
+    print(f"{'peak memory':<28} {peak / weights:5.1f} times the weights' size")
+
+
+if __name__ == "__main__":
+    main()

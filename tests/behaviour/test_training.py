@@ -1,0 +1,137 @@
+"""Training, tested by training: it learns, it resumes, it repeats itself, it says what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from behaviour_data import write_faces
+
+from deepfake.errors import TrainingError
+from deepfake.evaluation.metrics import auc
+from deepfake.models.detector import Architecture, build_detector, save_detector
+from deepfake.training.callbacks import read_history
+from deepfake.training.fit import resume_key, train
+from deepfake.training.inputs import evaluation_batches, training_batches
+
+pytestmark = pytest.mark.usefixtures("runtime")
+
+
+class Stop(keras.callbacks.Callback):
+    """Breaks off in the middle of an epoch, as a kill does."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch, self.now = epoch, -1
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.now = epoch
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        if self.now == self.epoch and batch == 1:
+            raise KeyboardInterrupt
+
+
+def digest(model: keras.Model, architecture: Architecture, folder: Path) -> str:
+    return save_detector(model, architecture, folder)
+
+
+def test_overfits_eight_pictures() -> None:
+    """Noise pictures with random labels: a network that can't learn these by heart has a broken path."""
+    keras.utils.set_random_seed(0)
+    model = build_detector(Architecture("hybrid-resnet50", 64, 0.0, 0.5))
+    model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3)).astype(np.float32)
+    labels = np.array([[0], [1], [1], [0], [1], [0], [0], [1]], np.float32)
+    for _ in range(60):
+        loss = float(model.train_on_batch(pictures, labels))
+        if loss < 0.01:
+            break
+    assert loss < 0.01
+
+
+def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, runtime, make_params) -> None:
+    faces = write_faces(tmp_path / "faces", 48)
+    params = make_params(**{"train.phase1.epochs": 4, "train.phase2.epochs": 0})
+    model, architecture, history = train(params, runtime, faces, tmp_path / "whole")
+    for epoch in (1, 3):
+        with pytest.raises(KeyboardInterrupt):
+            train(params, runtime, faces, tmp_path / "cut", [Stop(epoch)])
+    resumed, _, resumed_history = train(params, runtime, faces, tmp_path / "cut")
+    assert list(history["epoch"]) == [0, 1, 2, 3]
+    assert history.equals(resumed_history)
+    first = digest(model, architecture, tmp_path / "a")
+    assert first == digest(resumed, architecture, tmp_path / "b")
+    scores = [
+        (float(label[0]), float(model.predict_on_batch(picture[None])[0, 0]))
+        for pictures, labels, _ in evaluation_batches(faces, 64, "test", 16).as_numpy_iterator()
+        for picture, label in zip(pictures, labels, strict=True)
+    ]
+    labels, logits = np.array(scores).T
+    assert auc(labels, logits, np.ones((1, len(labels))))[0] > 0.9
+
+
+def test_shuffled_labels_stay_at_chance(tmp_path: Path, runtime, make_params) -> None:
+    faces = write_faces(tmp_path / "faces", 96, shuffled=True)
+    params = make_params(**{"train.phase1.epochs": 2, "train.phase2.epochs": 0})
+    _, _, history = train(params, runtime, faces, tmp_path / "run")
+    assert 0.3 < history["val_auc"].iloc[-1] < 0.7
+
+
+def test_an_epoch_is_the_same_whenever_it_starts(tmp_path: Path, make_params) -> None:
+    faces = write_faces(tmp_path / "faces", 24)
+    augment = make_params().train.augment
+
+    def epochs(which: range) -> list[np.ndarray]:
+        batches = training_batches(faces, 64, 8, augment, 7, which)
+        return [pictures for pictures, _ in batches.as_numpy_iterator()]
+
+    both, second = epochs(range(2)), epochs(range(1, 2))
+    assert len(both) == 6 and len(second) == 3
+    for one, other in zip(both[3:], second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not all(np.array_equal(one, other) for one, other in zip(both[:3], both[3:], strict=True))
+
+
+def test_another_recipe_or_other_data_is_another_run(tmp_path: Path, make_params) -> None:
+    faces = write_faces(tmp_path / "faces", 8)
+    keys = {
+        resume_key(make_params(), faces),
+        resume_key(make_params(**{"train.batch_size": 4}), faces),
+        resume_key(make_params(), write_faces(tmp_path / "others", 8, seed=1)),
+    }
+    assert len(keys) == 3
+    assert resume_key(make_params(**{"evaluate.target_fpr": 0.1}), faces) in keys
+
+
+def test_a_full_disk_is_said_and_training_goes_on_later(
+    tmp_path: Path, runtime, make_params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = write_faces(tmp_path / "faces", 24)
+    params = make_params(**{"train.phase1.epochs": 2, "train.phase2.epochs": 0})
+    # The history is what an epoch writes first; /dev/full gives the kernel's own error.
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "history.csv").symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match=r"disk is full: free some space.*last finished epoch"):
+        train(params, runtime, faces, folder)
+    (folder / "history.csv").unlink()
+    train(params, runtime, faces, folder)
+    assert len(read_history(folder / "history.csv")) == 2
+
+
+def test_too_little_space_is_said_before_the_first_step(
+    tmp_path: Path, runtime, make_params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 10 << 20})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(TrainingError, match=r"training needs \d+ MiB, 10 MiB are free"):
+        train(make_params(), runtime, write_faces(tmp_path / "faces", 16), tmp_path / "run")
+
+
+def test_too_few_pictures_for_a_batch(tmp_path: Path, runtime, make_params) -> None:
+    params = make_params(**{"train.batch_size": 64})
+    with pytest.raises(TrainingError, match=r"train\.batch_size is 64: lower it"):
+        train(params, runtime, write_faces(tmp_path / "faces", 16), tmp_path / "run")

@@ -1,0 +1,220 @@
+"""Preprocess: every picture is accounted for, groups keep to one split, crops are what the app cuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from deepfake.data.demo.corpus import make_pair, write_corpus
+from deepfake.data.faces import face_crops, weights_digest
+from deepfake.data.ingest import ingest
+from deepfake.data.manifest import FACE_SCHEMA, read_manifest, usable
+from deepfake.data.preprocess import preprocess
+from deepfake.data.shards import read_shard
+from deepfake.data.splits import SPLITS, split_of_group
+from deepfake.errors import SourceError
+from deepfake.images import decode_image
+from deepfake.params import Faces, FolderSource, Ingest, Limits, Preprocess, Split, SyntheticSource
+
+SEED, PORTRAITS, SIZE = 7, 24, 48
+LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
+FACES = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
+PARAMS = Preprocess(size=SIZE, faces=FACES, split=Split(train=0.5, val=0.25, test=0.25))
+BOX = ["face_left", "face_top", "face_side", "face_score"]
+
+
+def with_faces(**changes: object) -> Preprocess:
+    return PARAMS.model_copy(update={"faces": FACES.model_copy(update=changes)})
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, Path]:
+    """The demo corpus, two people in one picture, and a folder with no face, a text and a copy."""
+    root = tmp_path_factory.mktemp("sources")
+    extra = root / "real" / "walls"
+    extra.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
+    Image.fromarray(noise[0]).save(extra / "noise.png")
+    Image.fromarray(noise[1]).save(extra / "more.png")
+    (extra / "copy.png").write_bytes((extra / "noise.png").read_bytes())
+    (extra / "text.jpg").write_text("no picture")
+    couple = np.full((128, 240, 3), 110, np.uint8)
+    couple[:96, :96], couple[:, 112:] = make_pair(1, 1, 96)[0], make_pair(1, 2, 128)[0]
+    (root / "real" / "couples").mkdir()
+    Image.fromarray(couple).save(root / "real" / "couples" / "one.png")
+    params = Ingest(
+        root=str(root),
+        sources=(
+            SyntheticSource(kind="synthetic", name="demo", portraits=PORTRAITS, size=96),
+            FolderSource(kind="folder", name="extra"),
+        ),
+        shard_size=20,
+        limits=LIMITS,
+    )
+    out = tmp_path_factory.mktemp("raw")
+    ingest(params, SEED, out, workers=1)
+    return params, out
+
+
+def run(
+    raw: tuple[Ingest, Path], out: Path, params: Preprocess = PARAMS, workers: int = 1
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    manifest = read_manifest(raw[1] / "manifest.parquet")
+    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers)
+
+
+@pytest.fixture(scope="module")
+def cut(raw: tuple[Ingest, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, Path]:
+    out = tmp_path_factory.mktemp("faces")
+    return *run(raw, out), out
+
+
+def examples(out: Path, split: str) -> list[dict[str, Any]]:
+    return [record for path in sorted((out / split).iterdir()) for record in read_shard(path)]
+
+
+def pixels_of(png: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)[:, :, ::-1]
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*") if file.is_file()}
+
+
+def test_what_comes_in_is_kept_or_rejected(cut: tuple[pd.DataFrame, dict, Path]) -> None:
+    frame, statistics, out = cut
+    pictures = statistics["pictures"]
+    assert pictures["in"] == len(frame) == 2 * PORTRAITS + 5
+    assert pictures["in"] == pictures["kept"] + pictures["rejected"]
+    assert pictures["kept"] == len(usable(frame)) > 1.8 * PORTRAITS
+    assert sum(statistics["rejected_by_reason"].values()) == pictures["rejected"]
+    for split in SPLITS:
+        kept = usable(frame)[usable(frame)["split"] == split]
+        counts = {"real": int((kept["label"] == 0).sum()), "fake": int((kept["label"] == 1).sum())}
+        assert statistics["split"][split] == counts
+        written = [bytes(example["image_id"]).decode() for example in examples(out, split)]
+        assert written == sorted(kept["image_id"])
+
+
+def test_rejected_rows_keep_their_reason_and_have_no_split(cut: tuple[pd.DataFrame, dict, Path]) -> None:
+    frame = cut[0].set_index("path")
+    # Of equal bytes the first path is kept: copy.png is, noise.png is not.
+    assert frame.loc["extra/real/walls/text.jpg", "reject_reason"] == "not_an_image"
+    walls = frame.loc[
+        [f"extra/real/walls/{name}.png" for name in ("copy", "more", "noise")], "reject_reason"
+    ]
+    assert walls.tolist() == ["no_face", "no_face", "duplicate"]
+    rejected = frame[frame["reject_reason"].notna()]
+    assert rejected["split"].isna().all() and rejected[BOX].isna().all(axis=None)
+    assert rejected["reject_detail"].str.len().min() > 10
+    kept = usable(frame)
+    assert kept["split"].isin(SPLITS).all() and kept[BOX].notna().all(axis=None)
+    assert kept["reject_detail"].isna().all()
+
+
+def test_no_group_is_in_two_splits(cut: tuple[pd.DataFrame, dict, Path]) -> None:
+    kept = usable(cut[0])
+    assert (kept.groupby("group")["split"].nunique() == 1).all()
+    assert kept.groupby("group").size().max() == 2  # a portrait and the fake made of it
+    expected = [split_of_group(group, SEED, PARAMS.split) for group in kept["group"]]
+    assert kept["split"].tolist() == expected
+    where = {example["group"]: set() for split in SPLITS for example in examples(cut[2], split)}
+    for split in SPLITS:
+        for example in examples(cut[2], split):
+            where[example["group"]].add(split)
+    assert all(len(splits) == 1 for splits in where.values())
+
+
+def test_crops_are_what_any_other_user_of_the_bytes_would_cut(
+    raw: tuple[Ingest, Path], cut: tuple[pd.DataFrame, dict, Path]
+) -> None:
+    frame, _, out = cut
+    originals = {r["image_id"]: r["image"] for path in raw[1].glob("shard-*") for r in read_shard(path)}
+    rows = frame.set_index("image_id")
+    kept = [example for split in SPLITS for example in examples(out, split)]
+    assert rows.loc[[example["image_id"].decode() for example in kept], "source"].eq("couples").sum() == 1
+    for example in kept:
+        row = rows.loc[example["image_id"].decode()]
+        face = face_crops(decode_image(originals[example["image_id"]], LIMITS), FACES, SIZE, cropped=False)[
+            0
+        ]
+        assert example["image"].startswith(b"\x89PNG")
+        assert face.pixels.shape == (SIZE, SIZE, 3)
+        assert np.array_equal(pixels_of(example["image"]), face.pixels)
+        square = (face.square.left, face.square.top, face.square.side)
+        assert (row["face_left"], row["face_top"], row["face_side"]) == square
+        assert example["label"] == row["label"]
+        texts = [example[key].decode() for key in ("source", "generator", "group")]
+        assert texts == row[["source", "generator", "group"]].tolist()
+
+
+def test_statistics_are_those_of_the_crops(cut: tuple[pd.DataFrame, dict, Path]) -> None:
+    _, statistics, out = cut
+    crops = np.stack([pixels_of(e["image"]) for split in SPLITS for e in examples(out, split)]).astype(
+        float
+    )
+    assert np.allclose(statistics["crop_rgb_mean"], crops.mean(axis=(0, 1, 2)), atol=0.001)
+    assert np.allclose(statistics["crop_rgb_std"], crops.std(axis=(0, 1, 2)), atol=0.001)
+    assert statistics["face_detector"] == {"name": "centerface", "sha256": weights_digest(FACES)}
+    walls = next(row for row in statistics["per_source"] if row["source"] == "walls")
+    assert walls == {
+        "label": "real", "source": "walls", "pictures": 4, "kept": 0, "face_miss_rate": 1.0,
+        "median_face_side": None,
+    }  # fmt: skip
+
+
+def test_the_manifest_has_exactly_its_schema(cut: tuple[pd.DataFrame, dict, Path]) -> None:
+    frame, _, out = cut
+    assert pq.read_schema(out / "manifest.parquet").equals(FACE_SCHEMA, check_metadata=True)
+    stored = read_manifest(out / "manifest.parquet").set_index("path")
+    frame = frame.set_index("path")
+    assert stored.index.equals(frame.index)
+    for column in ("image_id", "split", "reject_reason", "face_left", "face_side"):
+        assert stored[column].dropna().to_dict() == frame[column].dropna().to_dict()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_runs_and_workers_give_the_same_bytes(
+    raw: tuple[Ingest, Path], cut: tuple[Any, dict, Path], tmp_path: Path, workers: int
+) -> None:
+    _, statistics = run(raw, tmp_path, workers=workers)
+    assert statistics == cut[1]
+    assert files(tmp_path) == files(cut[2])
+
+
+def test_small_faces_are_rejected_as_such(raw: tuple[Ingest, Path], cut: tuple, tmp_path: Path) -> None:
+    found = usable(cut[0])
+    # Squares are the larger side and its margin: this minimum lies between the faces' sizes.
+    minimum = int(found["face_side"].astype(float).quantile(0.3) / (1 + FACES.margin))
+    frame, statistics = run(raw, tmp_path, with_faces(min_size=minimum))
+    small = frame[frame["reject_reason"] == "face_too_small"]
+    assert 0 < len(small) < len(found)
+    assert statistics["rejected_by_reason"]["face_too_small"] == len(small)
+    assert found.set_index("image_id").loc[small["image_id"], "face_side"].max() <= 1.3 * minimum + 1
+    assert usable(frame)["face_side"].min() >= 1.3 * minimum - 1
+
+
+def test_a_split_without_one_of_the_classes_is_an_error(raw: tuple[Ingest, Path], tmp_path: Path) -> None:
+    lean = PARAMS.model_copy(update={"split": Split(train=0.98, val=0.01, test=0.01)})
+    advice = r"the \w+ split has no (real|fake) picture .*: add pictures, or change preprocess\.split"
+    with pytest.raises(SourceError, match=advice):
+        run(raw, tmp_path, lean)
+    assert not (tmp_path / "manifest.parquet").exists()
+
+
+def test_sources_of_crops_are_not_searched_for_faces(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", portraits=12, size=64, seed=SEED)
+    source = FolderSource(kind="folder", name="crops", path="in", cropped=True)
+    params = Ingest(root=str(tmp_path), sources=(source,), shard_size=50, limits=LIMITS)
+    ingest(params, SEED, tmp_path / "raw", workers=1)
+    frame, _ = run((params, tmp_path / "raw"), tmp_path / "faces", with_faces(min_score=1.0))
+    assert len(usable(frame)) == 24
+    assert (frame[["face_left", "face_top", "face_side"]] == [0, 0, 64]).all(axis=None)
+    assert frame["face_score"].isna().all()

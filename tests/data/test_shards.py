@@ -1,0 +1,95 @@
+"""Shards: what goes in comes out, equal content gives equal bytes, and no executor changes a result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepfake.data.shards import map_shards, process_pool, read_shard, write_shard
+
+EXAMPLES = [
+    {"image_id": b"aa", "image": bytes(range(256)) * 20, "label": 1},
+    {"image_id": b"bb", "image": b"", "label": 0},
+    {"image_id": b"cc", "image": b"\xff\xd8\xff", "label": -(2**40)},
+]
+
+
+def total(numbers: Sequence[int]) -> int:
+    return sum(numbers)
+
+
+def gpus_and_process(_: object) -> tuple[str | None, int]:
+    return os.environ.get("CUDA_VISIBLE_DEVICES"), os.getpid()
+
+
+def explode(_: object) -> None:
+    raise ValueError("shard 3 is broken")
+
+
+def test_examples_come_back_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "shard.tfrecord"
+    write_shard(path, EXAMPLES)
+    assert list(read_shard(path)) == EXAMPLES
+
+
+def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
+    write_shard(tmp_path / "empty", [])
+    assert list(read_shard(tmp_path / "empty")) == []
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(
+    examples=st.lists(
+        st.dictionaries(
+            st.text(min_size=1, max_size=8),
+            st.binary(max_size=64) | st.integers(-(2**63), 2**63 - 1),
+            max_size=4,
+        ),
+        max_size=5,
+    )
+)
+def test_any_bytes_and_integers_survive(examples: list, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.tfrecord"
+    write_shard(path, examples)
+    assert list(read_shard(path)) == examples
+
+
+def test_bytes_depend_on_the_examples_alone(tmp_path: Path) -> None:
+    write_shard(tmp_path / "first", EXAMPLES)
+    write_shard(tmp_path / "second", [dict(reversed(example.items())) for example in EXAMPLES])
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    write_shard(tmp_path / "third", EXAMPLES[::-1])
+    assert (tmp_path / "third").read_bytes() != (tmp_path / "first").read_bytes()
+
+
+def test_writing_again_replaces_what_was_there(tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard", EXAMPLES)
+    write_shard(tmp_path / "shard", EXAMPLES[:1])
+    assert list(read_shard(tmp_path / "shard")) == EXAMPLES[:1]
+
+
+def test_results_come_in_the_shards_order_whoever_works() -> None:
+    shards = [list(range(n % 5, 300 - 40 * n)) for n in range(7)]
+    expected = [sum(numbers) for numbers in shards]
+    assert list(map_shards(total, shards, None, "alone")) == expected
+    with process_pool(2) as pool:
+        assert list(map_shards(total, shards, pool, "processes")) == expected
+        workers = list(map_shards(gpus_and_process, shards, pool, "where"))
+        with pytest.raises(ValueError, match="shard 3"):
+            list(map_shards(explode, shards, pool, "broken"))
+    assert {gpus for gpus, _ in workers} == {"-1"}
+    assert os.getpid() not in {process for _, process in workers}
+    with ThreadPoolExecutor(2) as threads:
+        assert list(map_shards(total, shards, threads, "threads")) == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_worker_needs_no_pool(workers: int) -> None:
+    with process_pool(workers) as pool:
+        assert pool is None

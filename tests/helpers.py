@@ -1,0 +1,74 @@
+"""What tests of every ring share: paths, small parameters, commands in clones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPO = Path(__file__).parents[1]
+SHARED = REPO.parent / "shared" / "data"
+
+# Everything real but small: two epochs, one of either phase.
+TINY = {
+    "ingest.sources": [{"kind": "synthetic", "name": "demo", "portraits": 48, "size": 96}],
+    "ingest.shard_size": 32,
+    "validate.min_per_class": 5,
+    "train.batch_size": 8,
+    "train.phase1.epochs": 2,
+    "train.phase2.epochs": 1,
+    "evaluate.bootstrap_draws": 50,
+    "explain.panels": 2,
+    "register.min_test_auc": 0.0,
+}
+
+
+def tiny_params(**overrides: object) -> dict:
+    """params.yaml's content with the tiny values, then `overrides` by dotted key."""
+    content = yaml.safe_load((REPO / "params.yaml").read_text())
+    for key, value in {**TINY, **overrides}.items():
+        *parents, last = key.split(".")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    return content
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment with the virtual environment's programs first and no tracker's address."""
+    env = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
+    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
+
+
+def run(command: list[str], cwd: Path, check: bool = True, **kwargs: object) -> subprocess.CompletedProcess:
+    """Run a command in a clone; its output is part of the failure."""
+    done = subprocess.run(
+        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False, **kwargs
+    )
+    if check and done.returncode != 0:
+        pytest.fail(
+            f"{command} in {cwd} gave {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
+    return done
+
+
+def clone(target: Path) -> Path:
+    """A git repository of the tracked and new files of this one, with tiny parameters."""
+    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], REPO).stdout
+    for name in listed.splitlines():
+        if (REPO / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPO / name, target / name)
+    (target / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
+    run(["git", "init", "--quiet", "--initial-branch=main"], target)
+    for key, value in (("user.name", "test"), ("user.email", "test@localhost")):
+        run(["git", "config", key, value], target)
+    run(["git", "add", "--all"], target)
+    run(["git", "commit", "--quiet", "--message=tiny"], target)
+    return target

@@ -1,0 +1,113 @@
+"""Every command of the README is run, in the README's order, in a tiny trained clone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import REPO, clean_environment, run
+
+README = (REPO / "README.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+SERVERS = ("make app", "make ui")
+
+
+@pytest.fixture(scope="module")
+def workshop(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the trained clone with what the README's placeholders stand for."""
+    folder = tmp_path_factory.mktemp("readme") / "clone"
+    shutil.copytree(trained, folder, symlinks=True)
+    from deepfake.data.demo.corpus import write_corpus
+
+    write_corpus(folder / "path/to/faces", portraits=40, size=96, seed=3)
+    shutil.copytree(folder / "path/to/faces/real", folder / "path/to/pictures")
+    # The recipe for real photographs, with as little training as there can be.
+    override = yaml.safe_load((folder / "experiments/faces.yaml").read_text())
+    override["train"] = {"phase1": {"epochs": 1}, "phase2": {"epochs": 0}}
+    override["preprocess"]["size"] = 64
+    (folder / "experiments/faces.yaml").write_text(yaml.safe_dump(override))
+    return folder
+
+
+def test_the_readme_names_the_two_commands_first() -> None:
+    assert COMMANDS[:2] == ["make repro", "make test"]
+
+
+def test_make_test_is_what_runs_this() -> None:
+    """The one command that can't be run from within itself: it must end in this test runner."""
+    done = run(["make", "--dry-run", "test", f"VENV={Path(sys.executable).parents[1]}"], REPO)
+    assert [line.split()[0] for line in done.stdout.splitlines()][-4:] == ["ruff", "ruff", "mypy", "pytest"]
+    assert (REPO / ".ci/run").read_text().rstrip().endswith("make test")
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "make test"])
+def test_command(command: str, workshop: Path) -> None:
+    venv = f" VENV={Path(sys.executable).parents[1]}" if command.startswith("make ") else ""
+    if command in SERVERS:
+        _answers(command + venv, workshop)
+    else:
+        run(["bash", "-c", command + venv], workshop)
+
+
+def _answers(command: str, folder: Path) -> None:
+    """Start a server on a free port, wait for its page, stop it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        ["bash", "-c", f"{command} PORT={port}"], cwd=folder, env=clean_environment(),
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(300):
+            assert server.poll() is None, f"{command} ended by itself"
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                    assert page.status == 200
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.3)
+        pytest.fail(f"{command} did not answer")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def test_every_target_that_help_lists_exists_and_is_in_the_vocabulary() -> None:
+    listed = {line.split()[1] for line in run(["make", "help"], REPO).stdout.splitlines()}
+    wanted = {
+        "repro",
+        "test",
+        "app",
+        "ui",
+        "bench",
+        "predict",
+        "promote",
+        "rollback",
+        "experiment",
+        "clean",
+    }
+    assert wanted <= listed
+
+
+def test_pictures_that_the_readme_shows_exist() -> None:
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
+    assert len(shown) >= 5
+    for name in shown:
+        assert (REPO / name).is_file(), name

@@ -1,0 +1,205 @@
+"""The pipeline as a user runs it: twice, killed, in another folder, with another parameter."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from helpers import clean_environment, run
+
+TOLERANCE = 1e-5
+
+
+def lock(folder: Path) -> dict:
+    return yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Path -> hash of everything that the stages wrote."""
+    return {out["path"]: out["md5"] for stage in lock(folder).values() for out in stage.get("outs", [])}
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """The trained clone, to change at will; it keeps its caches, its registry moves along."""
+    shutil.copytree(trained, tmp_path / "copy", symlinks=True)
+    return tmp_path / "copy"
+
+
+def test_the_first_model_is_in_production(trained: Path) -> None:
+    gates = json.loads((trained / "reports/register/gates.json").read_text())
+    assert gates and all(gate["passed"] for gate in gates.values())
+    done = run(["deepfake", "promote", "99"], trained, check=False)
+    assert done.returncode == 1 and "registered: [1]" in done.stderr
+
+
+def test_a_second_repro_runs_nothing(trained: Path) -> None:
+    before = (trained / "dvc.lock").read_text()
+    done = run(["dvc", "repro"], trained)
+    assert "Data and pipelines are up to date" in done.stdout
+    assert "Running stage" not in done.stdout
+    assert (trained / "dvc.lock").read_text() == before
+
+
+def test_metrics_plots_and_graph_are_there(trained: Path) -> None:
+    shown = json.loads(run(["dvc", "metrics", "show", "--json"], trained).stdout)
+    data = shown[""]["data"]["reports/evaluate/metrics.json"]["data"]
+    assert 0.0 <= data["test"]["model"]["auc"]["low"] <= data["test"]["model"]["auc"]["high"] <= 1.0
+    assert "ingest" in run(["dvc", "dag"], trained).stdout
+    run(["dvc", "plots", "show", "--out", "build/plots"], trained)
+    page = (trained / "build/plots/index.html").read_text()
+    for name in ("roc", "confusion", "loss", "reliability"):
+        assert name in page
+    shutil.rmtree(trained / "build")
+
+
+def test_changing_evaluation_does_not_retrain(copy: Path) -> None:
+    before = outputs(copy)
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params["evaluate"]["target_fpr"] = 0.2
+    (copy / "params.yaml").write_text(yaml.safe_dump(params))
+    done = run(["dvc", "repro", "evaluate"], copy)
+    assert "Running stage 'evaluate'" in done.stdout
+    assert "Running stage 'train'" not in done.stdout
+    assert outputs(copy)["models/detector"] == before["models/detector"]
+    assert outputs(copy)["models/calibration.json"] != before["models/calibration.json"]
+
+
+def test_a_killed_run_in_another_folder_ends_in_the_same_bytes(trained: Path, make_clone) -> None:
+    folder = make_clone("killed")
+    process = subprocess.Popen(
+        ["dvc", "repro"], cwd=folder, env=clean_environment(), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and not list(folder.glob(".resume/*/phase1/epoch-00001")):
+        time.sleep(0.2)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = run(["dvc", "repro"], folder)
+    assert "resuming after 1 finished epochs" in done.stdout + done.stderr
+    assert outputs(folder) == outputs(trained)
+    assert not list(folder.glob(".resume/*"))
+
+
+def test_an_emptied_registry_is_filled_again_from_files(copy: Path) -> None:
+    shutil.rmtree(copy / "mlruns")
+    done = run(["deepfake", "register"], copy)
+    assert "version 1; in production: True" in done.stdout
+    again = run(["deepfake", "register"], copy)
+    assert "version 1; in production: True" in again.stdout
+
+
+def test_an_experiment_runs_is_recorded_and_its_model_can_be_promoted(copy: Path) -> None:
+    (copy / "experiments/mine.yaml").write_text("# test\nevaluate: {target_fpr: 0.3}\n")
+    run(["deepfake", "experiment", "mine"], copy)
+    table = run(["dvc", "exp", "show", "--csv"], copy).stdout
+    assert "mine" in table
+    run(["dvc", "exp", "run", "--set-param", "evaluate.target_fnr=0.3", "--name", "direct"], copy)
+    assert "direct" in run(["dvc", "exp", "show", "--csv"], copy).stdout
+    assert "in production" in run(["deepfake", "promote", "2", "--why", "test"], copy).stdout
+    assert "version 1 is in production" in run(["deepfake", "rollback"], copy).stdout
+
+
+def test_an_unknown_experiment_names_the_known(trained: Path) -> None:
+    done = run(["deepfake", "experiment", "nope"], trained, check=False)
+    assert done.returncode == 1 and "there are: " in done.stderr and "faces" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def pictures(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The original bytes of four test pictures, named by image_id, beside a broken file."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from deepfake.data.shards import read_shard\n"
+        "for shard in sorted(Path('data/raw').glob('*.tfrecord')):\n"
+        "    for r in read_shard(shard):\n"
+        "        Path(sys.argv[1], r['image_id'].decode() + '.jpg').write_bytes(r['image'])\n"
+    )
+    everything = tmp_path_factory.mktemp("all")
+    run([sys.executable, "-c", code, str(everything)], trained)
+    predictions = pd.read_parquet(trained / "reports/evaluate/predictions.parquet")
+    wanted = predictions.loc[predictions["split"] == "test", "image_id"].head(4)
+    folder = tmp_path_factory.mktemp("pictures")
+    for image_id in wanted:
+        shutil.copy(everything / f"{image_id}.jpg", folder)
+    (folder / "broken.png").write_text("not a picture")
+    return folder
+
+
+def expected_scores(trained: Path) -> dict[str, float]:
+    predictions = pd.read_parquet(trained / "reports/evaluate/predictions.parquet")
+    return dict(zip(predictions["image_id"], predictions["score"], strict=True))
+
+
+def test_the_command_line_gives_the_pipelines_scores(trained: Path, pictures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scores.csv"
+    done = run(["deepfake", "predict", str(pictures), "--output", str(output)], trained, check=False)
+    assert done.returncode == 3 and "1 of 5 files could not be scored" in done.stderr
+    rows = list(csv.DictReader(output.open()))
+    assert list(rows[0]) == [
+        "path", "face", "score", "verdict", "reason", "threshold",
+        "box_left", "box_top", "box_side", "model_version",
+    ]  # fmt: skip
+    expected = expected_scores(trained)
+    judged = {Path(row["path"]).stem: row for row in rows if row["score"]}
+    assert len(judged) == 4
+    for image_id, row in judged.items():
+        assert abs(float(row["score"]) - expected[image_id]) < TOLERANCE
+        assert row["verdict"] in ("real", "fake", "uncertain") and row["model_version"] == "1"
+    (broken,) = [row for row in rows if row["path"].endswith("broken.png")]
+    assert broken["verdict"] == "not_applicable" and "not_an_image" in broken["reason"]
+
+
+def test_the_served_model_gives_the_pipelines_scores(trained: Path, pictures: Path) -> None:
+    """Base64 in JSON, through MLflow's own scoring server's input parsing, with the model's code paths."""
+    expected = expected_scores(trained)
+    files = sorted(pictures.glob("*.jpg"))
+    body = {"dataframe_split": {
+        "columns": ["image"],
+        "data": [[base64.b64encode(f.read_bytes()).decode()] for f in [*files, pictures / "broken.png"]],
+    }}  # fmt: skip
+    code = (
+        "import json, sys\n"
+        "from deepfake import tracking; tracking.connect()\n"
+        "import mlflow\n"
+        "from mlflow.pyfunc.scoring_server import invocations, load_model\n"
+        "model = load_model('models:/deepfake-detector@production')\n"
+        "data = sys.stdin.read()\n"
+        "answer = invocations(data, 'application/json', model, model.metadata.get_input_schema())\n"
+        "print('ANSWER' + answer.response)\n"
+    )
+    done = run([sys.executable, "-W", "ignore", "-c", code], trained, input=json.dumps(body))
+    rows = json.loads(done.stdout.split("ANSWER")[1])["predictions"]
+    for file, row in zip(files, rows, strict=False):
+        assert abs(row["score"] - expected[file.stem]) < TOLERANCE
+        assert row["faces"] >= 1 and row["box_side"] > 0
+    assert rows[-1]["verdict"] == "not_applicable" and rows[-1]["score"] is None
+
+
+def test_an_empty_registry_says_what_to_run(make_clone, pictures: Path) -> None:
+    folder = make_clone("empty")
+    done = run(["deepfake", "predict", str(pictures)], folder, check=False)
+    assert done.returncode == 1
+    assert "make repro" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_unknown_key_stops_every_stage_with_a_sentence(make_clone) -> None:
+    folder = make_clone("typo")
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["train"]["batchsize"] = 4
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    done = run([sys.executable, "pipelines/ingest.py"], folder, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "unknown key train.batchsize (did you mean 'batch_size'?)" in done.stderr

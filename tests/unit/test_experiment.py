@@ -1,0 +1,68 @@
+"""Experiment files: merged, checked, and written in DVC's override grammar."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import REPO
+
+from deepfake.errors import DeepfakeError, ParamsError
+from deepfake.experiment import flat_overrides, run_experiment
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "params.yaml").write_text((REPO / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    seen: list[list[str]] = []
+
+    def record(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        seen.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", record)
+    return seen
+
+
+def test_overrides_become_settings(folder: Path, commands: list[list[str]]) -> None:
+    file = folder / "mine.yaml"
+    content = {"train": {"batch_size": 8}, "ingest": {"sources": [{"kind": "folder", "path": "it's"}]}}
+    file.write_text(yaml.safe_dump(content))
+    run_experiment(file, ["base.seed=3", "train.batch_size=4"])
+    settings = {c for c in commands[0] if c.startswith("--set-param=")}
+    assert settings == {
+        "--set-param=train.batch_size=4",
+        "--set-param=base.seed=3",
+        "--set-param=ingest.sources=[{kind:'folder',path:'it\\'s'}]",
+    }
+    assert commands[0][commands[0].index("--name") + 1] == "mine"
+
+
+def test_a_typo_stops_before_anything_runs(folder: Path, commands: list[list[str]]) -> None:
+    file = folder / "mine.yaml"
+    file.write_text("train: {batchsize: 8}\n")
+    with pytest.raises(ParamsError, match=r"train\.batchsize.*did you mean 'batch_size'"):
+        run_experiment(file, [])
+    with pytest.raises(ParamsError, match="KEY=VALUE"):
+        run_experiment(file, ["train"])
+    assert not commands
+
+
+def test_dvc_failing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    (folder / "mine.yaml").write_text("base: {seed: 1}\n")
+    with pytest.raises(DeepfakeError, match="mine failed"):
+        run_experiment(folder / "mine.yaml", [])
+
+
+def test_lists_are_one_value() -> None:
+    assert dict(flat_overrides({"a": {"b": [1, 2], "c": {"d": None}}})) == {"a.b": [1, 2], "a.c.d": None}

@@ -1,0 +1,82 @@
+"""The house's rules: rooms import only from rooms above, MLflow and decoding have one door each."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from helpers import REPO
+
+SRC = REPO / "src" / "deepfake"
+# From the top of the house down; a room may import from those before it.
+ROOMS = [
+    "errors", "params", "stage", "runtime", "plots", "images", "data", "models", "training",
+    "evaluation", "explain", "tracking", "serving", "experiment", "cli",
+]  # fmt: skip
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SRC).parts[0].removesuffix(".py")
+
+
+FILES = sorted(SRC.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_rooms_import_only_from_above(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        assert not imports(path)
+        return
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("deepfake.")}
+    below = {name for name in used if name in ROOMS and ROOMS.index(name) > ROOMS.index(room)}
+    assert not below, f"{room} imports from rooms below it: {below}"
+
+
+def test_every_room_is_known() -> None:
+    assert {room_of(path) for path in FILES} - {"__init__"} == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("mlflow", {"tracking.py"}),
+        ("PIL", {"images.py", "ingest.py", "corpus.py"}),
+        ("pickle", set()),
+        ("joblib", set()),
+    ],
+)
+def test_one_door_per_package(package: str, allowed: set[str]) -> None:
+    users = {p.name for p in FILES if any(n.split(".")[0] == package for n in imports(p))}
+    assert users <= allowed
+
+
+def test_only_the_images_room_opens_pictures() -> None:
+    openers = {"Image.open", "cv2.imdecode", "cv2.imread", "tf.io.decode_image", "tf.io.decode_jpeg"}
+    for path in FILES:
+        calls = {
+            ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)
+        }
+        # The demo corpus decodes what it has just encoded.
+        assert path.name == "images.py" or path.parent.name == "demo" or not calls & openers, path
+
+
+def test_no_tensorflow_in_models() -> None:
+    for path in (SRC / "models").glob("*.py"):
+        assert not any(name.split(".")[0] == "tensorflow" for name in imports(path)), path
+
+
+def test_stage_scripts_are_thin() -> None:
+    for path in (REPO / "pipelines").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 60, path
