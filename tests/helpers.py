@@ -65,6 +65,8 @@ def clone(target: Path) -> Path:
         if (REPO / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPO / name, target / name)
+            # As old as can be, so that make never sets the shared environment up again from a clone.
+            os.utime(target / name, (0, 0))
     (target / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
     run(["git", "init", "--quiet", "--initial-branch=main"], target)
     for key, value in (("user.name", "test"), ("user.email", "test@localhost")):

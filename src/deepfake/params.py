@@ -22,7 +22,7 @@ class Section(BaseModel):
 
 
 class Base(Section):
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Annotated[int, Field(ge=1, lt=2**31)]  # TensorFlow takes a seed of 0 for "no seed"
     threads: Positive
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]

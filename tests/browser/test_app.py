@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def image(page: Page, caption: str) -> np.ndarray:
     figure = page.get_by_test_id("stImage").filter(has_text=caption)
     source = figure.locator("img").get_attribute("src")
     assert source is not None
-    answer = page.request.get(page.url.rstrip("/") + source)
+    answer = page.request.get(urljoin(page.url, source))
     with Image.open(io.BytesIO(answer.body())) as opened:
         return np.asarray(opened.convert("RGB"))
 

@@ -187,6 +187,12 @@ def test_pixel_bombs_never_reach_the_decoder(side: int) -> None:
         assert caught.value.header == Header("PNG", side, side, "RGB", None, False)
 
 
+def test_a_huge_webp_canvas_is_too_many_pixels() -> None:
+    data = bytearray(encode(upright(), "WEBP", exif=exif()))
+    data[24:30] = b"\xff\x3f\0" * 2  # 16,384 x 16,384: Pillow's reader refuses it by itself
+    assert reason_of(bytes(data)) == "too_many_pixels"
+
+
 def test_broken_and_foreign_content_is_refused_with_its_reason() -> None:
     frames = [Image.fromarray(upright()), Image.fromarray(upright()[::-1].copy())]
     several = {"save_all": True, "append_images": frames[1:]}

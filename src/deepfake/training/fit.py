@@ -98,6 +98,7 @@ def train(
         dropout=params.train.dropout,
         batch_norm_momentum=params.train.batch_norm_momentum,
     )
+    keras.utils.set_random_seed(params.base.seed)  # whatever ran before in this process
     keras.config.set_dtype_policy(runtime.precision)
     with runtime.strategy.scope():
         model = build_detector(architecture, params.train.backbone_weights)
