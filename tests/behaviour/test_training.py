@@ -14,7 +14,7 @@ from deepfake.errors import TrainingError
 from deepfake.evaluation.metrics import auc
 from deepfake.models.detector import Architecture, build_detector, save_detector
 from deepfake.training.backup import Backup
-from deepfake.training.callbacks import read_history
+from deepfake.training.callbacks import EpochSeeds, read_history
 from deepfake.training.fit import resume_key, train
 from deepfake.training.inputs import evaluation_batches, training_batches
 
@@ -73,6 +73,19 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, runtime, make_para
     ]
     labels, logits = np.array(scores).T
     assert auc(labels, logits, np.ones((1, len(labels))))[0] > 0.9
+
+
+def test_dropout_starts_every_epoch_from_its_own_seed(tmp_path: Path) -> None:
+    model = build_detector(Architecture("hybrid-resnet50", 64, 0.5, 0.9))
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
+    seeds = EpochSeeds(7)
+    seeds.set_model(model)
+    logits = []
+    for epoch in (3, 4, 3):
+        seeds.on_epoch_begin(epoch)
+        logits.append(keras.ops.convert_to_numpy(model(pictures, training=True)))
+    assert not np.array_equal(logits[0], logits[1])
+    np.testing.assert_array_equal(logits[0], logits[2])
 
 
 def test_shuffled_labels_stay_at_chance(tmp_path: Path, runtime, make_params) -> None:

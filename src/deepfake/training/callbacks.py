@@ -40,6 +40,19 @@ class History(keras.callbacks.Callback):
         frame.to_csv(self._path, mode="a", header=not self._path.exists(), index=False)
 
 
+class EpochSeeds(keras.callbacks.Callback):
+    """Makes dropout a function of (seed, epoch): Keras backs up no state of random generators."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        states = [x for x in self.model.non_trainable_variables if "seed_generator" in x.path]
+        for number, state in enumerate(states):
+            state.assign([self._seed + number, epoch << 20])  # a step adds one to the second
+
+
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights (without optimizer) of the epoch with the lowest validation loss.
 

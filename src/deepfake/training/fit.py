@@ -24,7 +24,7 @@ from deepfake.models.detector import (
 from deepfake.params import Params, Phase, Train
 from deepfake.runtime import Runtime
 from deepfake.training.backup import Backup, finished_epochs
-from deepfake.training.callbacks import BestWeights, EarlyStopping, History, read_history
+from deepfake.training.callbacks import BestWeights, EarlyStopping, EpochSeeds, History, read_history
 from deepfake.training.inputs import (
     evaluation_batches,
     shards_digest,
@@ -147,6 +147,7 @@ def _fit_phase(
         verbose=1 if sys.stdout.isatty() else 2,  # a bar for people, a line per epoch for logs
         callbacks=[
             EarlyStopping(recipe.early_stopping_patience, space.history, number),
+            EpochSeeds(params.base.seed),
             History(space.history, number),
             BestWeights(space.best, space.history),
             *listeners,
