@@ -24,6 +24,10 @@ LIMITS = """
 - Generators, cameras and edits that it has not seen, strong compression and screenshots can turn it
   either way.
 """
+DEMO_ONLY = (
+    "This model was trained on drawn demo portraits only. It has never seen a face: what it says of a "
+    "photograph means nothing."
+)
 HEAT_MAP = (
     "Bright places moved the score most, towards the end of the scale that it lies nearer to. The heat "
     "map (Grad-CAM++) shows where the model looked, not whether it was right."
@@ -51,6 +55,8 @@ def main() -> None:
     )
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
+    if predictor.bundle.card["source_kinds"] == ["synthetic"]:
+        st.warning(DEMO_ONLY)
     st.markdown(LIMITS)
 
 

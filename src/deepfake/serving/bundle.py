@@ -61,6 +61,7 @@ def write_bundle(
         "limits": params.ingest.limits.model_dump(),
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
+            "source_kinds": sorted({source.kind for source in params.ingest.sources}),
             "trained_on": statistics["per_source"],
             "split": statistics["split"],
             "test": metrics["test"],
