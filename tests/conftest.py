@@ -8,11 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import SHARED, clone, run
+from helpers import SHARED, clone, run, tiny_params
 
-# Libraries read these when they are first imported.
+from deepfake.params import parse_params
+from deepfake.runtime import Runtime, configure
+
+# Libraries read these when they are first imported, by a fixture or a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime() -> Runtime:
+    """TensorFlow as the stages set it up; it takes thread counts only before its first operation."""
+    return configure(parse_params(tiny_params(**{"base.device": "cpu"}), origin="test").base)
 
 
 @pytest.fixture(scope="session")

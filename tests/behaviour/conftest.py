@@ -1,4 +1,4 @@
-"""A runtime on the CPU, and parameters to vary."""
+"""Parameters to vary."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import pytest
 from helpers import tiny_params
 
 from deepfake.params import Params, parse_params
-from deepfake.runtime import Runtime, configure
-
-
-@pytest.fixture(scope="session")
-def runtime() -> Runtime:
-    return configure(parse_params(tiny_params(**{"base.device": "cpu"}), origin="test").base)
 
 
 @pytest.fixture

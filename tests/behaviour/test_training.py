@@ -18,8 +18,6 @@ from deepfake.training.callbacks import EpochSeeds, read_history
 from deepfake.training.fit import resume_key, train
 from deepfake.training.inputs import evaluation_batches, training_batches
 
-pytestmark = pytest.mark.usefixtures("runtime")
-
 
 class Stop(keras.callbacks.Callback):
     """Breaks off in the middle of an epoch, as a kill does."""
