@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -23,6 +24,11 @@ class Backup(keras.callbacks.BackupAndRestore):
         super().__init__(backup_dir=str(folder), delete_checkpoint=False)
         self._folder = folder
         self._point_at(latest_backup(folder) or folder / "none")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        # Keras never forgets where an earlier fit resumed, and would start the next phase there.
+        self.model._initial_epoch = None
+        super().on_train_begin(logs)
 
     def _point_at(self, folder: Path) -> None:
         self.backup_dir = str(folder)
