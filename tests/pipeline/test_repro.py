@@ -147,7 +147,7 @@ def test_the_command_line_gives_the_pipelines_scores(trained: Path, pictures: Pa
     output = tmp_path / "scores.csv"
     done = run(["deepfake", "predict", str(pictures), "--output", str(output)], trained, check=False)
     assert done.returncode == 3 and "1 of 5 files could not be scored" in done.stderr
-    rows = list(csv.DictReader(output.open()))
+    rows = list(csv.DictReader(output.read_text().splitlines()))
     assert list(rows[0]) == [
         "path", "face", "score", "verdict", "reason", "threshold",
         "box_left", "box_top", "box_side", "model_version",
