@@ -101,17 +101,6 @@ def test_an_emptied_registry_is_filled_again_from_files(copy: Path) -> None:
     assert "version 1; in production: True" in again.stdout
 
 
-def test_an_experiment_runs_is_recorded_and_its_model_can_be_promoted(copy: Path) -> None:
-    (copy / "experiments/mine.yaml").write_text("# test\nevaluate: {target_fpr: 0.3}\n")
-    run(["deepfake", "experiment", "mine"], copy)
-    table = run(["dvc", "exp", "show", "--csv"], copy).stdout
-    assert "mine" in table
-    run(["dvc", "exp", "run", "--set-param", "evaluate.target_fnr=0.3", "--name", "direct"], copy)
-    assert "direct" in run(["dvc", "exp", "show", "--csv"], copy).stdout
-    assert "in production" in run(["deepfake", "promote", "2", "--why", "test"], copy).stdout
-    assert "version 1 is in production" in run(["deepfake", "rollback"], copy).stdout
-
-
 def test_an_unknown_experiment_names_the_known(trained: Path) -> None:
     done = run(["deepfake", "experiment", "nope"], trained, check=False)
     assert done.returncode == 1 and "there are: " in done.stderr and "faces" in done.stderr
