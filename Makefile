@@ -31,7 +31,7 @@ test: env  ## lint, types, tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest --numprocesses 2 --dist loadfile
 
 app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
@@ -54,8 +54,8 @@ experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 bench: env  ## speed and memory as ratios to limits of this machine
 	python benchmarks/bench.py
 
-lock: env  ## make requirements.lock again from pyproject.toml
-	pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+lock: env  ## make requirements.lock again from pyproject.toml (every extra but gpu: tests use them)
+	pip-compile --quiet $(addprefix --extra ,dev huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what can be made again (not mlruns/, not DVC's cache)

@@ -8,15 +8,15 @@ import streamlit as st
 from app_card import model_card
 from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_facts, verdict_bar
 
-from deepfake import tracking
-from deepfake.errors import RegistryError
+from deepfake.errors import DeepfakeError, RegistryError
 from deepfake.explain.panels import overlay
 from deepfake.images import decode_image
-from deepfake.serving import DEFAULT_MODEL
+from deepfake.params import load_params
 from deepfake.serving.predictor import FaceVerdict, Predictor
+from deepfake.tracking.aliases import PRODUCTION, alias_version, resolve
+from deepfake.tracking.store import root
 
 POLL_SECONDS = 5
-MODEL = DEFAULT_MODEL.removeprefix("models:/").partition("@")[0]
 LIMITS = """
 ##### What a score can't tell you
 - It is evidence, not proof: do not act on a single score.
@@ -38,16 +38,17 @@ def main() -> None:
     """Draw the page for the model that is in production now."""
     prepare_page("Is this face real?")
     try:
-        version = tracking.alias_version(MODEL, tracking.PRODUCTION)
-        watch(identity(version))
+        name = load_params(root() / "params.yaml").register_.name
+        version = alias_version(name, PRODUCTION)
+        watch(name, identity(version))
         if version is None:
             notice("No model is in production yet", "Run `make repro`: this page then shows the model.")
             return
-        predictor = load(*identity(version))
-    except RegistryError as error:
-        notice("The model registry can't be used", str(error))
+        predictor = load(name, *identity(version))
+    except DeepfakeError as error:
+        notice("No model can be loaded", str(error))
         return
-    st.caption(f"Judged by {MODEL}, version {version.version}: its data and figures are in the sidebar.")
+    st.caption(f"Judged by {name}, version {version.version}: its data and figures are in the sidebar.")
     model_card(predictor.bundle, str(version.version), version.tags)
     upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
     assume_face = st.checkbox(
@@ -66,10 +67,10 @@ def identity(version: Any) -> tuple[str, str]:
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def watch(shown: tuple[str, str]) -> None:
+def watch(name: str, shown: tuple[str, str]) -> None:
     """Redraw the page when another version was promoted; no restart is needed."""
     try:
-        current = identity(tracking.alias_version(MODEL, tracking.PRODUCTION))
+        current = identity(alias_version(name, PRODUCTION))
     except RegistryError as error:
         notice("The model registry is away: the version below may be out of date", str(error))
         return
@@ -78,9 +79,9 @@ def watch(shown: tuple[str, str]) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model ...")
-def load(version: str, bundle_sha256: str) -> Predictor:
+def load(name: str, version: str, bundle_sha256: str) -> Predictor:
     """The predictor of a registered version; one for all visitors."""
-    folder, _ = tracking.resolve(f"models:/{MODEL}/{version}")
+    folder, _ = resolve(f"models:/{name}/{version}")
     return Predictor.load(folder)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from deepfake import tracking
 from deepfake.models.detector import save_detector
 from deepfake.params import load_params
 from deepfake.runtime import configure
 from deepfake.stage import run_stage, write_json
+from deepfake.tracking.runs import training_run
 from deepfake.training.callbacks import summarise
 from deepfake.training.curves import draw_curves
 from deepfake.training.fit import resume_key, train
@@ -21,7 +21,7 @@ def main() -> None:
     faces, reports = Path("data/faces"), Path("reports/train")
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
-    with tracking.training_run(key, params, runtime) as run:
+    with training_run(key, params, runtime) as run:
         model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
         digest = save_detector(model, architecture, Path("models/detector"))
         run.finish(digest)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers import SHARED, clone, run, tiny_params
 
 from deepfake.params import parse_params
@@ -31,10 +33,20 @@ def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 
 @pytest.fixture(scope="session")
-def trained(make_clone: Callable[[str], Path]) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
     """A clone in which `make repro` has run once; tests must leave it as they find it."""
-    folder = make_clone("trained")
-    run(["make", "repro", f"VENV={Path(sys.executable).parents[1]}"], folder)
+    # Test processes share one: whoever comes first makes it, the others wait.
+    shared = tmp_path_factory.getbasetemp().parent / f"trained-{testrun_uid}"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "done").exists():
+            (shared / "clone").mkdir(parents=True, exist_ok=True)
+            clone(shared / "clone")
+            run(["make", "repro", f"VENV={Path(sys.executable).parents[1]}"], shared / "clone")
+            (shared / "done").touch()
+    # A copy, since DVC locks a repository while it works in it. Its MLflow database still names the
+    # artefacts of the original, which stay where they are.
+    folder = tmp_path_factory.mktemp("trained") / "clone"
+    shutil.copytree(shared / "clone", folder, symlinks=True)
     return folder
 
 

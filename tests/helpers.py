@@ -14,11 +14,12 @@ import yaml
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared" / "data"
 
-# Everything real but small: two epochs, one of either phase.
+# Everything real but small: a few epochs of the small model.
 TINY = {
     "ingest.sources": [{"kind": "synthetic", "name": "demo", "portraits": 48, "size": 96}],
     "ingest.shard_size": 32,
     "validate.min_per_class": 5,
+    "train.model": "hybrid-small",
     "train.batch_size": 8,
     "train.phase1.epochs": 2,
     "train.phase2.epochs": 1,
@@ -74,3 +75,9 @@ def clone(target: Path) -> Path:
     run(["git", "add", "--all"], target)
     run(["git", "commit", "--quiet", "--message=tiny"], target)
     return target
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Path -> hash of everything that the stages of a clone wrote."""
+    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from deepfake.errors import DeepfakeError
 from deepfake.params import load_params
-from deepfake.serving import DEFAULT_MODEL
 from deepfake.stage import run_stage
 
 UNSCORED = 3  # exit code: some pictures could not be scored
@@ -27,7 +26,9 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="score pictures: one CSV row per face")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
-    predict.add_argument("--model", default=DEFAULT_MODEL, help="default: %(default)s")
+    predict.add_argument(
+        "--model", help="models:/NAME@ALIAS or models:/NAME/VERSION; default: what is in production"
+    )
     predict.add_argument(
         "--assume-face", action="store_true", help="the pictures are face crops: detect nothing"
     )
@@ -56,12 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from deepfake import tracking
     from deepfake.serving.batch import list_pictures, score_files, write_scores
     from deepfake.serving.predictor import Predictor
+    from deepfake.tracking.aliases import PRODUCTION, resolve
 
+    model = options.model or f"models:/{load_params().register_.name}@{PRODUCTION}"
     files = list_pictures(options.paths)
-    folder, version = tracking.resolve(options.model)
+    folder, version = resolve(model)
     rows = score_files(Predictor.load(folder), files, version, options.assume_face)
     unscored = write_scores(rows, options.output)
     if unscored:
@@ -77,22 +79,22 @@ def _register(options: argparse.Namespace) -> None:
 
 
 def _promote(options: argparse.Namespace) -> None:
-    from deepfake import tracking
+    from deepfake.tracking.aliases import promote
 
-    tracking.promote(load_params().register_.name, options.version, options.why)
+    promote(load_params().register_.name, options.version, options.why)
     print(f"version {options.version} is in production")
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    from deepfake import tracking
+    from deepfake.tracking.aliases import rollback
 
-    print(f"version {tracking.rollback(load_params().register_.name, options.why)} is in production")
+    print(f"version {rollback(load_params().register_.name, options.why)} is in production")
 
 
 def _ui(options: argparse.Namespace) -> None:
-    from deepfake import tracking
+    from deepfake.tracking.store import serve_ui
 
-    tracking.serve_ui(options.port)
+    serve_ui(options.port)
 
 
 def _experiment(options: argparse.Namespace) -> None:

@@ -122,7 +122,7 @@ class Augment(Section):
 
 
 class Train(Section):
-    model: Literal["hybrid-resnet50"]
+    model: Literal["hybrid-resnet50", "hybrid-small"]
     backbone_weights: str | None
     batch_size: Positive
     phase1: Phase

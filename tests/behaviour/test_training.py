@@ -38,10 +38,11 @@ def digest(model: keras.Model, architecture: Architecture, folder: Path) -> str:
     return save_detector(model, architecture, folder)
 
 
-def test_overfits_eight_pictures() -> None:
+@pytest.mark.parametrize("name", ["hybrid-resnet50", "hybrid-small"])
+def test_overfits_eight_pictures(name: str) -> None:
     """Noise pictures with random labels: a network that can't learn these by heart has a broken path."""
     keras.utils.set_random_seed(1)
-    model = build_detector(Architecture("hybrid-resnet50", 64, 0.0, 0.5))
+    model = build_detector(Architecture(name, 64, 0.0, 0.5))
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
     pictures = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3)).astype(np.float32)
     labels = np.array([[0], [1], [1], [0], [1], [0], [0], [1]], np.float32)
@@ -74,7 +75,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, runtime, make_para
 
 
 def test_dropout_starts_every_epoch_from_its_own_seed(tmp_path: Path) -> None:
-    model = build_detector(Architecture("hybrid-resnet50", 64, 0.5, 0.9))
+    model = build_detector(Architecture("hybrid-small", 64, 0.5, 0.9))
     pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
     seeds = EpochSeeds(7)
     seeds.set_model(model)

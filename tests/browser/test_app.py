@@ -241,4 +241,4 @@ def test_mlflow_shows_the_run_and_the_model(site: Path, page: Page) -> None:
         page.goto(f"{address}/#/models")
         expect(page.get_by_role("link", name="deepfake-detector")).to_be_visible(timeout=START)
         page.goto(f"{address}/#/experiments/1/runs")
-        expect(page.get_by_text("hybrid-resnet50").first).to_be_visible(timeout=START)
+        expect(page.get_by_text("hybrid-small").first).to_be_visible(timeout=START)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 
 from deepfake.errors import TrainingError
-from deepfake.models.backbones import resnet50
 from deepfake.models.detector import (
     RESIDUAL_FEATURES,
     RGB_FEATURES,
@@ -25,10 +25,19 @@ from deepfake.models.layers import HighPassResidual, ImageNetCaffe
 ARCHITECTURE = Architecture("hybrid-resnet50", size=64, dropout=0.2, batch_norm_momentum=0.9)
 
 
+SMALL = replace(ARCHITECTURE, model="hybrid-small")
+
+
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     keras.utils.set_random_seed(1)
     return build_detector(ARCHITECTURE)
+
+
+@pytest.fixture(scope="module")
+def small() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return build_detector(SMALL)
 
 
 def pictures(number: int = 2, size: int = 64) -> np.ndarray:
@@ -48,6 +57,28 @@ def test_the_backbone_is_resnet50s_layers_and_nothing_else(model: keras.Model) -
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in layers) == 53
     names = {layer.name for layer in layers}
     assert not names & {"caffe", "high_pass", "logit", "fused", "fused_norm", "residual0_conv"}
+
+
+def test_the_small_backbone_is_small_and_sees_little(small: keras.Model) -> None:
+    assert small.count_params() < 500_000
+    assert {layer.name[:5] for layer in backbone_layers(small)} == {"small"}
+    maps = keras.Model(small.inputs[0], small.get_layer(RGB_FEATURES).output)
+    assert maps.output_shape[1:3] == (16, 16)
+    dotted = pictures(1)
+    moved = dotted.copy()
+    moved[0, 32, 32] = 255.0 - moved[0, 32, 32]
+    seen = np.abs(maps.predict_on_batch(moved) - maps.predict_on_batch(dotted)).max(axis=(0, 3)) > 0
+    assert 0 < seen.sum() <= 16, f"one pixel reaches {seen.sum()} of 256 places"
+
+
+def test_small_has_no_imagenet_weights_but_takes_a_file(small: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no imagenet weights of the small backbone"):
+        build_detector(SMALL, "imagenet")
+    trunk = keras.Model(small.inputs[0], small.get_layer("small4_relu").output)
+    trunk.save_weights(tmp_path / "trunk.weights.h5")
+    loaded = build_detector(SMALL, str(tmp_path / "trunk.weights.h5"))
+    kernels = [x.get_layer("small4_conv").kernel for x in (small, loaded)]
+    np.testing.assert_array_equal(*kernels)
 
 
 def test_batch_norm_momentum_reaches_every_layer(model: keras.Model) -> None:
@@ -125,7 +156,7 @@ def test_no_network_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_backbone_weights_from_a_file(tmp_path: Path) -> None:
-    source = resnet50(keras.Input((64, 64, 3)), None)
+    source = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(64, 64, 3))
     source.save_weights(tmp_path / "backbone.weights.h5")
     detector = build_detector(ARCHITECTURE, str(tmp_path / "backbone.weights.h5"))
     for layer in source.layers:

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from helpers import tiny_params
 
-from deepfake import tracking
 from deepfake.errors import RegistryError
 from deepfake.params import parse_params
 from deepfake.runtime import Runtime
+from deepfake.tracking import aliases, publishing, runs, store
 
 NAME = "deepfake-detector"
 ONE = np.ones((1, 1), np.float32)
@@ -40,13 +40,13 @@ def params() -> object:
 
 def publication(
     repo: Path, params: object, weights: str = "w1", bundle: str = "b1"
-) -> tracking.Publication:
+) -> publishing.Publication:
     folder = repo / f"bundle-{bundle}"
     folder.mkdir(exist_ok=True)
     (folder / "detector.json").write_text("{}")
     (repo / "figure.txt").write_text("x")
     history = pd.DataFrame([{"phase": 1, "epoch": 0, "loss": 0.5}, {"phase": 1, "epoch": 1, "loss": 0.4}])
-    return tracking.Publication(
+    return publishing.Publication(
         NAME, "deepfake.serving.pyfunc", folder, bundle, weights, params, history,  # type: ignore[arg-type]
         {"test/model/auc": 0.9}, [repo / "figure.txt"], "test",
     )  # fmt: skip
@@ -55,95 +55,95 @@ def publication(
 def test_a_run_holds_params_lineage_and_live_curves(repo: Path, params) -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    with tracking.training_run("key", params, RUNTIME) as run:
+    with runs.training_run("key", params, RUNTIME) as run:
         model.fit(ONE, ONE, epochs=2, verbose=0, callbacks=[run.live_curves])
         run.finish("w1")
-    data = tracking.connect().get_run(run.run_id).data
+    data = store.connect().get_run(run.run_id).data
     assert data.params["train.phase1.epochs"] == "2"
     assert data.tags["weights_sha256"] == "w1"
     assert data.tags["device"] == "cpu"
     assert len(data.tags["sha256.dvc.lock"]) == 64
     assert data.tags["dvc.data/raw"] == "abc.dir" and "dvc.models/x" not in data.tags
     assert "git_commit" in data.tags and "git_dirty" in data.tags
-    curve = tracking.connect().get_metric_history(run.run_id, "train/loss")
+    curve = store.connect().get_metric_history(run.run_id, "train/loss")
     assert [point.step for point in curve] == [0, 1]
 
 
 def test_a_failed_training_goes_on_in_its_run(repo: Path, params) -> None:
-    with pytest.raises(ZeroDivisionError), tracking.training_run("key", params, RUNTIME) as first:
+    with pytest.raises(ZeroDivisionError), runs.training_run("key", params, RUNTIME) as first:
         raise ZeroDivisionError
-    assert tracking.connect().get_run(first.run_id).info.status == "FAILED"
-    with tracking.training_run("key", params, RUNTIME) as second:
+    assert store.connect().get_run(first.run_id).info.status == "FAILED"
+    with runs.training_run("key", params, RUNTIME) as second:
         pass
     assert second.run_id == first.run_id
-    with tracking.training_run("key", params, RUNTIME) as third:
+    with runs.training_run("key", params, RUNTIME) as third:
         pass
     assert third.run_id != first.run_id
 
 
 def test_publishing_is_idempotent_and_goes_to_the_training_run(repo: Path, params) -> None:
-    with tracking.training_run("key", params, RUNTIME) as run:
+    with runs.training_run("key", params, RUNTIME) as run:
         run.finish("w1")
-    made = tracking.publish(publication(repo, params))
-    again = tracking.publish(publication(repo, params))
+    made = publishing.publish(publication(repo, params))
+    again = publishing.publish(publication(repo, params))
     assert made.version == again.version and made.run_id == run.run_id
-    other = tracking.publish(publication(repo, params, weights="w2", bundle="b2"))
+    other = publishing.publish(publication(repo, params, weights="w2", bundle="b2"))
     assert int(other.version) == int(made.version) + 1
-    challenger = tracking.alias_version(NAME, tracking.CHALLENGER)
+    challenger = aliases.alias_version(NAME, aliases.CHALLENGER)
     assert challenger is not None and challenger.version == other.version
-    run_now = tracking.connect().get_run(run.run_id)
+    run_now = store.connect().get_run(run.run_id)
     assert run_now.data.metrics["test/model/auc"] == 0.9
-    folder, version = tracking.resolve(f"models:/{NAME}@challenger")
+    folder, version = aliases.resolve(f"models:/{NAME}@challenger")
     assert (folder / "detector.json").is_file() and version == str(other.version)
 
 
 def test_a_model_without_its_run_is_rehydrated(repo: Path, params) -> None:
-    made = tracking.publish(publication(repo, params))
-    run = tracking.connect().get_run(made.run_id)
+    made = publishing.publish(publication(repo, params))
+    run = store.connect().get_run(made.run_id)
     assert run.data.tags["rehydrated"] == "true"
     assert run.data.params["base.seed"] == "7"
-    assert len(tracking.connect().get_metric_history(made.run_id, "train/loss")) == 2
+    assert len(store.connect().get_metric_history(made.run_id, "train/loss")) == 2
 
 
 def test_promote_and_rollback_move_and_sign_the_aliases(repo: Path, params) -> None:
     for number in (1, 2):
-        tracking.publish(publication(repo, params, f"w{number}", f"b{number}"))
-    tracking.promote(NAME, "1", "first")
-    tracking.promote(NAME, "2", "better on swaps")
+        publishing.publish(publication(repo, params, f"w{number}", f"b{number}"))
+    aliases.promote(NAME, "1", "first")
+    aliases.promote(NAME, "2", "better on swaps")
 
     def at(alias: str) -> str | None:
-        version = tracking.alias_version(NAME, alias)
+        version = aliases.alias_version(NAME, alias)
         return None if version is None else str(version.version)
 
-    assert (at(tracking.PRODUCTION), at(tracking.PREVIOUS)) == ("2", "1")
-    tags = tracking.connect().get_model_version(NAME, "2").tags
+    assert (at(aliases.PRODUCTION), at(aliases.PREVIOUS)) == ("2", "1")
+    tags = store.connect().get_model_version(NAME, "2").tags
     assert tags["promoted_why"] == "better on swaps" and tags["promoted_by"] and tags["promoted_at"]
-    assert tracking.rollback(NAME, "too many alarms") == "1"
-    assert (at(tracking.PRODUCTION), at(tracking.PREVIOUS)) == ("1", "2")
-    assert tracking.connect().get_model_version(NAME, "2").tags["rolled_back_why"] == "too many alarms"
-    tracking.promote(NAME, "1", "again")
-    assert (at(tracking.PRODUCTION), at(tracking.PREVIOUS)) == ("1", "2")
+    assert aliases.rollback(NAME, "too many alarms") == "1"
+    assert (at(aliases.PRODUCTION), at(aliases.PREVIOUS)) == ("1", "2")
+    assert store.connect().get_model_version(NAME, "2").tags["rolled_back_why"] == "too many alarms"
+    aliases.promote(NAME, "1", "again")
+    assert (at(aliases.PRODUCTION), at(aliases.PREVIOUS)) == ("1", "2")
 
 
 def test_errors_say_what_to_do(repo: Path, params) -> None:
     with pytest.raises(RegistryError, match="make repro"):
-        tracking.resolve(f"models:/{NAME}@production")
+        aliases.resolve(f"models:/{NAME}@production")
     with pytest.raises(RegistryError, match="no previous"):
-        tracking.rollback(NAME, "x")
-    tracking.publish(publication(repo, params))
+        aliases.rollback(NAME, "x")
+    publishing.publish(publication(repo, params))
     with pytest.raises(RegistryError, match=r"no version 9; registered: \[1\]"):
-        tracking.promote(NAME, "9", "x")
+        aliases.promote(NAME, "9", "x")
 
 
 def test_an_unreachable_server_is_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:9 can't be reached"):
-        tracking.connect()
+        store.connect()
 
 
 def test_the_store_is_in_the_repository_dvc_names(repo: Path) -> None:
-    tracking.connect()
+    store.connect()
     assert (repo / "mlruns" / "mlflow.db").is_file()
     assert mlflow.get_tracking_uri() == f"sqlite:///{repo / 'mlruns' / 'mlflow.db'}"
 
@@ -155,5 +155,5 @@ def test_a_tracker_that_goes_away_does_not_stop_training(repo: Path, params, cap
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    model.fit(ONE, ONE, verbose=0, callbacks=[tracking.LiveCurves(Gone(), "run")])  # type: ignore[arg-type]
+    model.fit(ONE, ONE, verbose=0, callbacks=[runs.LiveCurves(Gone(), "run")])  # type: ignore[arg-type]
     assert "register will add it" in caplog.text

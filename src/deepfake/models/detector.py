@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from deepfake.models.backbones import resnet50
-from deepfake.models.layers import HighPassResidual, ImageNetCaffe
+from deepfake.models.backbones import BACKBONES, backbone
+from deepfake.models.layers import HighPassResidual
 from deepfake.stage import read_json, write_json
 
 WEIGHTS = "model.weights.h5"
@@ -25,7 +25,7 @@ class Architecture:
     """All that is needed to build the graph again, before weights are loaded.
 
     Attributes:
-        model: name of the graph.
+        model: `hybrid-<name of the RGB backbone>`.
         size: side of the input crop in pixels.
         dropout: share of fused features dropped in training.
         batch_norm_momentum: of the running statistics.
@@ -41,14 +41,14 @@ class Architecture:
 
 
 def build_detector(architecture: Architecture, backbone_weights: str | None = None) -> keras.Model:
-    """The Hybrid CNN + ResNet50 classifier.
+    """The hybrid classifier; with the backbone resnet50, the Hybrid CNN + ResNet50.
 
-    A ResNet50 branch on RGB sees content; a CNN branch on fixed high-pass residuals sees noise and
+    A backbone on RGB sees content; a CNN branch on fixed high-pass residuals sees noise and
     resampling at full resolution. Both are pooled, fused, and end in one logit (above 0: fake).
 
     Args:
         architecture: what to build.
-        backbone_weights: see `resnet50`.
+        backbone_weights: see `backbone`.
 
     Returns:
         A model from [batch, size, size, 3] (RGB, 0..255) to float32 [batch, 1].
@@ -56,10 +56,12 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
     Raises:
         ValueError: the architecture's name is unknown.
     """
-    if architecture.model != "hybrid-resnet50":
-        raise ValueError(f"unknown model {architecture.model!r}; known: hybrid-resnet50")
+    name = architecture.model.removeprefix("hybrid-")
+    if name not in BACKBONES or name == architecture.model:
+        known = ", ".join(f"hybrid-{name}" for name in BACKBONES)
+        raise ValueError(f"unknown model {architecture.model!r}; known: {known}")
     pictures = keras.Input((architecture.size, architecture.size, 3), name="pictures")
-    rgb = resnet50(ImageNetCaffe(name="caffe")(pictures), backbone_weights).output
+    rgb = backbone(name, pictures, backbone_weights)
     rgb = keras.layers.Activation("linear", name=RGB_FEATURES)(rgb)
     residual = _residual_branch(HighPassResidual(name="high_pass")(pictures))
     fused = keras.layers.Concatenate(name="fused")(
@@ -72,7 +74,7 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
     fused = keras.layers.Dropout(architecture.dropout, name="fused_dropout")(fused)
     # float32 whatever the policy: a rounded logit can't be calibrated.
     logit = keras.layers.Dense(1, dtype="float32", name="logit")(fused)
-    model = keras.Model(pictures, logit, name="hybrid_resnet50")
+    model = keras.Model(pictures, logit, name=architecture.model.replace("-", "_"))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = architecture.batch_norm_momentum
@@ -93,9 +95,8 @@ def _residual_branch(residual: Any) -> Any:
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers that pretrained weights fill: frozen in phase 1 when there are any."""
-    own = {"caffe", "high_pass", RGB_FEATURES, RESIDUAL_FEATURES, "pictures"}
-    ours = ("residual", "rgb_pooled", "fused", "logit")
-    return [x for x in model.layers if x.name not in own and not x.name.startswith(ours)]
+    ours = ("pictures", "high_pass", "residual", "rgb_", "fused", "logit")
+    return [layer for layer in model.layers if not layer.name.startswith(ours)]
 
 
 def save_detector(model: keras.Model, architecture: Architecture, folder: Path) -> str:

@@ -1,3 +1,1 @@
-"""One predictor (bytes -> faces -> scores -> verdict) for the app, the CLI and REST alike."""
-
-DEFAULT_MODEL = "models:/deepfake-detector@production"
+"""From files to verdicts: one path for the app, the command line and the registered model."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake import tracking
 from deepfake.data.manifest import read_manifest
 from deepfake.data.shards import read_shard
 from deepfake.params import Params
@@ -17,6 +16,8 @@ from deepfake.serving import pyfunc
 from deepfake.serving.bundle import bundle_digest, write_bundle
 from deepfake.serving.predictor import Predictor
 from deepfake.stage import read_json
+from deepfake.tracking.aliases import PRODUCTION, alias_version, promote
+from deepfake.tracking.publishing import Publication, publish
 from deepfake.training.callbacks import read_history
 
 _SMOKE_PICTURES = 4
@@ -51,8 +52,8 @@ def release(params: Params) -> Release:
         statistics = read_json(REPORTS / "preprocess/metrics.json")
         bundle = write_bundle(Path(scratch) / "bundle", MODELS, params, statistics, metrics)
         gates = check_gates(params, metrics, Predictor(bundle))
-        version = tracking.publish(
-            tracking.Publication(
+        version = publish(
+            Publication(
                 name=params.register_.name,
                 loader=pyfunc.__name__,
                 bundle=bundle.folder,
@@ -67,10 +68,10 @@ def release(params: Params) -> Release:
         ).version
     name = params.register_.name
     passed = all(gate["passed"] for gate in gates.values())
-    current = tracking.alias_version(name, tracking.PRODUCTION)
+    current = alias_version(name, PRODUCTION)
     if current is None and passed:
-        tracking.promote(name, str(version), "first model to pass all gates")
-        current = tracking.alias_version(name, tracking.PRODUCTION)
+        promote(name, str(version), "first model to pass all gates")
+        current = alias_version(name, PRODUCTION)
     return Release(gates, str(version), current is not None and current.version == version)
 
 

@@ -27,7 +27,9 @@ class History(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._path.exists():  # a killed run may have logged an epoch that it did not back up
             rows = read_history(self._path)
-            rows[rows["epoch"] < epoch].to_csv(self._path, index=False)
+            partial = self._path.with_name(f"partial-{self._path.name}")
+            rows[rows["epoch"] < epoch].to_csv(partial, index=False)
+            partial.replace(self._path)  # a kill in between must not cost the history
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {

@@ -175,6 +175,8 @@ def _compile(model: keras.Model, number: int, recipe: Train, steps: int) -> None
         metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
         jit_compile=False,  # slower on CPUs, and not bit-stable
     )
+    # Built inside the first step, they would make TensorFlow trace the whole step twice.
+    model.optimizer.build(model.trainable_variables)
 
 
 @contextmanager

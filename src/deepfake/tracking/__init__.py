@@ -1,0 +1,1 @@
+"""Runs, registered models and their aliases. The only room that imports MLflow."""
