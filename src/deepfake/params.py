@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from deepfake.errors import ParamsError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
+SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
 
 
 class Section(BaseModel):
@@ -28,26 +30,166 @@ class Base(Section):
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
 
-class SyntheticSource(Section):
+class _Source(Section):
+    """What every source declares: who it is, and what is known of its terms (nothing is guessed)."""
+
+    name: SourceName  # first part of every path in the manifest
+    cropped: bool = False  # its pictures are face crops already
+    licence: str | None = None
+    citation: str | None = None
+    url: str | None = None
+
+
+class _Files(_Source):
+    """A source of files that someone else made: a list of their digests can hold it still."""
+
+    sha256: str | None = None  # list in sha256sum's format, below ingest.root
+
+
+class Unpacking(Section):
+    """What may be written when a source is unpacked: a small file can hold a very large one."""
+
+    max_bytes: Positive = 32 * 2**30
+    max_files: Positive = 1_000_000
+
+
+class Columns(Section):
+    """Names of a table's columns; `image` and `label` must be there, a named one must exist."""
+
+    image: str = "image"
+    label: str = "label"
+    source: str = "source"
+    generator: str = "generator"
+    group: str = "group"
+    split: str = "split"
+
+
+class CsvColumns(Columns):
+    """Columns of a table of paths."""
+
+    image: str = "path"
+
+
+LabelValues = Annotated[tuple[str | bool | int, ...], Field(min_length=1)]
+
+
+class _Table(_Files):
+    """A source whose rows say what they are; which value means what is never guessed from numbers."""
+
+    columns: Columns = Columns()
+    real_labels: LabelValues = ("real",)
+    fake_labels: LabelValues = ("fake",)
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Self:
+        both = {str(v).lower() for v in self.real_labels} & {str(v).lower() for v in self.fake_labels}
+        if both:
+            raise ValueError(f"{sorted(both)} stand in real_labels and in fake_labels")
+        return self
+
+
+class SyntheticSource(_Source):
     """The embedded demo corpus, rendered from the seed."""
 
     kind: Literal["synthetic"]
-    name: str = "demo"
+    name: SourceName = "demo"
     portraits: Annotated[int, Field(ge=2)]
     size: Annotated[int, Field(ge=64, le=1024)]
-    cropped: bool = False
 
 
-class FolderSource(Section):
+class FolderSource(_Files):
     """`real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`."""
 
     kind: Literal["folder"]
-    name: str = "folder"
+    name: SourceName = "folder"
     path: str = "."
-    cropped: bool = False
 
 
-Source = Annotated[SyntheticSource | FolderSource, Field(discriminator="kind")]
+class ArchiveSource(_Files):
+    """A zip or tar file `ingest.root / path`; `folder` in it holds real/ and fake/, or splits of them."""
+
+    kind: Literal["archive"]
+    name: SourceName = "archive"
+    path: str
+    folder: str = "."
+    limits: Unpacking = Unpacking()
+
+
+class CsvSource(_Table):
+    """A table `ingest.root / path` of paths relative to `ingest.root / folder` (None: the table's own)."""
+
+    kind: Literal["csv"]
+    name: SourceName = "csv"
+    columns: CsvColumns = CsvColumns()
+    path: str
+    folder: str | None = None
+
+
+class KaggleSource(_Files):
+    """A Kaggle data set at one version; `folder` in it holds real/ and fake/, or splits of them."""
+
+    kind: Literal["kaggle"]
+    name: SourceName = "kaggle"
+    handle: Annotated[str, Field(pattern=r"^[\w-]+/[\w-]+$")] = "xhlulu/140k-real-and-fake-faces"
+    version: Positive = 2
+    folder: str = "real_vs_fake/real-vs-fake"
+
+    @model_validator(mode="after")
+    def _own_version(self) -> Self:
+        given = self.model_fields_set
+        if "handle" in given and not {"version", "folder"} <= given:
+            raise ValueError("another data set than the default needs its own `version` and `folder`")
+        return self
+
+
+class HuggingFaceSource(_Table):
+    """Parquet files with image bytes: of a Hub data set at one commit, or below `ingest.root / path`."""
+
+    kind: Literal["huggingface"]
+    name: SourceName = "huggingface"
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None  # names and tags can move
+    path: str | None = None
+    files: str = "*.parquet"  # fnmatch pattern over the whole path: `*` also matches `/`
+    limits: Unpacking = Unpacking()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.repo is None) == (self.path is None):
+            raise ValueError("give either `repo` (a data set on the Hub) or `path` (local Parquet)")
+        if (self.repo is None) != (self.revision is None):
+            raise ValueError("`repo` needs `revision`, the full commit hash, and only `repo` has one")
+        return self
+
+
+class ClipLimits(Section):
+    """What a clip may declare before a frame of it is decoded; frame sizes follow `ingest.limits`."""
+
+    max_bytes: Positive = 2**31
+    max_frames: Positive = 36_000
+    max_seconds: Annotated[float, Field(gt=0.0)] = 1_200.0
+
+
+class VideoSource(_Files):
+    """Clips in `real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`."""
+
+    kind: Literal["video"]
+    name: SourceName = "video"
+    path: str
+    frames: Annotated[int, Field(ge=1, le=1000)] = 8  # evenly spaced; neighbours in time add little
+    limits: ClipLimits = ClipLimits()
+
+
+Source = Annotated[
+    SyntheticSource
+    | FolderSource
+    | ArchiveSource
+    | CsvSource
+    | KaggleSource
+    | HuggingFaceSource
+    | VideoSource,
+    Field(discriminator="kind"),
+]
 
 
 class Limits(Section):
@@ -60,13 +202,15 @@ class Limits(Section):
 
 class Ingest(Section):
     root: str
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: tuple[Source, ...]
     shard_size: Positive
     limits: Limits
 
     @model_validator(mode="after")
     def _names_differ(self) -> Ingest:
         names = [source.name for source in self.sources]
+        if not names:  # a minimum length would also be missed, and told, whenever an entry is wrong
+            raise ValueError("sources is empty: give at least one")
         if len(set(names)) != len(names):
             raise ValueError(f"source names must differ, got {names}: give each source a `name`")
         return self
@@ -229,15 +373,26 @@ def _where(loc: tuple[Any, ...], content: Any) -> str:
 
 def _allowed_keys(loc: tuple[Any, ...]) -> list[str]:
     """Keys of the section that `loc`'s last element was found in."""
-    model: type[BaseModel] = Params
+    models: list[type[BaseModel]] = [Params]
     for part in loc[:-1]:
-        if part in ("synthetic", "folder"):
-            model = SyntheticSource if part == "synthetic" else FolderSource
+        if isinstance(part, int):  # place in a list
             continue
-        for name, field in model.model_fields.items():
-            if part == (field.alias or name) and isinstance(field.annotation, type):
-                model = field.annotation
-    return [field.alias or name for name, field in model.model_fields.items()]
+        if len(models) > 1:  # a union, told apart by the tag that pydantic puts into `loc`
+            models = [m for m in models if part in get_args(m.model_fields["kind"].annotation)]
+        else:
+            models = _models_in(_fields(models[0])[part].annotation)
+    return list(_fields(models[0]))
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Every parameter model that an annotation names: itself, or inside lists, unions and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
 def flatten(params: Params) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import imagehash
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from helpers import REPO, tiny_params
+from ingest_data import LIMITS, fill, picture
 from PIL import Image
 
 from deepfake.data.ingest import ingest
@@ -23,29 +23,12 @@ from deepfake.data.manifest import SCHEMA, read_manifest, usable
 from deepfake.data.shards import read_shard
 from deepfake.data.sources import LAYOUT
 from deepfake.errors import SourceError
-from deepfake.params import FolderSource, Ingest, Limits
-
-LIMITS = Limits(max_bytes=30_000, max_pixels=10_000, min_side=32)
-OPTIONS = {"PNG": {}, "JPEG": {"quality": 90}, "WEBP": {"quality": 80}}
-
-
-def picture(number: int, kind: str = "PNG", size: tuple[int, int] = (48, 40), **options: object) -> bytes:
-    coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(coarse).resize(size).save(buffer, kind, **OPTIONS.get(kind, {}), **options)
-    return buffer.getvalue()
+from deepfake.params import FolderSource, Ingest
 
 
 def params(root: Path, shard_size: int = 4, **source: object) -> Ingest:
     folder = FolderSource(kind="folder", name="set", **source)
     return Ingest(root=str(root), sources=(folder,), shard_size=shard_size, limits=LIMITS)
-
-
-def fill(root: Path, files: dict[str, bytes]) -> Path:
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

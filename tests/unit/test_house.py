@@ -11,8 +11,8 @@ from helpers import REPO
 SRC = REPO / "src" / "deepfake"
 # From the top of the house down; a room may import from those before it.
 ROOMS = [
-    "errors", "params", "stage", "runtime", "plots", "images", "data", "models", "training",
-    "evaluation", "explain", "tracking", "serving", "experiment", "cli",
+    "errors", "params", "stage", "runtime", "plots", "images", "videos", "data", "models",
+    "training", "evaluation", "explain", "tracking", "serving", "experiment", "cli",
 ]  # fmt: skip
 
 
@@ -53,6 +53,10 @@ def test_every_room_is_known() -> None:
     [
         ("mlflow", {"tracking"}),
         ("PIL", {"images.py", "ingest.py", "corpus.py"}),
+        ("kagglehub", {"kaggle.py"}),
+        ("huggingface_hub", {"huggingface.py"}),
+        ("zipfile", {"archive.py"}),
+        ("tarfile", {"archive.py"}),
         ("pickle", set()),
         ("joblib", set()),
     ],
@@ -70,6 +74,14 @@ def test_only_the_images_room_opens_pictures() -> None:
         }
         # The demo corpus decodes what it has just encoded.
         assert path.name == "images.py" or path.parent.name == "demo" or not calls & openers, path
+
+
+def test_only_the_videos_room_opens_clips() -> None:
+    for path in FILES:
+        calls = {
+            ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)
+        }
+        assert path.name == "videos.py" or "cv2.VideoCapture" not in calls, path
 
 
 def test_no_tensorflow_in_models() -> None:

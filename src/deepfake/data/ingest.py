@@ -17,9 +17,11 @@ from PIL import Image
 from deepfake.data.manifest import SCHEMA, usable, write_manifest
 from deepfake.data.shards import map_shards, process_pool, write_shard
 from deepfake.data.sources import Item, list_items
+from deepfake.data.sources.provenance import provenance
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected, decode_image, read_file, read_header
 from deepfake.params import Ingest, Limits
+from deepfake.stage import write_json
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class _RawShard:
 
 
 def ingest(params: Ingest, seed: int, out: Path, workers: int) -> pd.DataFrame:
-    """Write `out/manifest.parquet` and `out/shard-*.tfrecord` (usable pictures, by image_id).
+    """Write `out/manifest.parquet`, `out/sources.json` and `out/shard-*.tfrecord` (usable, by image_id).
 
     Returns:
         The manifest, one row per file found.
@@ -46,6 +48,7 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int) -> pd.DataFrame:
         frame = reject_duplicates(pd.DataFrame(rows, columns=SCHEMA.names))
         _require_both_classes(frame)
         write_manifest(frame, out / "manifest.parquet")
+        write_json(out / "sources.json", provenance(params.sources, frame))
         shards = _plan(frame, items, params.shard_size, out)
         for _ in map_shards(_write_raw, shards, pool, "write raw shards"):
             pass
@@ -62,6 +65,8 @@ def describe(item: Item, limits: Limits) -> dict[str, Any]:
     row |= {k: v for k, v in asdict(item).items() if k in row}
     row |= {"decode_ok": False, "image_id": _digest(b"path:" + item.path.encode())}
     try:
+        if item.rejected is not None:
+            raise ImageRejected(*item.rejected)
         data = read_file(item.file, limits)
         row |= {"image_id": _digest(data), "bytes": len(data)}
         row |= asdict(read_header(data, limits))

@@ -30,7 +30,7 @@ SCHEMA = pa.schema([
     ("reject_reason", pa.string()),  # null: usable
     ("reject_detail", pa.string()),
     ("cropped", pa.bool_()),         # the source says its pictures are face crops already
-    ("split", pa.string()),          # null until preprocess
+    ("split", pa.string()),          # as the source gives it, or null; preprocess fills it
 ])  # fmt: skip
 
 FACE_SCHEMA = pa.schema(

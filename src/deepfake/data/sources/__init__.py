@@ -1,0 +1,71 @@
+"""Sources: where pictures come from. Each lists the files it holds with what is known of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.data.manifest import FAKE, REAL
+from deepfake.data.sources.archive import list_archive
+from deepfake.data.sources.folder import list_folder
+from deepfake.data.sources.huggingface import list_parquet
+from deepfake.data.sources.item import LAYOUT, Item
+from deepfake.data.sources.kaggle import list_kaggle
+from deepfake.data.sources.synthetic import render
+from deepfake.data.sources.table import list_table
+from deepfake.data.sources.video import list_frames
+from deepfake.errors import SourceError
+from deepfake.params import (
+    ArchiveSource,
+    CsvSource,
+    FolderSource,
+    HuggingFaceSource,
+    Ingest,
+    KaggleSource,
+    Source,
+    SyntheticSource,
+    VideoSource,
+)
+
+__all__ = ["LAYOUT", "Item", "list_items"]
+
+
+def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[Item]:
+    """Every file of every source, in path order.
+
+    Args:
+        scratch: an empty folder for sources that have to be rendered or unpacked first; the items'
+            files may lie in it.
+
+    Raises:
+        SourceError: a source can't be had or does not hold what it should, or a class has no file.
+    """
+    items: list[Item] = []
+    for source in params.sources:
+        space = scratch / source.name
+        space.mkdir()
+        items += _items(source, params, seed, space, workers)
+    for label, name in ((REAL, "real"), (FAKE, "fake")):
+        if not any(item.label == label for item in items):
+            raise SourceError(
+                f"no {name} picture in any source: a detector needs both classes; expected {LAYOUT}"
+            )
+    return sorted(items, key=lambda item: item.path)
+
+
+def _items(source: Source, params: Ingest, seed: int, scratch: Path, workers: int) -> list[Item]:
+    root = Path(params.root)
+    match source:
+        case SyntheticSource():
+            return render(source, seed, scratch, workers)
+        case FolderSource():
+            return list_folder(source, root)
+        case ArchiveSource():
+            return list_archive(source, root, scratch)
+        case CsvSource():
+            return list_table(source, root)
+        case KaggleSource():
+            return list_kaggle(source, root)
+        case HuggingFaceSource():
+            return list_parquet(source, root, scratch)
+        case VideoSource():
+            return list_frames(source, root, scratch, params.limits, workers)
