@@ -38,7 +38,9 @@ def picture(number: int, kind: str = "PNG", size: tuple[int, int] = (48, 40), **
 
 def params(root: Path, shard_size: int = 4, **source: object) -> Ingest:
     folder = FolderSource(kind="folder", name="set", **source)
-    return Ingest(root=str(root), sources=(folder,), shard_size=shard_size, limits=LIMITS)
+    return Ingest(
+        root=str(root), sources=(folder,), shard_size=shard_size, near_duplicate_distance=4, limits=LIMITS
+    )
 
 
 def fill(root: Path, files: dict[str, bytes]) -> Path:
