@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deepfake.data.manifest import read_manifest, write_manifest
 from deepfake.data.preprocess import preprocess
+from deepfake.data.quarantine import draw_quarantine
 from deepfake.params import load_params
 from deepfake.stage import run_stage, write_json
 
@@ -13,11 +14,12 @@ from deepfake.stage import run_stage, write_json
 def main() -> None:
     params = load_params()
     raw, faces = Path("data/raw"), Path("data/faces")
+    manifest = read_manifest(raw / "manifest.parquet")
     frame, statistics = preprocess(
-        read_manifest(raw / "manifest.parquet"), raw, params.ingest, params.preprocess,
-        params.base.seed, faces, params.base.threads,
-    )  # fmt: skip
+        manifest, raw, params.ingest, params.preprocess, params.base.seed, faces, params.base.threads
+    )
     write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
+    draw_quarantine(frame, manifest, raw, params.ingest, Path("reports/preprocess/quarantine.png"))
     write_json(Path("reports/preprocess/metrics.json"), statistics)
     print(f"{statistics['pictures']} split {statistics['split']}")
 

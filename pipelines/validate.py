@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.data.expectations import first_failure
 from deepfake.data.manifest import read_manifest
-from deepfake.data.validation import Verdict, validate_manifest
-from deepfake.data.validation_report import render_report, visible
+from deepfake.data.validation import validate_manifest
+from deepfake.data.validation_report import render_report
 from deepfake.errors import ValidationFailed
 from deepfake.params import load_params
 from deepfake.stage import run_stage, write_json
@@ -23,16 +24,7 @@ def main() -> None:
     failed = [result.name for result in verdict.failed("critical") + verdict.failed("warning")]
     print(f"{len(frame)} files; expectations not met: {', '.join(failed) or 'none'}")
     if not verdict.passed:
-        raise ValidationFailed(f"{_sentence(verdict)}; see {folder / 'report.html'}")
-
-
-def _sentence(verdict: Verdict) -> str:
-    """What the first critical failure asserts, what was found, and the first rows."""
-    first, *others = verdict.failed("critical")
-    rows = f", first in {', '.join(first.rows[:3])}" if first.rows else ""
-    more = f", and {len(others)} more failed" if others else ""
-    text = f"{first.name}: {first.asserts.rstrip('.')}, but found: {first.observed}{rows}{more}"
-    return visible(text)  # a file's name must not move the cursor of whoever reads the error
+        raise ValidationFailed(f"{first_failure(verdict)}; see {folder / 'report.html'}")
 
 
 if __name__ == "__main__":

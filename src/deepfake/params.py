@@ -204,6 +204,7 @@ class Ingest(Section):
     root: str
     sources: tuple[Source, ...]
     shard_size: Positive
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # beyond, strangers are joined in crowds
     limits: Limits
 
     @model_validator(mode="after")
@@ -222,6 +223,7 @@ class Validate(Section):
     max_rejected_share: Fraction
     max_rejected_share_gap: Fraction
     max_source_share: Fraction
+    max_group_share: Fraction
 
 
 class Faces(Section):
@@ -232,10 +234,17 @@ class Faces(Section):
     margin: Annotated[float, Field(ge=0.0, le=2.0)]
 
 
+class Holdout(Section):
+    """Generators that no split but `holdout` may show: the study of generalisation."""
+
+    generators: tuple[str, ...] = ()
+
+
 class Split(Section):
     train: Fraction
     val: Fraction
     test: Fraction
+    holdout: Holdout = Holdout()
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> Split:

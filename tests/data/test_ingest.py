@@ -28,7 +28,9 @@ from deepfake.params import FolderSource, Ingest
 
 def params(root: Path, shard_size: int = 4, **source: object) -> Ingest:
     folder = FolderSource(kind="folder", name="set", **source)
-    return Ingest(root=str(root), sources=(folder,), shard_size=shard_size, limits=LIMITS)
+    return Ingest(
+        root=str(root), sources=(folder,), shard_size=shard_size, near_duplicate_distance=4, limits=LIMITS
+    )
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from deepfake.data.shards import read_shard
 from deepfake.data.splits import SPLITS, split_of_group
 from deepfake.errors import SourceError
 from deepfake.images import decode_image
-from deepfake.params import Faces, FolderSource, Ingest, Limits, Preprocess, Split, SyntheticSource
+from deepfake.params import Faces, FolderSource, Holdout, Ingest, Limits, Preprocess, Split, SyntheticSource
 
 SEED, PORTRAITS, SIZE = 7, 24, 48
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
@@ -56,6 +56,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, Path]:
             FolderSource(kind="folder", name="extra"),
         ),
         shard_size=20,
+        near_duplicate_distance=2,
         limits=LIMITS,
     )
     out = tmp_path_factory.mktemp("raw")
@@ -130,6 +131,24 @@ def test_no_group_is_in_two_splits(cut: tuple[pd.DataFrame, dict, Path]) -> None
         for example in examples(cut[2], split):
             where[example["group"]].add(split)
     assert all(len(splits) == 1 for splits in where.values())
+
+
+def test_a_held_out_generator_has_shards_of_its_own(raw: tuple[Ingest, Path], tmp_path: Path) -> None:
+    manifest = read_manifest(raw[1] / "manifest.parquet")
+    first = sorted({*manifest["generator"]} - {"none"})[0]
+    split = PARAMS.split.model_copy(update={"holdout": Holdout(generators=(first,))})
+    frame, statistics = run(raw, tmp_path, PARAMS.model_copy(update={"split": split}))
+    kept = usable(frame)
+    held = kept[kept["split"] == "holdout"]
+    assert {*kept.loc[kept["generator"] == first, "split"]} == {"holdout"}
+    assert {*held["group"]}.isdisjoint(kept.loc[kept["split"] != "holdout", "group"])
+    assert [bytes(e["image_id"]).decode() for e in examples(tmp_path, "holdout")] == sorted(
+        held["image_id"]
+    )
+    assert statistics["split"]["holdout"] == {
+        "real": int((held["label"] == 0).sum()), "fake": int((held["label"] == 1).sum())
+    }  # fmt: skip
+    assert statistics["holdout"]["reals_moved"] >= statistics["split"]["holdout"]["real"] > 0
 
 
 def test_crops_are_what_any_other_user_of_the_bytes_would_cut(
@@ -212,7 +231,9 @@ def test_a_split_without_one_of_the_classes_is_an_error(raw: tuple[Ingest, Path]
 def test_sources_of_crops_are_not_searched_for_faces(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", portraits=12, size=64, seed=SEED)
     source = FolderSource(kind="folder", name="crops", path="in", cropped=True)
-    params = Ingest(root=str(tmp_path), sources=(source,), shard_size=50, limits=LIMITS)
+    params = Ingest(
+        root=str(tmp_path), sources=(source,), shard_size=50, near_duplicate_distance=2, limits=LIMITS
+    )
     ingest(params, SEED, tmp_path / "raw", workers=1)
     frame, _ = run((params, tmp_path / "raw"), tmp_path / "faces", with_faces(min_score=1.0))
     assert len(usable(frame)) == 24

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.data.splits import SPLITS, assign_splits, split_of_group
-from deepfake.params import Split
+from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_of_group, split_statistics
+from deepfake.errors import SourceError
+from deepfake.params import Holdout, Split
 
 SPLIT = Split(train=0.6, val=0.15, test=0.25)
 GROUPS = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=60)
@@ -18,7 +19,9 @@ QUICK = settings(max_examples=200, derandomize=True, deadline=None)
 
 
 def frame_of(groups: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"group": groups, "image_id": range(len(groups))})
+    return pd.DataFrame(
+        {"group": groups, "image_id": range(len(groups)), "generator": "none", "split": None}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +77,76 @@ def test_a_split_is_fixed_for_ever() -> None:
     """Another rule would move pictures of existing data sets between train and test."""
     splits = [split_of_group(f"demo/{number:05d}", 7, SPLIT) for number in range(9)]
     assert splits == ["train"] * 4 + ["val", "train"] + ["test"] * 3
+
+
+GIVEN = st.sampled_from([None, None, *SPLITS])
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abcdefgh"), GIVEN, st.sampled_from(["none", "gan", "swap"])),
+    min_size=1,
+    max_size=40,
+)
+
+
+def manifest_of(rows: list[tuple[str, str | None, str]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["group", "split", "generator"]).astype(object)
+    labels = (frame["generator"] != "none").astype(int)
+    return frame.assign(label=labels, declared_group=frame["group"], reject_reason=None)
+
+
+def holding_out(*generators: str) -> Split:
+    return SPLIT.model_copy(update={"holdout": Holdout(generators=generators)})
+
+
+@QUICK
+@given(rows=ROWS, random=st.randoms(use_true_random=False))
+def test_given_splits_hold_and_a_group_goes_to_the_most_held_out(
+    rows: list[tuple[str, str | None, str]], random: Random
+) -> None:
+    random.shuffle(rows)
+    frame = manifest_of(rows)
+    found = frame.assign(final=assign_splits(frame, 7, SPLIT))
+    for group, members in found.groupby("group"):
+        given = [SPLITS.index(split) for split in members["split"].dropna()]
+        wanted = SPLITS[max(given)] if given else split_of_group(group, 7, SPLIT)
+        assert set(members["final"]) == {wanted}
+    statistics = split_statistics(frame, found["final"], SPLIT)["given_split"]
+    has = found["split"].notna()
+    assert statistics["pictures"] == has.sum()
+    assert sum(statistics["moved"].values()) == (has & (found["split"] != found["final"])).sum()
+    assert set(statistics["moved"]) <= {"train_to_val", "train_to_test", "val_to_test"}
+
+
+@QUICK
+@given(rows=ROWS)
+def test_a_held_out_generator_takes_its_groups_along(rows: list[tuple[str, str | None, str]]) -> None:
+    frame = manifest_of([*rows, ("z", None, "gan")])
+    plain, held = assign_splits(frame, 7, SPLIT), assign_splits(frame, 7, holding_out("gan"))
+    touched = frame["group"].isin(frame.loc[frame["generator"] == "gan", "group"])
+    assert (held[touched] == HOLDOUT).all()
+    assert held[~touched].tolist() == plain[~touched].tolist()
+    counts = split_statistics(frame, held, holding_out("gan"))["holdout"]
+    assert counts == {
+        "fakes_held_out": (frame["generator"] == "gan").sum(),
+        "fakes_of_other_generators_moved": (touched & (frame["generator"] == "swap")).sum(),
+        "reals_moved": (touched & (frame["generator"] == "none")).sum(),
+    }
+
+
+def test_an_unknown_generator_is_named_beside_the_known_ones() -> None:
+    frame = manifest_of([("a", None, "none"), ("b", None, "swap"), ("c", None, "gan")])
+    with pytest.raises(SourceError, match=r"holdout\.generators: no picture of gna; .* hold gan, swap"):
+        assign_splits(frame, 7, holding_out("gan", "gna"))
+
+
+def test_an_unknown_given_split_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"gives the split valid; .* one of train, val, test"):
+        assign_splits(manifest_of([("a", "valid", "none")]), 7, SPLIT)
+
+
+def test_statistics_tell_looks_from_declared_kin() -> None:
+    frame = manifest_of([("a", None, "none"), ("a", None, "gan"), ("b", None, "none"), ("b", None, "gan")])
+    frame.loc[3, "declared_group"] = None  # a picture that only looks like b's
+    groups = split_statistics(frame, assign_splits(frame, 7, SPLIT), SPLIT)["groups"]
+    assert groups == {
+        "number": 2, "pictures_joined_by_look": 2, "largest": 2, "largest_share": 0.5,
+    }  # fmt: skip

@@ -30,6 +30,7 @@ PARAMS = Validate(
     max_rejected_share=0.2,
     max_rejected_share_gap=0.1,
     max_source_share=0.7,
+    max_group_share=0.1,
 )
 
 
@@ -47,6 +48,7 @@ def manifest(pairs: int = 20) -> pd.DataFrame:
                     "label": label,
                     "source": source,
                     "generator": source if label else "none",
+                    "declared_group": f"set/{pair:03}",
                     "group": f"set/{pair:03}",
                     "path": name,
                     "format": "JPEG",
@@ -168,12 +170,22 @@ def test_one_source_is_a_warning_only() -> None:
 
 def test_same_look_across_classes_is_normal_only_in_a_declared_pair() -> None:
     undeclared = manifest()
-    undeclared["group"] = "phash/" + undeclared["phash"]
+    undeclared["declared_group"] = None
     verdict = validate_manifest(undeclared, PARAMS)
     assert verdict.passed
     (warning,) = verdict.failed("warning")
     assert warning.name == "phash_across_classes"
     assert (warning.row_count, warning.rows[0]) == (40, "set/fake/diffusion/001.jpg")
+
+
+def test_a_group_that_swallows_the_data_is_a_warning_with_its_figure() -> None:
+    frame = manifest()
+    frame.loc[:8, ["declared_group", "group"]] = [None, "phash/0"]
+    verdict = validate_manifest(frame, PARAMS)
+    warning = next(result for result in verdict.failed("warning") if result.name == "max_group_share")
+    assert verdict.passed
+    assert warning.observed == "phash/0 holds 9 pictures of 5 looks (22.5 %)"
+    assert warning.row_count == 9
 
 
 def test_rejected_rows_do_not_count_as_twins_or_duplicates() -> None:

@@ -14,10 +14,12 @@ import imagehash
 import pandas as pd
 from PIL import Image
 
+from deepfake.data.groups import join_groups
 from deepfake.data.manifest import SCHEMA, usable, write_manifest
 from deepfake.data.shards import map_shards, process_pool, write_shard
 from deepfake.data.sources import Item, list_items
 from deepfake.data.sources.provenance import provenance
+from deepfake.data.thumbnails import write_rejected
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected, decode_image, read_file, read_header
 from deepfake.params import Ingest, Limits
@@ -32,7 +34,10 @@ class _RawShard:
 
 
 def ingest(params: Ingest, seed: int, out: Path, workers: int) -> pd.DataFrame:
-    """Write `out/manifest.parquet`, `out/sources.json` and `out/shard-*.tfrecord` (usable, by image_id).
+    """Write what ingest leaves in `out`.
+
+    `manifest.parquet`; `shard-*.tfrecord` (usable pictures, by image_id); `sources.json` (licences and
+    counts); `rejected.tfrecord` (thumbnails of some rejected pictures).
 
     Returns:
         The manifest, one row per file found.
@@ -46,12 +51,14 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int) -> pd.DataFrame:
         describe = partial(_describe_chunk, limits=params.limits)
         rows = [row for chunk in map_shards(describe, chunks, pool, "inspect") for row in chunk]
         frame = reject_duplicates(pd.DataFrame(rows, columns=SCHEMA.names))
+        frame = join_groups(frame, params.near_duplicate_distance)
         _require_both_classes(frame)
         write_manifest(frame, out / "manifest.parquet")
         write_json(out / "sources.json", provenance(params.sources, frame))
         shards = _plan(frame, items, params.shard_size, out)
         for _ in map_shards(_write_raw, shards, pool, "write raw shards"):
             pass
+        write_rejected(frame, {item.path: item.file for item in items}, params.limits, out)
     return frame
 
 
@@ -76,7 +83,7 @@ def describe(item: Item, limits: Limits) -> dict[str, Any]:
         if rejected.header is not None:
             row |= asdict(rejected.header)
         row |= {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
-    row["group"] = item.group or f"phash/{row['phash'] or row['image_id']}"
+    row["declared_group"] = item.group
     return row
 
 

@@ -16,7 +16,8 @@ SCHEMA = pa.schema([
     ("label", pa.int8()),            # real = 0, fake = 1
     ("source", pa.string()),         # data set, camera or generator folder the file came in
     ("generator", pa.string()),      # "none" for real
-    ("group", pa.string()),          # identity, parent photo or duplicate cluster; never crosses splits
+    ("declared_group", pa.string()), # identity, parent photo or clip, by the source's word; null: unknown
+    ("group", pa.string()),          # what is declared joined with what looks alike; never crosses splits
     ("path", pa.string()),           # relative to its source's root
     ("format", pa.string()),
     ("width", pa.int32()),
@@ -30,7 +31,7 @@ SCHEMA = pa.schema([
     ("reject_reason", pa.string()),  # null: usable
     ("reject_detail", pa.string()),
     ("cropped", pa.bool_()),         # the source says its pictures are face crops already
-    ("split", pa.string()),          # as the source gives it, or null; preprocess fills it
+    ("split", pa.string()),          # until preprocess: what the source gives (train, val, test) or null
 ])  # fmt: skip
 
 FACE_SCHEMA = pa.schema(

@@ -14,7 +14,7 @@ import pandas as pd
 from deepfake.data.faces import Crop, NoFace, face_crops, weights_digest
 from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, usable, write_manifest
 from deepfake.data.shards import map_shards, process_pool, read_shard, write_shard
-from deepfake.data.splits import SPLITS, assign_splits
+from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected, decode_image
 from deepfake.params import Ingest, Limits, Preprocess
@@ -58,17 +58,26 @@ def preprocess(
         The face manifest, and the statistics of the stage.
 
     Raises:
-        SourceError: a split would hold only one class; the text says what to change.
+        SourceError: a split would hold only one class, or pictures are missing from the raw shards;
+            the text says what to change.
+        ValidationFailed: something is in two splits.
     """
-    manifest = manifest.assign(split=assign_splits(manifest, seed, params.split))
+    from deepfake.data.leakage import require_no_leak  # Great Expectations: seconds for every worker
+
+    splits = assign_splits(manifest, seed, params.split)
+    moves = split_statistics(manifest, splits, params.split)
+    manifest = manifest.assign(split=splits)
     jobs = _plan(manifest, raw, ingest.shard_size, out)
     work = partial(_cut_shard, params=params, limits=ingest.limits)
     with process_pool(workers) as pool:
         cuts = list(map_shards(work, jobs, pool, "cut faces"))
     frame = _merge(manifest, {key: value for cut in cuts for key, value in cut.facts.items()})
-    _require_both_classes(frame)
+    written = sum("reject_reason" not in facts for cut in cuts for facts in cut.facts.values())
+    _require_all_counted(len(manifest), written, int(frame["reject_reason"].notna().sum()))
+    _require_both_classes(frame, params)
+    require_no_leak(frame, ingest.near_duplicate_distance)
     write_manifest(frame, out / "manifest.parquet", FACE_SCHEMA)
-    return frame, _statistics(frame, np.sum([cut.moments for cut in cuts], axis=0), params)
+    return frame, moves | _statistics(frame, np.sum([cut.moments for cut in cuts], axis=0), params)
 
 
 def _plan(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> list[_Job]:
@@ -87,7 +96,7 @@ def _plan(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> list
 
 def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> _Cut:
     facts: dict[str, dict[str, Any]] = {}
-    examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in SPLITS}
+    examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in split_names(params.split)}
     moments = np.zeros((3, 3))
     for record in read_shard(job.raw):
         image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
@@ -138,8 +147,19 @@ def _merge(manifest: pd.DataFrame, facts: dict[str, dict[str, Any]]) -> pd.DataF
     return frame
 
 
-def _require_both_classes(frame: pd.DataFrame) -> None:
+def _require_all_counted(pictures: int, kept: int, rejected: int) -> None:
+    """No picture may vanish between the manifest and the shards."""
+    if pictures != kept + rejected:
+        raise SourceError(
+            f"{pictures} pictures in, but {kept} faces written and {rejected} rejected: the raw shards "
+            "do not belong to the manifest; run `dvc repro --force ingest`"
+        )
+
+
+def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
     kept = usable(frame)
+    if HOLDOUT in split_names(params.split) and HOLDOUT not in {*kept["split"]}:
+        raise SourceError("no held-out picture is left: mend preprocess.split.holdout.generators")
     for split in SPLITS:
         for label, name in LABEL_NAMES.items():
             if kept[(kept["split"] == split) & (kept["label"] == label)].empty:
@@ -158,7 +178,7 @@ def _statistics(frame: pd.DataFrame, moments: np.ndarray, params: Preprocess) ->
             name: int(((kept["split"] == split) & (kept["label"] == label)).sum())
             for label, name in LABEL_NAMES.items()
         }
-        for split in SPLITS
+        for split in split_names(params.split)
     }
     return {
         "pictures": {"in": len(frame), "kept": len(kept), "rejected": len(frame) - len(kept)},

@@ -10,8 +10,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from deepfake.data.expectations import Verdict, visible
 from deepfake.data.manifest import FAKE, LABEL_NAMES, REAL, usable
-from deepfake.data.validation import Verdict
 
 MAX_REJECTED_ROWS = 50
 MAX_SOURCES = 40
@@ -168,11 +168,6 @@ def _rejected(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rejected = frame[frame["reject_reason"].notna()].sort_values(["path", "image_id"])
     shown = rejected[["path", "reject_reason", "reject_detail"]].head(MAX_REJECTED_ROWS)
     return shown.astype(object).where(shown.notna(), "").to_dict("records")
-
-
-def visible(text: str) -> str:
-    """Text of unknown origin with its control and direction marks shown as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _percent(share: float) -> str:

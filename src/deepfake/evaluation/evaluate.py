@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from deepfake.data.manifest import LABEL_NAMES, read_manifest, usable
+from deepfake.data.splits import HOLDOUT
 from deepfake.evaluation.baseline import azimuthal_profile, fit_baseline
 from deepfake.evaluation.calibration import Calibration, calibrate
 from deepfake.evaluation.metrics import headline, with_intervals
@@ -26,7 +27,7 @@ SCORES = {MODEL: "score", BASELINE: "baseline_score"}
 def predict_splits(
     model: keras.Model, faces: Path, size: int, target: Evaluate
 ) -> tuple[pd.DataFrame, dict[str, Calibration]]:
-    """Score the validation and test splits with the model and with the baseline.
+    """Score validation, test and (where there is one) holdout with the model and with the baseline.
 
     Temperature and thresholds of both come from validation alone.
 
@@ -34,10 +35,11 @@ def predict_splits(
         One row per picture (image_id, path, label, source, generator, group, split, logit, score,
         verdict, baseline_score), in image_id order; and the calibration of either.
     """
-    parts = [_raw_outputs(model, faces, size, split) for split in ("val", "test")]
+    manifest = usable(read_manifest(faces / "manifest.parquet"))
+    judged = [split for split in ("val", "test", HOLDOUT) if split in {*manifest["split"]}]
+    parts = [_raw_outputs(model, faces, size, split) for split in judged]
     outputs = pd.concat(parts, ignore_index=True)
     outputs["baseline_logit"] = _baseline_logits(faces, size, np.stack(outputs.pop("profile")))
-    manifest = usable(read_manifest(faces / "manifest.parquet"))
     facts = ["image_id", "path", "label", "source", "generator", "group", "split"]
     frame = manifest[facts].merge(outputs, on="image_id", validate="one_to_one")
     val = frame[frame["split"] == "val"]
@@ -86,12 +88,12 @@ def score_table(
     table: dict[str, Any] = {"test": {}, "per_source": {}}
     for name, score in SCORES.items():
         metrics = headline(calibrations[name].threshold, params.calibration_bins)
-        table["test"][name] = _measure(test, score, metrics, params, seed)
+        table["test"][name] = measure(test, score, metrics, params, seed)
     metrics = headline(calibrations[MODEL].threshold, params.calibration_bins)
     for (label, source), rows in test.groupby(["label", "source"]):
         others = test[test["label"] != label]
         chosen = {"auc": metrics["auc"], "flagged_fake": metrics["tpr" if label else "fpr"]}
-        measured = _measure(pd.concat([rows, others]), "score", chosen, params, seed)
+        measured = measure(pd.concat([rows, others]), "score", chosen, params, seed)
         key = f"{LABEL_NAMES[int(label)]}/{source}"
         table["per_source"][key] = {"pictures": len(rows), **measured}
     counts = test.groupby(["label", "verdict"]).size()
@@ -101,12 +103,13 @@ def score_table(
         for verdict in ("real", "uncertain", "fake")
     }
     table["calibration"] = calibrations[MODEL].to_json()
-    table["pictures"] = {"val": len(predictions) - len(test), "test": len(test)}
+    table["pictures"] = {split: int((predictions["split"] == split).sum()) for split in ("val", "test")}
     return table
 
 
-def _measure(
+def measure(
     frame: pd.DataFrame, score: str, metrics: dict[str, Any], params: Evaluate, seed: int
 ) -> dict[str, Any]:
+    """Every metric with its interval, as it goes to metrics.json."""
     intervals = with_intervals(frame, score, metrics, params.bootstrap_draws, seed)
     return {name: interval.to_json() for name, interval in intervals.items()}

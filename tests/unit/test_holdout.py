@@ -1,0 +1,71 @@
+"""Holdout: unseen generators are judged apart, their siblings of known ones left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from deepfake.evaluation.calibration import calibrate
+from deepfake.evaluation.evaluate import SCORES, score_table
+from deepfake.evaluation.holdout import holdout_table, unseen_generators
+from deepfake.params import Evaluate
+
+PARAMS = Evaluate(target_fpr=0.1, target_fnr=0.1, bootstrap_draws=50, calibration_bins=5)
+
+
+def predictions() -> pd.DataFrame:
+    """Known fakes score high, the unseen generator's like reals, a known sibling in holdout high."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for split, generator, middle, number in (
+        ("val", "none", 0.2, 60), ("val", "gan", 0.8, 60), ("test", "none", 0.2, 60),
+        ("test", "gan", 0.8, 60), ("holdout", "none", 0.2, 20), ("holdout", "new", 0.2, 40),
+        ("holdout", "gan", 0.9, 10),
+    ):  # fmt: skip
+        scores = np.clip(rng.normal(middle, 0.05, number), 0.0, 1.0)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "score": scores,
+                    "baseline_score": scores,
+                    "split": split,
+                    "generator": generator,
+                    "source": generator,
+                    "label": int(generator != "none"),
+                    "verdict": "uncertain",
+                    "reject_reason": None,
+                }
+            )  # fmt: skip
+        )
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(group=frame.index.astype(str))
+
+
+def calibrations(frame: pd.DataFrame) -> dict:
+    val = frame[frame["split"] == "val"]
+    logits = np.log(val["score"] / (1 - val["score"])).to_numpy()
+    return dict.fromkeys(SCORES, calibrate(logits, val["label"].to_numpy(), 0.1, 0.1))
+
+
+def test_only_generators_that_nothing_else_shows_are_unseen() -> None:
+    assert unseen_generators(predictions()) == ["new"]
+    assert unseen_generators(predictions().query("split != 'holdout'")) == []
+
+
+def test_unseen_fakes_are_judged_against_the_reals_of_test_and_holdout() -> None:
+    frame = predictions()
+    table = holdout_table(frame, ["new"], calibrations(frame), PARAMS, 7)
+    assert table["pictures"] == {"fakes": 40, "reals_of_test": 60, "reals_of_holdout": 20}
+    auc = table["model"]["auc"]
+    assert 0.3 < auc["value"] < 0.7 and auc["low"] <= auc["value"] <= auc["high"]
+    assert table["per_generator"].keys() == {"new"}
+    assert table["per_generator"]["new"]["pictures"] == 40
+    assert table["per_generator"]["new"]["auc"]["value"] == auc["value"]
+
+
+def test_the_test_split_is_judged_without_them() -> None:
+    frame = predictions()
+    table = score_table(frame, calibrations(frame), PARAMS, 7)
+    assert table["pictures"] == {"val": 120, "test": 120}
+    assert table["test"]["model"]["auc"]["value"] > 0.99
+    assert table["per_source"].keys() == {"real/none", "fake/gan"}
