@@ -15,7 +15,7 @@ def main() -> None:
     raw, faces = Path("data/raw"), Path("data/faces")
     frame, statistics = preprocess(
         read_manifest(raw / "manifest.parquet"), raw, params.ingest, params.preprocess,
-        params.base.seed, faces, params.base.threads,
+        params.base.seed, faces, params.base.threads, Path(".resume/detections.sqlite3"),
     )  # fmt: skip
     write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
     write_json(Path("reports/preprocess/metrics.json"), statistics)
