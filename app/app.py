@@ -92,7 +92,7 @@ def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
         notice("Not applicable", faces[0].reason)
         return
     verdicts, picture = st.columns([3, 2], gap="large")  # on a narrow screen: one above the other
-    upright = decode_image(data, predictor.bundle.limits)
+    upright = decode_image(data, predictor.bundle.recipe.limits)
     judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
     picture.image(
         boxed_picture(upright, faces), f"The upload with {judged}", "stretch", output_format="PNG"

@@ -90,10 +90,14 @@ def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Im
         if face.box is None:
             continue
         left, top, side = (value * scale for value in (face.box.left, face.box.top, face.box.side))
+        middle = left + side / 2 + 1j * (top + side / 2)
+        turn = np.exp(1j * np.radians(face.box.angle))
         colour = COLOURS[face.verdict]
         for inset, edge, line in ((0, "white", 9), (2, colour, 5)):  # seen on any ground
-            far = side - 1 - inset
-            draw.rectangle((left + inset, top + inset, left + far, top + far), outline=edge, width=line)
+            # A polygon's line lies on its corners' path, not inside it.
+            half = side / 2 - inset - line / 2
+            path = [middle + half * turn * corner for corner in (-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j)]
+            draw.polygon([(at.real, at.imag) for at in path], outline=edge, width=line)
         if len(faces) > 1:
             draw.rectangle((left, top, left + 36, top + 36), fill=colour)
             draw.text((left + 18, top + 18), str(_number(face)), "white", font_size=28, anchor="mm")

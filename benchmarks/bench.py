@@ -18,11 +18,11 @@ import cv2
 import keras
 import numpy as np
 
+from deepfake.data.crops import CropRecipe, face_crops
 from deepfake.data.demo.corpus import make_pair
-from deepfake.data.faces import face_crops
+from deepfake.data.neutralise import resolve_history
 from deepfake.data.preprocess import encode_crop
 from deepfake.evaluation.calibration import Calibration
-from deepfake.images import decode_image
 from deepfake.models.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
 from deepfake.runtime import configure
@@ -64,9 +64,22 @@ def network(params: Params) -> keras.Model:
     return build_detector(architecture)
 
 
+def crop_recipe(params: Params) -> CropRecipe:
+    """The configured way from bytes to a crop, at the smallest common side that may come of it."""
+    settings = params.preprocess.neutralise
+    size = params.preprocess.size
+    history = resolve_history(settings.model_copy(update={"cap": settings.min_side}), size, {})
+    return CropRecipe(
+        size=size,
+        limits=params.ingest.limits,
+        faces=params.preprocess.faces,
+        history=history if settings.enabled else None,
+    )
+
+
 def bench_preprocess(params: Params, files: list[bytes]) -> None:
     """Safe decode + face crop + lossless encode, against a bare decode + resize + encode."""
-    size, limits = params.preprocess.size, params.ingest.limits
+    size = params.preprocess.size
 
     def bare() -> None:
         for data in files:
@@ -75,8 +88,7 @@ def bench_preprocess(params: Params, files: list[bytes]) -> None:
 
     def ours(cropped: bool) -> None:
         for data in files:
-            picture = decode_image(data, limits)
-            encode_crop(face_crops(picture, params.preprocess.faces, size, cropped)[0].pixels)
+            encode_crop(face_crops(data, crop_recipe(params), cropped)[0].pixels)
 
     limit, what = seconds(bare), "OpenCV decode + resize + encode"
     report("preprocess, crops given", limit, seconds(lambda: ours(cropped=True)), what)
@@ -111,9 +123,7 @@ def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
     model = build_detector(architecture)
     model.save_weights(folder / "model.weights.h5")
     calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
-    bundle = Bundle(
-        folder, architecture, calibration, params.preprocess.faces, params.ingest.limits, "", {}
-    )  # fmt: skip
+    bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {})
     predictor = Predictor(bundle)
     crop = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
     limit = seconds(lambda: [model.predict_on_batch(crop) for _ in files])

@@ -16,8 +16,9 @@ def main() -> None:
     raw, faces = Path("data/raw"), Path("data/faces")
     manifest = read_manifest(raw / "manifest.parquet")
     frame, statistics = preprocess(
-        manifest, raw, params.ingest, params.preprocess, params.base.seed, faces, params.base.threads
-    )
+        manifest, raw, params.ingest, params.preprocess, params.base.seed, faces, params.base.threads,
+        Path(".resume/detections.sqlite3"),
+    )  # fmt: skip
     write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
     draw_quarantine(frame, manifest, raw, params.ingest, Path("reports/preprocess/quarantine.png"))
     write_json(Path("reports/preprocess/metrics.json"), statistics)

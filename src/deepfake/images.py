@@ -194,6 +194,22 @@ def _check(picture: Image.Image, header: Header, limits: Limits) -> None:
         raise ImageRejected("animated", f"{picture.n_frames} frames; extract one", header)  # type: ignore[attr-defined]
 
 
+def jpeg_round_trip(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
+    """What a JPEG file of these pixels would give back.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB.
+        quality: IJG quality, 1..100.
+        subsampling: of chroma, `4:4:4` or `4:2:0`.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return np.asarray(JpegImageFile(io.BytesIO(file.getvalue())))
+
+
 def estimate_jpeg_quality(luminance: list[int]) -> int:
     """IJG quality (1..100) whose scaled standard luminance table is nearest to this one.
 

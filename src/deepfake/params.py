@@ -15,6 +15,8 @@ from deepfake.errors import ParamsError
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
+Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG, on the IJG scale
+Chroma = Literal["4:4:4", "4:2:0"]
 
 
 class Section(BaseModel):
@@ -232,6 +234,31 @@ class Faces(Section):
     min_score: Fraction
     min_size: Positive
     margin: Annotated[float, Field(ge=0.0, le=2.0)]
+    align: Literal["box", "landmarks"] = "box"
+    which: Literal["largest", "all"] = "largest"
+
+
+class Neutralise(Section):
+    """How both classes get one history."""
+
+    enabled: bool
+    border: Annotated[float, Field(ge=0.0, le=0.2)]
+    min_side: Positive
+    cap: Literal["auto"] | Positive
+    auto_percentile: Annotated[float, Field(ge=0.0, le=50.0)]
+    blur: Annotated[float, Field(ge=0.0, le=4.0)]
+    noise: Annotated[float, Field(ge=0.0, le=32.0)]
+    jpeg_quality: tuple[Quality, Quality]
+    subsampling: Annotated[tuple[Chroma, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ranges_hold_something(self) -> Neutralise:
+        low, high = self.jpeg_quality
+        if low > high:
+            raise ValueError(f"jpeg_quality is [lowest, highest], got [{low}, {high}]")
+        if self.cap != "auto" and self.cap < self.min_side:
+            raise ValueError(f"cap {self.cap} is below min_side {self.min_side}: raise it, or say auto")
+        return self
 
 
 class Holdout(Section):
@@ -259,6 +286,7 @@ class Split(Section):
 class Preprocess(Section):
     size: Annotated[int, Field(ge=32, le=1024)]
     faces: Faces
+    neutralise: Neutralise
     split: Split
 
 
@@ -270,7 +298,7 @@ class Phase(Section):
 class Augment(Section):
     flip: bool
     jpeg_probability: Fraction
-    jpeg_quality: tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]]
+    jpeg_quality: tuple[Quality, Quality]
     brightness: Fraction
 
 

@@ -12,26 +12,48 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from deepfake.data import crops
+from deepfake.data.crops import CropRecipe, face_crops
 from deepfake.data.demo.corpus import make_pair, write_corpus
-from deepfake.data.faces import face_crops, weights_digest
+from deepfake.data.face_statistics import difference, proportion
+from deepfake.data.faces import weights_digest
 from deepfake.data.ingest import ingest
 from deepfake.data.manifest import FACE_SCHEMA, read_manifest, usable
 from deepfake.data.preprocess import preprocess
 from deepfake.data.shards import read_shard
 from deepfake.data.splits import SPLITS, split_of_group
 from deepfake.errors import SourceError
-from deepfake.images import decode_image
-from deepfake.params import Faces, FolderSource, Holdout, Ingest, Limits, Preprocess, Split, SyntheticSource
+from deepfake.params import (
+    Faces,
+    FolderSource,
+    Holdout,
+    Ingest,
+    Limits,
+    Neutralise,
+    Preprocess,
+    Split,
+    SyntheticSource,
+)
 
 SEED, PORTRAITS, SIZE = 7, 24, 48
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
 FACES = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
-PARAMS = Preprocess(size=SIZE, faces=FACES, split=Split(train=0.5, val=0.25, test=0.25))
-BOX = ["face_left", "face_top", "face_side", "face_score"]
+OFF = Neutralise(
+    enabled=False, border=0.05, min_side=32, cap="auto", auto_percentile=10, blur=0.0, noise=0.0,
+    jpeg_quality=(75, 95), subsampling=("4:4:4", "4:2:0"),
+)  # fmt: skip
+PARAMS = Preprocess(size=SIZE, faces=FACES, neutralise=OFF, split=Split(train=0.5, val=0.25, test=0.25))
+RECIPE = CropRecipe(size=SIZE, limits=LIMITS, faces=FACES, history=None)
+BOX = ["face", "face_left", "face_top", "face_side", "face_angle", "face_score"]
 
 
 def with_faces(**changes: object) -> Preprocess:
     return PARAMS.model_copy(update={"faces": FACES.model_copy(update=changes)})
+
+
+def neutralised(**changes: object) -> Preprocess:
+    settings = OFF.model_copy(update={"enabled": True, **changes})
+    return PARAMS.model_copy(update={"neutralise": settings})
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +87,14 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, Path]:
 
 
 def run(
-    raw: tuple[Ingest, Path], out: Path, params: Preprocess = PARAMS, workers: int = 1
+    raw: tuple[Ingest, Path],
+    out: Path,
+    params: Preprocess = PARAMS,
+    workers: int = 1,
+    cache: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     manifest = read_manifest(raw[1] / "manifest.parquet")
-    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers)
+    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers, cache)
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +187,7 @@ def test_crops_are_what_any_other_user_of_the_bytes_would_cut(
     assert rows.loc[[example["image_id"].decode() for example in kept], "source"].eq("couples").sum() == 1
     for example in kept:
         row = rows.loc[example["image_id"].decode()]
-        face = face_crops(decode_image(originals[example["image_id"]], LIMITS), FACES, SIZE, cropped=False)[
-            0
-        ]
+        face = face_crops(originals[example["image_id"]], RECIPE, cropped=False)[0]
         assert example["image"].startswith(b"\x89PNG")
         assert face.pixels.shape == (SIZE, SIZE, 3)
         assert np.array_equal(pixels_of(example["image"]), face.pixels)
@@ -239,3 +263,74 @@ def test_sources_of_crops_are_not_searched_for_faces(tmp_path: Path) -> None:
     assert len(usable(frame)) == 24
     assert (frame[["face_left", "face_top", "face_side"]] == [0, 0, 64]).all(axis=None)
     assert frame["face_score"].isna().all()
+
+
+def test_every_face_gets_a_row_and_an_example_of_its_own(
+    raw: tuple[Ingest, Path], cut: tuple[pd.DataFrame, dict, Path], tmp_path: Path
+) -> None:
+    frame, statistics = run(raw, tmp_path, with_faces(which="all"))
+    kept = usable(frame)
+    couple = kept[kept["source"] == "couples"].sort_values("face")
+    first = couple["image_id"].iloc[0]
+    assert couple["face"].tolist() == [0, 1] and couple["image_id"].tolist() == [first, f"{first}-1"]
+    assert couple["face_side"].is_monotonic_decreasing and couple["split"].nunique() == 1
+    assert kept["image_id"].is_unique
+    written = [bytes(e["image_id"]).decode() for split in SPLITS for e in examples(tmp_path, split)]
+    assert sorted(written) == sorted(kept["image_id"])
+    assert statistics["pictures"] == cut[1]["pictures"]
+    assert statistics["faces"] == len(kept) == cut[1]["faces"] + 1
+    assert sum(sum(counts.values()) for counts in statistics["split"].values()) == len(kept)
+    largest = kept[kept["face"] == 0].set_index("image_id")[BOX]
+    assert largest.equals(usable(cut[0]).set_index("image_id")[BOX])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_warm_cache_a_cold_one_and_none_give_the_same_bytes(
+    raw: tuple[Ingest, Path], tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, params = tmp_path / "cache.sqlite3", neutralised()
+    _, without = run(raw, tmp_path / "none", params)
+    _, cold = run(raw, tmp_path / "cold", params, workers, cache)
+    monkeypatch.setattr(crops, "load_detector", lambda params: pytest.fail("the detector was asked"))
+    _, warm = run(raw, tmp_path / "warm", params, 1, cache)
+    assert without == cold == warm
+    assert files(tmp_path / "none") == files(tmp_path / "cold") == files(tmp_path / "warm")
+
+
+def test_the_band_comes_from_training_faces_and_what_it_costs_is_said(
+    raw: tuple[Ingest, Path], cut: tuple[pd.DataFrame, dict, Path], tmp_path: Path
+) -> None:
+    settings = neutralised(border=0.0, auto_percentile=30).model_copy(update={"size": 96})
+    frame, statistics = run(raw, tmp_path, settings)
+    before = usable(cut[0])
+    training = before[before["split"] == "train"]
+    lows = [np.percentile(rows["face_side"].astype(float), 30) for _, rows in training.groupby("label")]
+    band = statistics["history"]["band"]
+    assert band == int(min(lows)) < 96
+    below = frame[frame["reject_reason"] == "below_band"]
+    assert set(below["image_id"]) == set(before.loc[before["face_side"] < band, "image_id"])
+    assert 0 < len(below) == sum(row["below_band"] for row in statistics["per_class"].values())
+    assert below["face_side"].max() < band <= usable(frame)["face_side"].min()
+    pictures = statistics["pictures"]
+    assert pictures["in"] == pictures["kept"] + pictures["rejected"] == len(frame)
+    for label, name in enumerate(("real", "fake")):
+        row, sides = statistics["per_class"][name], before[before["label"] == label]["face_side"]
+        assert (
+            row["native_side_quartiles"]
+            == np.percentile(sides.astype(float), [0, 25, 50, 75, 100]).tolist()
+        )
+        assert (
+            row["face_miss_rate"]["low"] <= row["face_miss_rate"]["value"] <= row["face_miss_rate"]["high"]
+        )
+    missed = [statistics["per_class"][name]["face_miss_rate"]["value"] for name in ("fake", "real")]
+    assert statistics["gap"]["face_miss_rate"]["value"] == pytest.approx(missed[0] - missed[1], abs=1e-4)
+
+
+def test_a_detector_that_misses_one_class_is_shown() -> None:
+    gap = difference((30, 100), (10, 100))
+    assert gap["value"] == 0.2 and 0.08 < gap["low"] < 0.1 and 0.3 < gap["high"] < 0.32
+    alike = difference((10, 100), (12, 100))
+    assert alike["low"] < 0.0 < alike["high"]
+    # Wilson's interval of 0 in 10, by hand: z^2 / (n + z^2).
+    assert proportion(0, 10) == {"value": 0.0, "low": 0.0, "high": 0.2775}
+    assert proportion(0, 0)["value"] is None and difference((0, 0), (1, 2))["value"] is None

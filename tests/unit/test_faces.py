@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.data import faces
+from deepfake.data import crops, faces
+from deepfake.data.crops import CropRecipe, NoFace, face_crops
 from deepfake.data.demo.corpus import make_pair
-from deepfake.data.faces import Face, NoFace, Square, centre_square, crop, face_crops, face_square
+from deepfake.data.faces import Face
+from deepfake.data.squares import Square, aligned_square, centre_square, cut, face_square
 from deepfake.errors import DeepfakeError
 from deepfake.images import decode_image
 from deepfake.params import Faces, Limits
 
 PARAMS = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
+LIMITS = Limits(max_bytes=2**25, max_pixels=2**24, min_side=32)
 SIDES = st.integers(1, 3000)
 
 
@@ -27,6 +30,14 @@ def portrait(index: int, size: int = 128) -> np.ndarray:
 
 def enlarge(picture: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+
+def recipe(size: int, params: Faces = PARAMS) -> CropRecipe:
+    return CropRecipe(size=size, limits=LIMITS, faces=params, history=None)
+
+
+def png(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
 
 
 def box(face: Face) -> np.ndarray:
@@ -83,19 +94,71 @@ def test_centre_squares_are_the_largest_in_the_middle() -> None:
 
 def test_crops_copy_or_average_pixels() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
-    square = Square(left=20, top=10, side=64)
-    cut = picture[10:74, 20:84]
-    assert np.array_equal(crop(picture, square, 64), cut)
-    averaged = cut.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
-    assert np.abs(crop(picture, square, 32) - averaged).max() <= 0.5
+    middle = picture[:, 10:90]
+    assert np.array_equal(cut(picture, Square(left=20, top=10, side=64)), picture[10:74, 20:84])
+    (same,) = face_crops(png(picture), recipe(80), cropped=True)
+    assert same.square == Square(10, 0, 80) and np.array_equal(same.pixels, middle)
+    averaged = middle.reshape(40, 2, 40, 2, 3).mean(axis=(1, 3))
+    (half,) = face_crops(png(picture), recipe(40), cropped=True)
+    assert np.abs(half.pixels - averaged).max() <= 0.5
     for size in (31, 33, 200):
-        made = crop(picture, square, size)
-        assert made.shape == (size, size, 3) and made.dtype == np.uint8
+        (made,) = face_crops(png(picture), recipe(size), cropped=True)
+        assert made.pixels.shape == (size, size, 3) and made.pixels.dtype == np.uint8
+
+
+def test_a_turned_square_undoes_the_turn() -> None:
+    picture = cv2.GaussianBlur(portrait(1, 256), (0, 0), 2)
+    for turns, angle in ((1, 90.0), (2, 180.0), (3, 270.0)):
+        turned = np.ascontiguousarray(np.rot90(picture, -turns))  # clockwise
+        got = cut(turned, Square(0, 0, 256, angle)).astype(int)
+        assert np.abs(got - picture).max() <= 1
+    around = cv2.getRotationMatrix2D((127.5, 127.5), -17.0, 1.0)  # OpenCV turns counter-clockwise
+    got = cut(cv2.warpAffine(picture, around, (256, 256)), Square(64, 64, 128, 17.0)).astype(int)
+    assert np.abs(got - picture[64:192, 64:192]).mean() < 1.5
+
+
+def turned_face(angle: float, scale: float) -> Face:
+    """A face whose eyes, nose and mouth lie as in an upright one, turned clockwise about (300, 200)."""
+    points = np.array([-0.19 - 0.1j, 0.19 - 0.1j, 0.1j, -0.16 + 0.245j, 0.16 + 0.245j])
+    points = 300 + 200j + scale * points * np.exp(1j * np.radians(angle))
+    return Face(0, 0, 1, 1, 1.0, tuple(np.column_stack([points.real, points.imag]).ravel()))
+
+
+@pytest.mark.parametrize("angle", [0.0, 20.0, -35.0, 175.0])
+def test_alignment_finds_turn_scale_and_place(angle: float) -> None:
+    square = aligned_square(turned_face(angle, 100.0), (400, 600, 3), margin=0.3)
+    assert square.angle == pytest.approx(angle, abs=1e-6)
+    assert (square.left, square.top, square.side) == (235, 135, 130)
+    huge = aligned_square(turned_face(angle, 1000.0), (400, 600, 3), margin=0.3)
+    assert huge.side == 400
+
+
+def test_landmarks_bring_the_eyes_level() -> None:
+    aligned = PARAMS.model_copy(update={"align": "landmarks"})
+    detector = faces.load_detector(PARAMS)
+    for index in range(4):
+        large = enlarge(portrait(index), 3)
+        around = cv2.getRotationMatrix2D((191.5, 191.5), -25.0, 1.0)
+        turned = cv2.warpAffine(large, around, (384, 384), borderMode=cv2.BORDER_REFLECT_101)
+        (upright,) = face_crops(png(large), recipe(256, aligned), cropped=False)
+        (level,) = face_crops(png(turned), recipe(256, aligned), cropped=False)
+        assert level.square.angle - upright.square.angle == pytest.approx(25.0, abs=9.0)
+        left, right = np.array(detector.detect(level.pixels)[0].points[:4]).reshape(2, 2)
+        assert abs(np.degrees(np.arctan2(*(right - left)[::-1]))) < 12.0
+
+
+def test_landmarks_turn_with_the_picture() -> None:
+    (face,) = faces.load_detector(PARAMS).detect(enlarge(portrait(2), 2))
+    (mirrored,) = faces.load_detector(PARAMS).detect(np.ascontiguousarray(enlarge(portrait(2), 2)[:, ::-1]))
+    points, others = (np.array(f.points).reshape(5, 2) for f in (face, mirrored))
+    others = np.column_stack([256 - others[:, 0], others[:, 1]])[[1, 0, 2, 4, 3]]
+    assert np.abs(points - others).max() < 0.1 * face.height
+    assert points[0, 0] < points[2, 0] < points[1, 0] and points[0, 1] < points[2, 1] < points[3, 1]
 
 
 def test_rendered_portraits_have_exactly_one_face() -> None:
     for index in range(6):
-        (found,) = face_crops(portrait(index), PARAMS, 48, cropped=False)
+        (found,) = face_crops(png(portrait(index)), recipe(48), cropped=False)
         assert found.pixels.shape == (48, 48, 3) and found.pixels.dtype == np.uint8
         assert 0.5 <= found.score <= 1.0
         centre = np.array([found.square.left, found.square.top]) + found.square.side / 2
@@ -134,7 +197,7 @@ def test_several_faces_come_largest_first() -> None:
     group = np.full((300, 440, 3), 110, np.uint8)
     group[20:148, 20:148] = portrait(3)
     group[20:276, 170:426] = enlarge(portrait(4), 2)
-    first, second = face_crops(group, PARAMS, 32, cropped=False)
+    first, second = face_crops(png(group), recipe(32), cropped=False)
     assert first.square.left > 150 > second.square.left
     assert first.square.side > 1.5 * second.square.side
 
@@ -144,12 +207,12 @@ def test_faces_below_the_minimum_are_left_out(monkeypatch: pytest.MonkeyPatch) -
         def detect(self, picture: np.ndarray) -> list[Face]:
             return [Face(5, 5, 20, 31, 0.9), Face(50, 50, 20, 32, 0.6)]
 
-    monkeypatch.setattr(faces, "load_detector", lambda params: Fixed())
-    picture = np.zeros((128, 128, 3), np.uint8)
-    (kept,) = face_crops(picture, PARAMS, 32, cropped=False)
+    monkeypatch.setattr(crops, "load_detector", lambda params: Fixed())
+    picture = png(np.zeros((128, 128, 3), np.uint8))
+    (kept,) = face_crops(picture, recipe(32), cropped=False)
     assert kept.score == 0.6
     with pytest.raises(NoFace, match="32 pixels, at least 33") as caught:
-        face_crops(picture, PARAMS.model_copy(update={"min_size": 33}), 32, cropped=False)
+        face_crops(picture, recipe(32, PARAMS.model_copy(update={"min_size": 33})), cropped=False)
     assert caught.value.reason == "face_too_small"
 
 
@@ -158,14 +221,14 @@ def test_no_face_in_noise_or_flat_pictures(shape: tuple[int, int, int]) -> None:
     noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     for picture in (noise, np.full(shape, 128, np.uint8), np.zeros(shape, np.uint8)):
         with pytest.raises(NoFace) as caught:
-            face_crops(picture, PARAMS, 64, cropped=False)
+            face_crops(png(picture), recipe(64), cropped=False)
         assert caught.value.reason == "no_face"
 
 
 def test_crops_already_made_are_taken_whole_without_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "load_detector", lambda params: pytest.fail("the detector was asked"))
+    monkeypatch.setattr(crops, "load_detector", lambda params: pytest.fail("the detector was asked"))
     picture = np.random.default_rng(2).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    (found,) = face_crops(picture, PARAMS, 64, cropped=True)
+    (found,) = face_crops(png(picture), recipe(64), cropped=True)
     assert found.score is None and found.square == Square(16, 0, 64)
     assert np.array_equal(found.pixels, picture[:, 16:80])
 
@@ -185,11 +248,10 @@ def test_both_detectors_agree_on_real_faces(shared: Path) -> None:
     weights = shared / "models" / "yunet_n_640_640.onnx"
     yunet = faces.load_detector(PARAMS.model_copy(update={"detector": "yunet", "weights": str(weights)}))
     centerface = faces.load_detector(PARAMS)
-    limits = Limits(max_bytes=2**25, max_pixels=2**24, min_side=32)
     overlaps = []
     for source in ("ffhq", "lfw", "utkface", "ciplab"):
         for file in sorted((shared / "faces" / "real" / source).iterdir())[:3]:
-            picture = decode_image(file.read_bytes(), limits)
+            picture = decode_image(file.read_bytes(), LIMITS)
             ours, theirs = centerface.detect(picture), yunet.detect(picture)
             overlaps.append(overlap(ours[0], theirs[0]) if ours and theirs else 0.0)
     assert np.mean(np.array(overlaps) > 0.4) >= 0.75, overlaps

@@ -1,4 +1,4 @@
-"""Faces: detect, choose, crop to a square, bring to one size."""
+"""Face detectors: where the faces are, and their eyes, nose and mouth."""
 
 from __future__ import annotations
 
@@ -18,26 +18,24 @@ from deepfake.params import Faces
 _LONGEST = 640  # detection runs on a copy of at most this longer side, in pixels
 _STRIDE = 32  # the networks' input sides must be multiples of this
 _OVERLAP = 0.3  # boxes that overlap more are one face
+SEARCH = (_LONGEST, _STRIDE, _OVERLAP)  # what a detection depends on besides its parameters
 
 
 @dataclass(frozen=True)
 class Face:
-    """A detected face: box in pixels of the upright picture, detection score in 0..1."""
+    """A detected face: box in pixels of the upright picture, detection score in 0..1.
+
+    Attributes:
+        points: x and y of the eyes, the nose's tip and the mouth's corners, the one on the picture's
+            left first: ten numbers in pixels.
+    """
 
     left: float
     top: float
     width: float
     height: float
     score: float
-
-
-@dataclass(frozen=True)
-class Square:
-    """A square crop inside a picture, in whole pixels."""
-
-    left: int
-    top: int
-    side: int
+    points: tuple[float, ...] = ()
 
 
 class FaceDetector(Protocol):
@@ -100,7 +98,7 @@ class CenterFace:
     def detect(self, picture: np.ndarray) -> list[Face]:
         searched, scale = _fit(picture)
         self._net.setInput(cv2.dnn.blobFromImage(searched))
-        heat, log_size, offset, _ = self._net.forward(self._OUTPUTS)
+        heat, log_size, offset, landmarks = self._net.forward(self._OUTPUTS)
         rows, columns = np.nonzero(heat[0, 0] >= self._min_score)
         if len(rows) == 0:
             return []
@@ -108,8 +106,12 @@ class CenterFace:
         dy, dx = offset[0, :, rows, columns].T
         left = (columns + dx + 0.5) * self._CELL - width / 2
         top = (rows + dy + 0.5) * self._CELL - height / 2
-        boxes = np.stack([left, top, width, height], axis=1) / scale
-        return _suppress(boxes, heat[0, 0, rows, columns], self._min_score)
+        boxes = np.stack([left, top, width, height], axis=1)
+        # [faces, five, (y, x)], in shares of the box.
+        shares = landmarks[0, :, rows, columns].reshape(-1, 5, 2)
+        points = boxes[:, None, :2] + shares[:, :, ::-1] * boxes[:, None, 2:]
+        scores = heat[0, 0, rows, columns]
+        return _suppress(boxes / scale, points / scale[:2], scores, self._min_score)
 
 
 class YuNet:
@@ -125,7 +127,8 @@ class YuNet:
         _, found = self._net.detect(np.ascontiguousarray(searched[:, :, ::-1]))  # it wants BGR
         if found is None:
             return []
-        return _suppress(found[:, :4] / scale, found[:, -1], self._min_score)
+        points = found[:, 4:14].reshape(-1, 5, 2) / scale[:2]
+        return _suppress(found[:, :4] / scale, points, found[:, -1], self._min_score)
 
 
 def _fit(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,90 +147,12 @@ def _fit(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return resized, np.array([fitted[0] / width, fitted[1] / height] * 2)
 
 
-def _suppress(boxes: np.ndarray, scores: np.ndarray, min_score: float) -> list[Face]:
+def _suppress(boxes: np.ndarray, points: np.ndarray, scores: np.ndarray, min_score: float) -> list[Face]:
     """Non-maximum suppression; best first."""
     keep = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), min_score, _OVERLAP)
     faces = []
     for i in np.ravel(keep):
         left, top, width, height = map(float, boxes[i])
-        faces.append(Face(left, top, width, height, float(scores[i])))
+        marks = tuple(map(float, points[i].ravel()))
+        faces.append(Face(left, top, width, height, float(scores[i]), marks))
     return sorted(faces, key=lambda face: -face.score)
-
-
-def face_square(face: Face, shape: tuple[int, ...], margin: float) -> Square:
-    """The square around a face, `margin` of its larger side wider, moved inside the picture."""
-    height, width = shape[:2]
-    side = min(round(max(face.width, face.height) * (1.0 + margin)), height, width)
-    left = round(face.left + face.width / 2 - side / 2)
-    top = round(face.top + face.height / 2 - side / 2)
-    return Square(left=min(max(left, 0), width - side), top=min(max(top, 0), height - side), side=side)
-
-
-def centre_square(shape: tuple[int, ...]) -> Square:
-    """The largest centred square, for pictures that are face crops already."""
-    height, width = shape[:2]
-    side = min(height, width)
-    return Square(left=(width - side) // 2, top=(height - side) // 2, side=side)
-
-
-def crop(picture: np.ndarray, square: Square, size: int) -> np.ndarray:
-    """Cut `square` out and bring it to `size`.
-
-    Args:
-        picture: uint8 [height, width, 3].
-
-    Returns:
-        uint8 [size, size, 3]. Area averaging downwards; upwards OpenCV falls back to bilinear.
-    """
-    rows = slice(square.top, square.top + square.side)
-    columns = slice(square.left, square.left + square.side)
-    cut = np.ascontiguousarray(picture[rows, columns])
-    return cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
-
-
-@dataclass(frozen=True)
-class Crop:
-    """One face of a picture, ready for the network.
-
-    Attributes:
-        pixels: uint8 [size, size, 3].
-        square: where it was cut, in pixels of the upright picture.
-        score: the detector's, or None when the picture was taken as a crop already.
-    """
-
-    pixels: np.ndarray
-    square: Square
-    score: float | None
-
-
-class NoFace(DeepfakeError):
-    """No usable face: `reason` is `no_face` or `face_too_small`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-
-
-def face_crops(picture: np.ndarray, params: Faces, size: int, cropped: bool) -> list[Crop]:
-    """All usable faces of a picture, largest first: the one way from a picture to the network.
-
-    Args:
-        picture: uint8 [height, width, 3], upright.
-        cropped: take the whole picture as one face; nothing is detected.
-
-    Raises:
-        NoFace: nothing usable was found.
-    """
-    if cropped:
-        square = centre_square(picture.shape)
-        return [Crop(crop(picture, square, size), square, None)]
-    faces = load_detector(params).detect(picture)
-    if not faces:
-        raise NoFace("no_face", "no face was found; is it a face crop already? then say so")
-    large = [face for face in faces if max(face.width, face.height) >= params.min_size]
-    if not large:
-        widest = max(max(face.width, face.height) for face in faces)
-        raise NoFace("face_too_small", f"{widest:.0f} pixels, at least {params.min_size}")
-    large.sort(key=lambda face: -face.width * face.height)
-    squares = [(face_square(face, picture.shape, params.margin), face.score) for face in large]
-    return [Crop(crop(picture, square, size), square, score) for square, score in squares]

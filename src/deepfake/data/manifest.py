@@ -37,12 +37,14 @@ SCHEMA = pa.schema([
 FACE_SCHEMA = pa.schema(
     [
         *SCHEMA,
+        ("face", pa.int16()),        # 0: the picture's largest; others' image_id ends in "-<face>"
         ("face_left", pa.int32()),
         ("face_top", pa.int32()),
-        ("face_side", pa.int32()),
+        ("face_side", pa.int32()),   # native: before any resampling
+        ("face_angle", pa.float32()),  # degrees that the square is turned clockwise about its middle
         ("face_score", pa.float32()),
     ]
-)
+)  # fmt: skip
 
 
 def write_manifest(frame: pd.DataFrame, path: Path, schema: pa.Schema = SCHEMA) -> None:

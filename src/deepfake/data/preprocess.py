@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,16 +13,20 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from deepfake.data.faces import Crop, NoFace, face_crops, weights_digest
+from deepfake.data.crops import Crop, CropRecipe, NoFace, cropped_side, face_crops, native_sides
+from deepfake.data.detections import DetectionCache, open_cache
+from deepfake.data.face_statistics import statistics
 from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, usable, write_manifest
+from deepfake.data.neutralise import History, resolve_history
 from deepfake.data.shards import map_shards, process_pool, read_shard, write_shard
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
 from deepfake.errors import SourceError
-from deepfake.images import ImageRejected, decode_image
+from deepfake.images import ImageRejected
 from deepfake.params import Ingest, Limits, Preprocess
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-_BOX = ("face_left", "face_top", "face_side", "face_score")
+_BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
+_FOUND = (*_BOX, "reject_reason", "reject_detail")
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,9 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Cut:
-    """What became of one shard: new facts by image_id, and pixel moments [count, sum, squares]."""
+    """What became of one shard: a record per face or miss, and pixel moments [count, sum, squares]."""
 
-    facts: dict[str, dict[str, Any]]
+    found: list[dict[str, Any]]
     moments: np.ndarray
 
 
@@ -48,11 +54,16 @@ def preprocess(
     seed: int,
     out: Path,
     workers: int,
+    cache: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Cut one face (the largest) out of every usable picture.
+    """Cut the largest face, or all faces, out of every usable picture.
 
     Writes `out/<split>/shard-*.tfrecord` (lossless PNG crops with label, source, generator and group)
-    and `out/manifest.parquet` (every row: kept ones with split and face square, others with a reason).
+    and `out/manifest.parquet` (a row per face with split and square, and one per rejected picture with
+    its reason).
+
+    Args:
+        cache: file that keeps what the detector found for the next run; None: nothing is kept.
 
     Returns:
         The face manifest, and the statistics of the stage.
@@ -68,22 +79,28 @@ def preprocess(
     moves = split_statistics(manifest, splits, params.split)
     manifest = manifest.assign(split=splits)
     jobs = _plan(manifest, raw, ingest.shard_size, out)
-    work = partial(_cut_shard, params=params, limits=ingest.limits)
+    border = params.neutralise.border if params.neutralise.enabled else 0.0
+    known = None if cache is None else open_cache(cache, params.faces, border)
     with process_pool(workers) as pool:
+        history = _history(jobs, params, ingest.limits, known, pool)
+        recipe = CropRecipe(size=params.size, limits=ingest.limits, faces=params.faces, history=history)
+        every, splits = params.faces.which == "all", split_names(params.split)
+        work = partial(_cut_shard, recipe=recipe, every=every, splits=splits, cache=known)
         cuts = list(map_shards(work, jobs, pool, "cut faces"))
-    frame = _merge(manifest, {key: value for cut in cuts for key, value in cut.facts.items()})
-    written = sum("reject_reason" not in facts for cut in cuts for facts in cut.facts.values())
-    _require_all_counted(len(manifest), written, int(frame["reject_reason"].notna().sum()))
+    found = [record for cut in cuts for record in cut.found]
+    frame = _merge(manifest, found)
+    _require_all_counted(manifest, {record["image_id"] for record in found})
     _require_both_classes(frame, params)
     require_no_leak(frame, ingest.near_duplicate_distance)
     write_manifest(frame, out / "manifest.parquet", FACE_SCHEMA)
-    return frame, moves | _statistics(frame, np.sum([cut.moments for cut in cuts], axis=0), params)
+    moments = np.sum([cut.moments for cut in cuts], axis=0)
+    return frame, moves | statistics(frame, moments, recipe, splits)
 
 
 def _plan(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> list[_Job]:
     """Raw shards hold the usable pictures by image_id, `shard_size` each."""
     kept = usable(manifest).sort_values("image_id").set_index("image_id")
-    columns = ["label", "source", "generator", "group", "split", "cropped"]
+    columns = ["label", "source", "generator", "group", "split", "cropped", "height", "width"]
     return [
         _Job(
             raw=raw / f"shard-{number:05d}.tfrecord",
@@ -94,28 +111,80 @@ def _plan(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> list
     ]
 
 
-def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> _Cut:
-    facts: dict[str, dict[str, Any]] = {}
-    examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in split_names(params.split)}
+def _history(
+    jobs: Sequence[_Job],
+    params: Preprocess,
+    limits: Limits,
+    cache: DetectionCache | None,
+    pool: Executor | None,
+) -> History | None:
+    """The common history; where the data choose its side, the training faces are measured first."""
+    if not params.neutralise.enabled:
+        return None
+    sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
+    if params.neutralise.cap == "auto":
+        work = partial(_measure_shard, params=params, limits=limits, cache=cache)
+        for found in map_shards(work, jobs, pool, "measure faces"):
+            for name, values in found.items():
+                sides[name] += values
+    return resolve_history(params.neutralise, params.size, sides)
+
+
+def _measure_shard(
+    job: _Job, params: Preprocess, limits: Limits, cache: DetectionCache | None
+) -> dict[str, list[int]]:
+    """Native sides in pixels of the largest face in each training picture, by class name."""
+    border = params.neutralise.border
+    sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
+    training = {key: row for key, row in job.rows.items() if row["split"] == "train"}
+    searched = {key for key, row in training.items() if not row["cropped"]}
+    for key in training.keys() - searched:  # known without reading the picture
+        row = training[key]
+        side = cropped_side(int(row["height"]), int(row["width"]), border)
+        sides[LABEL_NAMES[row["label"]]].append(side)
+    for record in read_shard(job.raw) if searched else ():
+        image_id = bytes(record["image_id"]).decode()
+        if image_id not in searched:
+            continue
+        try:
+            side = native_sides(bytes(record["image"]), limits, params.faces, border, cache)[0]
+        except (ImageRejected, NoFace):
+            continue  # the cutting pass gives it its reason
+        sides[LABEL_NAMES[training[image_id]["label"]]].append(side)
+    return sides
+
+
+def _cut_shard(
+    job: _Job, recipe: CropRecipe, every: bool, splits: Sequence[str], cache: DetectionCache | None
+) -> _Cut:
+    found: list[dict[str, Any]] = []
+    examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in splits}
     moments = np.zeros((3, 3))
     for record in read_shard(job.raw):
         image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
         row = job.rows[image_id]
         try:
-            picture = decode_image(data, limits)
-            face = face_crops(picture, params.faces, params.size, row["cropped"])[0]
+            crops = face_crops(data, recipe, row["cropped"], cache)
         except (ImageRejected, NoFace) as rejected:
-            facts[image_id] = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
+            side = getattr(rejected, "side", None)
+            reason = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
+            found.append({"image_id": image_id, "face_side": side, **reason})
             continue
-        square = face.square
-        box = (square.left, square.top, square.side, face.score)
-        facts[image_id] = dict(zip(_BOX, box, strict=True))
-        pixels = face.pixels.reshape(-1, 3).astype(np.float64)
-        moments += [np.full(3, len(pixels)), pixels.sum(axis=0), (pixels**2).sum(axis=0)]
-        examples[row["split"]].append(_example(image_id, row, face))
+        for number, face in enumerate(crops if every else crops[:1]):
+            square = face.square
+            box = (number, square.left, square.top, square.side, square.angle, face.score)
+            found.append({"image_id": image_id, **dict(zip(_BOX, box, strict=True))})
+            pixels = face.pixels.reshape(-1, 3).astype(np.float64)
+            moments += [np.full(3, len(pixels)), pixels.sum(axis=0), (pixels**2).sum(axis=0)]
+            examples[row["split"]].append(_example(example_id(image_id, number), row, face))
     for split, members in examples.items():
         write_shard(job.out / split / job.raw.name, members)
-    return _Cut(facts, moments)
+    return _Cut(found, moments)
+
+
+def example_id(image_id: str, face: int) -> str:
+    """Name of one face of a picture; the largest (0) goes by the picture's own."""
+    return image_id if face == 0 else f"{image_id}-{face}"
 
 
 def encode_crop(pixels: np.ndarray) -> bytes:
@@ -127,32 +196,35 @@ def encode_crop(pixels: np.ndarray) -> bytes:
     return bytes(png)
 
 
-def _example(image_id: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
+def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
     texts = {key: str(row[key]).encode() for key in ("source", "generator", "group")}
     image = encode_crop(face.pixels)
-    return {"image_id": image_id.encode(), "image": image, "label": int(row["label"]), **texts}
+    return {"image_id": name.encode(), "image": image, "label": int(row["label"]), **texts}
 
 
-def _merge(manifest: pd.DataFrame, facts: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Add what was found to the rows that were tried; the others keep their earlier reason."""
-    columns = [*_BOX, "reject_reason", "reject_detail"]
-    found = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=columns)
-    tried = manifest["reject_reason"].isna()
-    frame = manifest.assign(**dict.fromkeys(_BOX))
-    for column in columns:
-        frame[column] = frame[column].astype(object)
-        frame.loc[tried, column] = frame.loc[tried, "image_id"].map(found[column])
+def _merge(manifest: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row per face or miss for the pictures that were tried; the others keep their earlier reason."""
+    facts = pd.DataFrame.from_records(found, columns=["image_id", *_FOUND]).astype(object)
+    tried = usable(manifest).drop(columns=["reject_reason", "reject_detail"])
+    tried = tried.merge(facts, on="image_id", how="left", validate="one_to_many")
+    others = manifest[manifest["reject_reason"].notna()].assign(**dict.fromkeys(_BOX))
+    frame = pd.concat([part.astype(dict.fromkeys(_FOUND, object)) for part in (tried, others)])
+    for column in _FOUND:
         frame[column] = frame[column].where(frame[column].notna(), None)
+    further = frame["face"].fillna(0) > 0
+    named = map(example_id, frame.loc[further, "image_id"], frame.loc[further, "face"])
+    frame.loc[further, "image_id"] = list(named)
     frame.loc[frame["reject_reason"].notna(), "split"] = None
-    return frame
+    return frame.sort_values(["image_id", "path"], kind="stable", ignore_index=True)
 
 
-def _require_all_counted(pictures: int, kept: int, rejected: int) -> None:
-    """No picture may vanish between the manifest and the shards."""
-    if pictures != kept + rejected:
+def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:
+    """No picture may vanish between the manifest and the shards: each is kept, or has its reason."""
+    lost = set(usable(manifest)["image_id"]) ^ tried
+    if lost:
         raise SourceError(
-            f"{pictures} pictures in, but {kept} faces written and {rejected} rejected: the raw shards "
-            "do not belong to the manifest; run `dvc repro --force ingest`"
+            f"{len(lost)} pictures of the manifest and the raw shards are not in both: they do not belong "
+            "together; run `dvc repro --force ingest`"
         )
 
 
@@ -167,47 +239,3 @@ def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
                     f"the {split} split has no {name} picture ({len(kept)} usable in all): add "
                     "pictures, or change preprocess.split or base.seed"
                 )
-
-
-def _statistics(frame: pd.DataFrame, moments: np.ndarray, params: Preprocess) -> dict[str, Any]:
-    kept = usable(frame)
-    count, mean = moments[0], moments[1] / moments[0]
-    std = np.sqrt(np.maximum(moments[2] / count - mean**2, 0.0))
-    counts = {
-        split: {
-            name: int(((kept["split"] == split) & (kept["label"] == label)).sum())
-            for label, name in LABEL_NAMES.items()
-        }
-        for split in split_names(params.split)
-    }
-    return {
-        "pictures": {"in": len(frame), "kept": len(kept), "rejected": len(frame) - len(kept)},
-        "split": counts,
-        "rejected_by_reason": _count(frame["reject_reason"].dropna()),
-        "per_source": [_source_row(rows) for _, rows in frame.groupby(["label", "source"])],
-        "crop_rgb_mean": mean.round(3).tolist(),
-        "crop_rgb_std": std.round(3).tolist(),
-        "face_detector": {"name": params.faces.detector, "sha256": weights_digest(params.faces)},
-    }
-
-
-def _source_row(rows: pd.DataFrame) -> dict[str, Any]:
-    missed = rows["reject_reason"].isin(["no_face", "face_too_small"])
-    tried = rows["reject_reason"].isna() | missed
-    return {
-        "label": LABEL_NAMES[int(rows["label"].iloc[0])],
-        "source": rows["source"].iloc[0],
-        "pictures": len(rows),
-        "kept": len(usable(rows)),
-        "face_miss_rate": round(float(missed.sum() / max(tried.sum(), 1)), 4),
-        "median_face_side": _median(rows["face_side"]),
-    }
-
-
-def _median(values: pd.Series) -> float | None:
-    known = values.dropna()
-    return None if known.empty else float(known.astype(float).median())
-
-
-def _count(values: pd.Series) -> dict[str, int]:
-    return {str(key): int(number) for key, number in sorted(values.value_counts().items())}

@@ -47,7 +47,7 @@ def score_files(
     """Rows with `COLUMNS`, as they are made; a file that can't be judged gets its reason."""
     for file in tqdm(files, desc="score", unit="file"):
         try:
-            faces = predictor.predict(read_file(file, predictor.bundle.limits), assume_face)
+            faces = predictor.predict(read_file(file, predictor.bundle.recipe.limits), assume_face)
         except ImageRejected as rejected:
             faces = [predictor.not_applicable(str(rejected))]
         for face in faces:

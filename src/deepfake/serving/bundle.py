@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepfake.data.crops import CropRecipe
 from deepfake.data.faces import detector_weights
 from deepfake.evaluation.calibration import Calibration
 from deepfake.models.detector import WEIGHTS, Architecture, weights_digest
-from deepfake.params import Faces, Limits, Params
+from deepfake.params import Params
 from deepfake.stage import read_json, write_json
 
 _DETECTOR = "face_detector.onnx"
@@ -23,14 +24,14 @@ class Bundle:
     """What a predictor is made of; the weights lie beside it in `folder`.
 
     Attributes:
+        recipe: how pictures become crops: what preprocess did, with what it took from the data.
         card: what the model was trained on and how it did on test, for people to read.
     """
 
     folder: Path
     architecture: Architecture
     calibration: Calibration
-    faces: Faces
-    limits: Limits
+    recipe: CropRecipe
     weights_sha256: str
     card: dict[str, Any]
 
@@ -54,11 +55,16 @@ def write_bundle(
     folder.mkdir(parents=True)
     shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
     shutil.copyfile(detector_weights(params.preprocess.faces), folder / _DETECTOR)
+    recipe = CropRecipe(
+        size=params.preprocess.size,
+        limits=params.ingest.limits,
+        faces=params.preprocess.faces.model_copy(update={"weights": _DETECTOR}),
+        history=statistics["history"],
+    )
     facts = {
         "architecture": read_json(models / "detector" / "architecture.json"),
         "calibration": read_json(models / "calibration.json"),
-        "faces": params.preprocess.faces.model_copy(update={"weights": _DETECTOR}).model_dump(),
-        "limits": params.ingest.limits.model_dump(),
+        "recipe": recipe.model_dump(mode="json"),
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
             "source_kinds": sorted({source.kind for source in params.ingest.sources}),
@@ -75,13 +81,13 @@ def write_bundle(
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle from a local folder."""
     facts = read_json(folder / _FACTS)
-    faces = facts["faces"] | {"weights": str(folder / facts["faces"]["weights"])}
+    recipe = CropRecipe.model_validate(facts["recipe"])
+    faces = recipe.faces.model_copy(update={"weights": str(folder / _DETECTOR)})
     return Bundle(
         folder=folder,
         architecture=Architecture(**facts["architecture"]),
         calibration=Calibration(**facts["calibration"]),
-        faces=Faces(**faces),
-        limits=Limits(**facts["limits"]),
+        recipe=recipe.model_copy(update={"faces": faces}),
         weights_sha256=facts["weights_sha256"],
         card=facts["card"],
     )

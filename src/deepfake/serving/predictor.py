@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.data.faces import Crop, NoFace, Square, face_crops
+from deepfake.data.crops import Crop, NoFace, face_crops
+from deepfake.data.squares import Square
 from deepfake.evaluation.calibration import NOT_APPLICABLE
 from deepfake.explain.gradcam import feature_model, heat_maps
-from deepfake.images import ImageRejected, decode_image
+from deepfake.images import ImageRejected
 from deepfake.models.detector import load_detector_model
 from deepfake.serving.bundle import Bundle, read_bundle
 
@@ -62,9 +63,7 @@ class Predictor:
             One verdict per usable face, largest first; one `not_applicable` when there is none.
         """
         try:
-            picture = decode_image(data, self.bundle.limits)
-            size = self.bundle.architecture.size
-            crops = face_crops(picture, self.bundle.faces, size, cropped=assume_face)
+            crops = face_crops(data, self.bundle.recipe, cropped=assume_face)
         except (ImageRejected, NoFace) as problem:
             return [self.not_applicable(str(problem))]
         pixels = np.stack([crop.pixels for crop in crops]).astype(np.float32)

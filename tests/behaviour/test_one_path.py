@@ -1,0 +1,103 @@
+"""The house's contract: the same bytes give the same crop and score in the pipeline and when served."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from deepfake.data.demo.corpus import make_pair
+from deepfake.data.ingest import ingest
+from deepfake.data.manifest import read_manifest, usable
+from deepfake.data.preprocess import preprocess
+from deepfake.data.shards import read_shard
+from deepfake.evaluation.calibration import Calibration
+from deepfake.models.detector import WEIGHTS, Architecture, build_detector
+from deepfake.params import Params
+from deepfake.serving.bundle import write_bundle
+from deepfake.serving.predictor import Predictor
+from deepfake.stage import write_json
+
+_ORIENTATION, _SIDEWAYS = 0x0112, 6  # to be turned clockwise by a quarter
+
+
+def encode(portrait: np.ndarray, number: int) -> tuple[str, bytes]:
+    """JPEG, PNG, and a JPEG that lies on its side and says so, in turn."""
+    file, kind = io.BytesIO(), ("jpeg", "png", "sideways")[number % 3]
+    if kind == "png":
+        Image.fromarray(portrait).save(file, "PNG")
+    elif kind == "jpeg":
+        Image.fromarray(portrait).save(file, "JPEG", quality=92)
+    else:
+        exif = Image.Exif()
+        exif[_ORIENTATION] = _SIDEWAYS
+        Image.fromarray(np.rot90(portrait).copy()).save(file, "JPEG", quality=92, exif=exif)
+    return f"{kind}-{number:02d}.{'png' if kind == 'png' else 'jpg'}", file.getvalue()
+
+
+def write_sources(root: Path, pictures: int) -> None:
+    for number in range(pictures):
+        for label, portrait in zip(("real/camera", "fake/made"), make_pair(5, number, 112), strict=True):
+            wide = cv2.copyMakeBorder(portrait, 8, 8, 8, 48, cv2.BORDER_REFLECT_101)
+            name, data = encode(wide, number)
+            (root / label).mkdir(parents=True, exist_ok=True)
+            (root / label / name).write_bytes(data)
+
+
+def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
+    """An untrained network: what is compared does not depend on its weights."""
+    architecture = Architecture("hybrid-resnet50", params.preprocess.size, 0.0, 0.9)
+    model = build_detector(architecture)
+    (folder / "models" / "detector").mkdir(parents=True)
+    model.save_weights(folder / "models" / "detector" / WEIGHTS)
+    write_json(folder / "models" / "detector" / "architecture.json", architecture.__dict__)
+    calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
+    write_json(folder / "models" / "calibration.json", calibration.__dict__)
+    metrics: dict = {"test": {}, "per_source": {}}
+    return Predictor(write_bundle(folder / "bundle", folder / "models", params, statistics, metrics))
+
+
+@pytest.mark.parametrize("align", ["box", "landmarks"])
+def test_pipeline_and_predictor_cut_the_same_pixels(
+    align: str, tmp_path: Path, runtime: object, make_params: Callable[..., Params]
+) -> None:
+    write_sources(tmp_path / "in", 18)
+    params = make_params(**{
+        "ingest.root": str(tmp_path / "in"),
+        "ingest.sources": [{"kind": "folder", "name": "folder", "path": "."}],
+        "preprocess.faces.align": align, "preprocess.faces.which": "all",
+        "preprocess.neutralise.noise": 2.0, "preprocess.neutralise.blur": 0.5,
+        "preprocess.split": {"train": 0.4, "val": 0.3, "test": 0.3},
+    })  # fmt: skip
+    assert params.preprocess.neutralise.enabled
+    ingest(params.ingest, 7, tmp_path / "raw", workers=1)
+    manifest = read_manifest(tmp_path / "raw" / "manifest.parquet")
+    frame, statistics = preprocess(
+        manifest, tmp_path / "raw", params.ingest, params.preprocess, 7, tmp_path / "faces", 1,
+        tmp_path / "cache.sqlite3",
+    )  # fmt: skip
+    predictor = make_predictor(tmp_path, params, statistics)
+    assert predictor.bundle.recipe.history is not None
+    assert predictor.bundle.recipe.history.band == statistics["history"]["band"]
+    crops = {
+        record["image_id"].decode(): np.asarray(Image.open(io.BytesIO(record["image"])))
+        for path in (tmp_path / "faces").rglob("shard-*.tfrecord")
+        for record in read_shard(path)
+    }
+    kept = usable(frame)
+    kinds = kept["path"].str.extract(r"(jpeg|png|sideways)-")[0]
+    assert set(kinds) == {"jpeg", "png", "sideways"} and len(kept) == len(crops) > 24
+    for row in kept.itertuples():
+        path = str(row.path).removeprefix("folder/")
+        verdict = predictor.predict((tmp_path / "in" / path).read_bytes())[row.face]
+        assert np.array_equal(verdict.crop, crops[row.image_id])
+        box = verdict.box
+        assert (box.left, box.top, box.side) == (row.face_left, row.face_top, row.face_side)
+        assert box.angle == pytest.approx(row.face_angle, abs=1e-4)
+        logit = predictor._model.predict_on_batch(crops[row.image_id][None].astype(np.float32))[:, 0]
+        assert abs(float(predictor.bundle.calibration.score(logit)[0]) - verdict.score) < 1e-5

@@ -1,0 +1,117 @@
+"""A gap planted in the files, not in the faces, tells the classes apart before, and not after."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers import tiny_params
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from deepfake.data.demo.corpus import make_pair
+from deepfake.data.ingest import ingest
+from deepfake.data.manifest import read_manifest, usable
+from deepfake.data.preprocess import preprocess
+from deepfake.data.shards import read_shard
+from deepfake.images import jpeg_round_trip
+from deepfake.params import Params, parse_params
+
+PICTURES, SIDE = 90, 48
+GAPS = ("resolution", "jpeg", "exif")
+
+
+def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
+    """A JPEG of the same kind of picture; only its history follows the class."""
+    options: dict = {"quality": 90}
+    if gap == "resolution":
+        side = 128 if fake else 72
+        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    elif gap == "jpeg":
+        crop = jpeg_round_trip(crop, 98 if fake else 60, "4:2:0")
+        options["quality"] = 98 if fake else 60
+    elif fake:
+        exif = Image.Exif()
+        exif[0x0131] = "made by a machine"
+        options["exif"] = exif
+    file = io.BytesIO()
+    Image.fromarray(crop).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def write_gap(root: Path, gap: str) -> None:
+    for number in range(PICTURES):
+        fake = bool(number % 2)
+        crop = make_pair(3, number, 128)[0]  # drawn alike for both classes: only the files differ
+        folder = root / ("fake/made" if fake else "real/taken")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:03d}.jpg").write_bytes(file_of(crop, fake, gap))
+
+
+def params(root: Path, enabled: bool) -> Params:
+    source = {"kind": "folder", "name": "folder", "path": ".", "cropped": True}
+    return parse_params(
+        tiny_params(**{
+            "ingest.root": str(root), "ingest.sources": [source], "preprocess.size": SIDE,
+            "preprocess.neutralise.enabled": enabled, "preprocess.neutralise.blur": 1.0,
+            "preprocess.neutralise.jpeg_quality": [30, 40],
+        }), origin="test",
+    )  # fmt: skip
+
+
+def sharpness(crop: np.ndarray) -> list[float]:
+    grey = crop.mean(axis=2)
+    edges = cv2.Laplacian(grey, cv2.CV_64F)
+    grain = np.abs(grey - cv2.medianBlur(grey.astype(np.uint8), 3)).mean()
+    blocks = np.abs(np.diff(grey, axis=1))[:, 7::8].mean() / (np.abs(np.diff(grey, axis=1)).mean() + 1e-6)
+    return [np.log(edges.var() + 1), grain, float(blocks)]
+
+
+def auc(features: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
+    """Cross-validated AUC and its 95 % bootstrap interval."""
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    scores = cross_val_predict(model, features, labels, cv=5, method="predict_proba")[:, 1]
+    rng, values = np.random.default_rng(0), []
+    for _ in range(300):
+        drawn = rng.integers(0, len(labels), len(labels))
+        values.append(roc_auc_score(labels[drawn], scores[drawn]))
+    return (float(roc_auc_score(labels, scores)), *map(float, np.percentile(values, [2.5, 97.5])))
+
+
+def examined(raw: Path, out: Path, settings: Params) -> tuple[np.ndarray, np.ndarray]:
+    """File facts (of the original; with neutralise on, of what training reads) and sharpness.
+
+    Returns:
+        float64 [pictures, 6] and the labels.
+    """
+    manifest = read_manifest(raw / "manifest.parquet")
+    frame, _ = preprocess(manifest, raw, settings.ingest, settings.preprocess, 7, out, 1)
+    neutral = settings.preprocess.neutralise.enabled
+    rows, features, labels = usable(frame).set_index("image_id"), [], []
+    for path in sorted(out.rglob("shard-*.tfrecord")):
+        for record in read_shard(path):
+            crop, row = Image.open(io.BytesIO(record["image"])), rows.loc[record["image_id"].decode()]
+            original = [row["width"], row["jpeg_quality"], row["has_exif"]]
+            finished = [crop.width, len(crop.info), len(record["image"])]
+            facts = finished if neutral else original
+            features.append([*map(float, facts), *sharpness(np.asarray(crop))])
+            labels.append(record["label"])
+    return np.array(features), np.array(labels)
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_a_planted_gap_is_clear_before_and_at_chance_after(gap: str, tmp_path: Path) -> None:
+    write_gap(tmp_path / "in", gap)
+    before, after = params(tmp_path / "in", False), params(tmp_path / "in", True)
+    ingest(before.ingest, 7, tmp_path / "raw", workers=1)
+    value, low, _ = auc(*examined(tmp_path / "raw", tmp_path / "off", before))
+    assert value > 0.9 and low > 0.8, f"{gap}: the gap was not planted, AUC {value:.2f}"
+    value, low, high = auc(*examined(tmp_path / "raw", tmp_path / "on", after))
+    assert low <= 0.5 <= high, f"{gap}: AUC {value:.2f} [{low:.2f}, {high:.2f}]"
