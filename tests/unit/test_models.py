@@ -56,7 +56,7 @@ def test_the_backbone_is_resnet50s_layers_and_nothing_else(model: keras.Model) -
     layers = backbone_layers(model)
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in layers) == 53
     names = {layer.name for layer in layers}
-    assert not names & {"caffe", "high_pass", "logit", "fused", "fused_norm", "residual0_conv"}
+    assert not names & {"high_pass", "logit", "fused", "fused_norm", "residual0_conv"}
 
 
 def test_the_small_backbone_is_small_and_sees_little(small: keras.Model) -> None:
