@@ -42,7 +42,8 @@ def encode(portrait: np.ndarray, number: int) -> tuple[str, bytes]:
 
 def write_sources(root: Path, pictures: int) -> None:
     for number in range(pictures):
-        for label, portrait in zip(("real/camera", "fake/made"), make_pair(5, number, 112), strict=True):
+        real, fake = make_pair(5, number, 112)
+        for label, portrait in (("real/camera", real), ("fake/made", fake.pixels)):
             wide = cv2.copyMakeBorder(portrait, 8, 8, 8, 48, cv2.BORDER_REFLECT_101)
             name, data = encode(wide, number)
             (root / label).mkdir(parents=True, exist_ok=True)

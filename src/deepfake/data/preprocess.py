@@ -212,7 +212,7 @@ def _merge(manifest: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
     for column in _FOUND:
         frame[column] = frame[column].where(frame[column].notna(), None)
     further = frame["face"].fillna(0) > 0
-    named = map(example_id, frame.loc[further, "image_id"], frame.loc[further, "face"])
+    named = map(example_id, frame.loc[further, "image_id"], frame.loc[further, "face"].astype(int))
     frame.loc[further, "image_id"] = list(named)
     frame.loc[frame["reject_reason"].notna(), "split"] = None
     return frame.sort_values(["image_id", "path"], kind="stable", ignore_index=True)
