@@ -204,7 +204,7 @@ def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | in
 
 def _merge(manifest: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
     """One row per face or miss for the pictures that were tried; the others keep their earlier reason."""
-    facts = pd.DataFrame.from_records(found, columns=["image_id", *_FOUND]).astype(object)
+    facts = pd.DataFrame(found, columns=["image_id", *_FOUND], dtype=object)
     tried = usable(manifest).drop(columns=["reject_reason", "reject_detail"])
     tried = tried.merge(facts, on="image_id", how="left", validate="one_to_many")
     others = manifest[manifest["reject_reason"].notna()].assign(**dict.fromkeys(_BOX))
