@@ -6,18 +6,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import huggingface_hub
-import kagglehub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
-from huggingface_hub import errors
 from ingest_data import fill, ingested, picture
-from kagglehub.exceptions import KaggleApiHTTPError, UnauthenticatedError
 
 from deepfake.data.manifest import usable
 from deepfake.errors import SourceError
+
+# The extras `kaggle` and `huggingface`; each brings its own HTTP library.
+kagglehub = pytest.importorskip("kagglehub")
+requests = pytest.importorskip("requests")
+huggingface_hub = pytest.importorskip("huggingface_hub")
+httpx2 = pytest.importorskip("httpx2")
+errors = pytest.importorskip("huggingface_hub.errors")
+KaggleApiHTTPError = pytest.importorskip("kagglehub.exceptions").KaggleApiHTTPError
+UnauthenticatedError = pytest.importorskip("kagglehub.exceptions").UnauthenticatedError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = {"kind": "huggingface", "name": "hub", "repo": "someone/faces", "revision": COMMIT}
@@ -75,7 +79,7 @@ def failing(error: Exception) -> Callable[..., str]:
     return download
 
 
-def answer(status: int) -> requests.Response:
+def answer(status: int) -> object:
     response = requests.Response()
     response.status_code = status
     return response
@@ -104,9 +108,7 @@ def test_a_failed_kaggle_download_says_what_to_check(
     assert "\n" not in text
 
 
-def hub_error(kind: type[errors.HfHubHTTPError], status: int) -> Exception:
-    import httpx2
-
+def hub_error(kind: type[Exception], status: int) -> Exception:
     request = httpx2.Request("GET", "https://huggingface.co/api/datasets/someone/faces")
     return kind("refused", response=httpx2.Response(status, request=request))
 
