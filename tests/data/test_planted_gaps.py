@@ -32,7 +32,9 @@ def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
     """A JPEG of the same kind of picture; only its history follows the class."""
     options: dict = {"quality": 90}
     if gap == "resolution":
-        side = 128 if fake else 72
+        # Both well above the common side. A known limit: of 128 against 72 pixels something is left at
+        # 48 even with a blur (AUC 0.64, interval 0.52 to 0.77).
+        side = 192 if fake else 96
         crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
     elif gap == "jpeg":
         crop = jpeg_round_trip(crop, 98 if fake else 60, "4:2:0")
@@ -49,7 +51,9 @@ def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
 def write_gap(root: Path, gap: str) -> None:
     for number in range(PICTURES):
         fake = bool(number % 2)
-        crop = make_pair(3, number, 128)[0]  # drawn alike for both classes: only the files differ
+        crop = make_pair(3, number, 192 if gap == "resolution" else 128)[
+            0
+        ]  # drawn alike for both classes: only the files differ
         folder = root / ("fake/made" if fake else "real/taken")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number:03d}.jpg").write_bytes(file_of(crop, fake, gap))
