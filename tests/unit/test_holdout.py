@@ -35,7 +35,7 @@ def predictions() -> pd.DataFrame:
                     "verdict": "uncertain",
                     "reject_reason": None,
                 }
-            )  # fmt: skip
+            )
         )
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(group=frame.index.astype(str))
