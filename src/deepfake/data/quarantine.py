@@ -81,8 +81,8 @@ def _tile(axes: Axes, picture: np.ndarray | None, detail: str, path: str) -> Non
         left, top = (SIDE - width) / 2, (SIDE - height) / 2
         axes.imshow(picture, extent=(left, left + width, top + height, top), interpolation="nearest")
     axes.set(xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
-    name = "\n".join(textwrap.wrap(_plain(path), 26)[-2:])  # a path's end tells more than its start
-    axes.text(0.5, -0.03, name, fontsize=5, ha="center", va="top",
+    name = "\n".join(textwrap.wrap(_plain(path), 22)[-2:])  # a path's end tells more than its start
+    axes.text(0.5, -0.03, name, fontsize=6, ha="center", va="top",
               transform=axes.transAxes, parse_math=False)  # fmt: skip
 
 
