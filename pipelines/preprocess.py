@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.data.executors import choose_executor
 from deepfake.data.manifest import read_manifest, write_manifest
 from deepfake.data.preprocess import preprocess
 from deepfake.params import load_params
@@ -11,11 +12,12 @@ from deepfake.stage import run_stage, write_json
 
 
 def main() -> None:
+    choose_executor()
     params = load_params()
     raw, faces = Path("data/raw"), Path("data/faces")
     frame, statistics = preprocess(
         read_manifest(raw / "manifest.parquet"), raw, params.ingest, params.preprocess,
-        params.base.seed, faces, params.base.threads,
+        params.base.seed, faces, params.base.threads, Path(".resume"),
     )  # fmt: skip
     write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
     write_json(Path("reports/preprocess/metrics.json"), statistics)

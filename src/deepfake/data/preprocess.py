@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from deepfake.data.executors import open_executor
 from deepfake.data.faces import Crop, NoFace, face_crops, weights_digest
-from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, usable, write_manifest
-from deepfake.data.shards import map_shards, process_pool, read_shard, write_shard
+from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, write_manifest
+from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
+from deepfake.data.shards import read_shard, write_shard
 from deepfake.data.splits import SPLITS, assign_splits
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected, decode_image
@@ -21,6 +25,13 @@ from deepfake.params import Ingest, Limits, Preprocess
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 _BOX = ("face_left", "face_top", "face_side", "face_score")
+_FACTS = pa.schema(
+    [
+        *(FACE_SCHEMA.field(name) for name in ("image_id", *_BOX, "reject_reason", "reject_detail")),
+        ("pixel_sum", pa.list_(pa.int64(), 3)),  # per channel: whole numbers add up the same in any order
+        ("pixel_squares", pa.list_(pa.int64(), 3)),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -32,14 +43,6 @@ class _Job:
     rows: dict[str, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """What became of one shard: new facts by image_id, and pixel moments [count, sum, squares]."""
-
-    facts: dict[str, dict[str, Any]]
-    moments: np.ndarray
-
-
 def preprocess(
     manifest: pd.DataFrame,
     raw: Path,
@@ -48,11 +51,15 @@ def preprocess(
     seed: int,
     out: Path,
     workers: int,
+    resume: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut one face (the largest) out of every usable picture.
 
     Writes `out/<split>/shard-*.tfrecord` (lossless PNG crops with label, source, generator and group)
     and `out/manifest.parquet` (every row: kept ones with split and face square, others with a reason).
+
+    Args:
+        resume: where a killed run finds its finished shards again; None: it starts anew.
 
     Returns:
         The face manifest, and the statistics of the stage.
@@ -61,34 +68,39 @@ def preprocess(
         SourceError: a split would hold only one class; the text says what to change.
     """
     manifest = manifest.assign(split=assign_splits(manifest, seed, params.split))
-    jobs = _plan(manifest, raw, ingest.shard_size, out)
-    work = partial(_cut_shard, params=params, limits=ingest.limits)
-    with process_pool(workers) as pool:
-        cuts = list(map_shards(work, jobs, pool, "cut faces"))
-    frame = _merge(manifest, {key: value for cut in cuts for key, value in cut.facts.items()})
-    _require_both_classes(frame)
-    write_manifest(frame, out / "manifest.parquet", FACE_SCHEMA)
-    return frame, _statistics(frame, np.sum([cut.moments for cut in cuts], axis=0), params)
+    key = resume_key(params, ingest.model_dump_json(), str(seed), listing_digest(raw))
+    with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
+        job, count = _plan(manifest, raw, ingest.shard_size, space / "faces")
+        work = partial(_cut_shard, params=params, limits=ingest.limits)
+        facts = map_resumed(work, job, count, pool, "preprocess", space / "done")
+        frame = _merge(manifest, to_frame(facts.drop_columns(["pixel_sum", "pixel_squares"])))
+        _require_both_classes(frame)
+        write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
+        publish(space / "faces", space / "done", out)
+    return frame, _statistics(frame, facts, params)
 
 
-def _plan(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> list[_Job]:
-    """Raw shards hold the usable pictures by image_id, `shard_size` each."""
-    kept = usable(manifest).sort_values("image_id").set_index("image_id")
+def _plan(
+    manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path
+) -> tuple[Callable[[int], _Job], int]:
+    """The n-th raw shard's job as a function of n, and how many there are.
+
+    Raw shards hold the usable pictures by image_id, `shard_size` each.
+    """
     columns = ["label", "source", "generator", "group", "split", "cropped"]
-    return [
-        _Job(
-            raw=raw / f"shard-{number:05d}.tfrecord",
-            out=out,
-            rows=kept[columns].iloc[start : start + shard_size].to_dict("index"),
-        )
-        for number, start in enumerate(range(0, len(kept), shard_size))
-    ]
+    kept = usable(manifest).sort_values("image_id").set_index("image_id")[columns]
+
+    def job(number: int) -> _Job:
+        rows = kept.iloc[number * shard_size : (number + 1) * shard_size]
+        return _Job(raw / f"shard-{number:05d}.tfrecord", out, rows.to_dict("index"))
+
+    return job, -(-len(kept) // shard_size)
 
 
-def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> _Cut:
-    facts: dict[str, dict[str, Any]] = {}
+def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> pa.Table:
+    """Write a raw shard's faces, one file per split, and return what was found, as `_FACTS`."""
+    facts: list[dict[str, Any]] = []
     examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in SPLITS}
-    moments = np.zeros((3, 3))
     for record in read_shard(job.raw):
         image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
         row = job.rows[image_id]
@@ -96,17 +108,23 @@ def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> _Cut:
             picture = decode_image(data, limits)
             face = face_crops(picture, params.faces, params.size, row["cropped"])[0]
         except (ImageRejected, NoFace) as rejected:
-            facts[image_id] = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
+            reasons = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
+            facts.append({"image_id": image_id} | reasons)
             continue
-        square = face.square
-        box = (square.left, square.top, square.side, face.score)
-        facts[image_id] = dict(zip(_BOX, box, strict=True))
-        pixels = face.pixels.reshape(-1, 3).astype(np.float64)
-        moments += [np.full(3, len(pixels)), pixels.sum(axis=0), (pixels**2).sum(axis=0)]
+        facts.append({"image_id": image_id} | _found(face))
         examples[row["split"]].append(_example(image_id, row, face))
     for split, members in examples.items():
         write_shard(job.out / split / job.raw.name, members)
-    return _Cut(facts, moments)
+    return pa.Table.from_pylist(facts, schema=_FACTS)
+
+
+def _found(face: Crop) -> dict[str, Any]:
+    square = face.square
+    box = (square.left, square.top, square.side, face.score)
+    pixels = face.pixels.reshape(-1, 3)
+    sums = cv2.reduce(pixels.reshape(-1, 1, 3), 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    squares = np.einsum("ij,ij->j", pixels, pixels, dtype=np.int64)
+    return {**dict(zip(_BOX, box, strict=True)), "pixel_sum": sums.ravel(), "pixel_squares": squares}
 
 
 def encode_crop(pixels: np.ndarray) -> bytes:
@@ -124,17 +142,15 @@ def _example(image_id: str, row: dict[str, Any], face: Crop) -> dict[str, bytes 
     return {"image_id": image_id.encode(), "image": image, "label": int(row["label"]), **texts}
 
 
-def _merge(manifest: pd.DataFrame, facts: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def _merge(manifest: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
     """Add what was found to the rows that were tried; the others keep their earlier reason."""
-    columns = [*_BOX, "reject_reason", "reject_detail"]
-    found = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=columns)
     tried = manifest["reject_reason"].isna()
-    frame = manifest.assign(**dict.fromkeys(_BOX))
-    for column in columns:
-        frame[column] = frame[column].astype(object)
-        frame.loc[tried, column] = frame.loc[tried, "image_id"].map(found[column])
-        frame[column] = frame[column].where(frame[column].notna(), None)
-    frame.loc[frame["reject_reason"].notna(), "split"] = None
+    # By identity, and only where tried: a rejected duplicate has the identity of the one that was kept.
+    found = facts.set_index("image_id").reindex(manifest["image_id"]).set_axis(manifest.index)
+    frame = manifest.assign(**{name: found[name].where(tried) for name in _BOX})
+    for name in ("reject_reason", "reject_detail"):
+        frame[name] = manifest[name].where(~tried, found[name])
+    frame["split"] = frame["split"].where(frame["reject_reason"].isna())
     return frame
 
 
@@ -149,10 +165,11 @@ def _require_both_classes(frame: pd.DataFrame) -> None:
                 )
 
 
-def _statistics(frame: pd.DataFrame, moments: np.ndarray, params: Preprocess) -> dict[str, Any]:
+def _statistics(frame: pd.DataFrame, facts: pa.Table, params: Preprocess) -> dict[str, Any]:
     kept = usable(frame)
-    count, mean = moments[0], moments[1] / moments[0]
-    std = np.sqrt(np.maximum(moments[2] / count - mean**2, 0.0))
+    count = len(kept) * params.size**2
+    mean, mean_square = (_total(facts[name]) / count for name in ("pixel_sum", "pixel_squares"))
+    std = np.sqrt(np.maximum(mean_square - mean**2, 0.0))
     counts = {
         split: {
             name: int(((kept["split"] == split) & (kept["label"] == label)).sum())
@@ -169,6 +186,11 @@ def _statistics(frame: pd.DataFrame, moments: np.ndarray, params: Preprocess) ->
         "crop_rgb_std": std.round(3).tolist(),
         "face_detector": {"name": params.faces.detector, "sha256": weights_digest(params.faces)},
     }
+
+
+def _total(column: pa.ChunkedArray) -> np.ndarray:
+    """Sum over the rows of a column of channel triples; rows of rejected pictures are null."""
+    return column.combine_chunks().drop_null().flatten().to_numpy().reshape(-1, 3).sum(axis=0)
 
 
 def _source_row(rows: pd.DataFrame) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[I
     """Every file of every source, in path order.
 
     Args:
-        scratch: an empty folder for sources that have to be rendered or unpacked first.
+        scratch: a folder for sources that have to be rendered or unpacked first; a killed run's
+            next one finds what is whole in it.
 
     Raises:
         SourceError: a folder is missing or empty, or a class has no file at all.
@@ -57,7 +58,10 @@ def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[I
 def _items(source: Source, root: Path, seed: int, scratch: Path, workers: int) -> Iterator[Item]:
     if isinstance(source, SyntheticSource):
         folder = scratch / source.name
-        write_corpus(folder, portraits=source.portraits, size=source.size, seed=seed, workers=workers)
+        if not folder.exists():  # whole, from a run that was killed later
+            partial = scratch / f"{source.name}.partial"
+            write_corpus(partial, portraits=source.portraits, size=source.size, seed=seed, workers=workers)
+            partial.rename(folder)
         return _walk(folder, source, grouped_by_stem=True)
     return _walk(root / source.path, source, grouped_by_stem=False)
 
