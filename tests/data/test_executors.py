@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers import REPO
 
 from deepfake.data.executors import choose_executor, open_executor, process_pool
 from deepfake.data.shards import map_shards
@@ -72,18 +74,28 @@ def test_a_killed_worker_is_a_sentence() -> None:
         list(map_shards(die, [1, 2, 3], pool, "fatal"))
 
 
-def test_ray_runs_embedded_and_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray")
-    monkeypatch.setenv(NAMES[0], "ray")
+def ray_at_work() -> None:
+    """In a process of its own: Ray leaves threads and children to Python's exit."""
+    import ray
+
     with open_executor(2) as pool:
         assert pool is not None and pool.workers == 2
         assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
-        assert list(map_shards(surroundings, range(9), pool, "ray")) == [
-            (n**2, str(Path.cwd()), "-1", True) for n in range(9)
-        ]
+        expected = [(n**2, str(Path.cwd()), "-1", True) for n in range(9)]
+        assert list(map_shards(surroundings, range(9), pool, "ray")) == expected
         with pytest.raises(SourceError, match=r"^shard 3 is broken$"):
             list(map_shards(refuse, range(9), pool, "broken"))
     assert not ray.is_initialized()
+    print("as expected")
+
+
+def test_ray_runs_embedded_and_gives_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    paths = os.pathsep.join([str(REPO / "src"), str(REPO / "tests"), str(Path(__file__).parent)])
+    env = {**os.environ, "PYTHONPATH": paths, NAMES[0]: "ray"}
+    command = [sys.executable, "-c", "import test_executors; test_executors.ray_at_work()"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("as expected\n"), done.stderr
 
 
 @pytest.mark.parametrize("address", ["nowhere", "host:port"])
