@@ -6,6 +6,7 @@ PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 NAME ?=
+IMAGES ?=
 SET ?=
 PATHS ?=
 VERSION ?=
@@ -54,6 +55,9 @@ experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 bench: env  ## speed and memory as ratios to limits of this machine
 	python benchmarks/bench.py
 
+bench-data: env  ## the data stages on many pictures: [IMAGES="14000 140000"]
+	python benchmarks/bench_data.py $(IMAGES)
+
 lock: env  ## make requirements.lock again from pyproject.toml (every extra but gpu: tests use them)
 	pip-compile --quiet $(addprefix --extra ,dev huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
@@ -62,4 +66,4 @@ clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment bench lock clean
+.PHONY: help env repro test app ui predict promote rollback experiment bench bench-data lock clean

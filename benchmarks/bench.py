@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import cv2
 import keras
 import numpy as np
+from measure import decode_resize_encode, report, seconds
 
 from deepfake.data.crops import CropRecipe, face_crops
 from deepfake.data.demo.corpus import make_pair
@@ -31,22 +30,6 @@ from deepfake.serving.predictor import Predictor
 from deepfake.training.inputs import training_batches
 
 FACES = Path("data/faces")
-
-
-def seconds(work: Callable[[], object], repeats: int = 2) -> float:
-    """Best of some runs, after one that is not counted."""
-    work()
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def report(name: str, limit: float, ours: float, what: str) -> None:
-    """One line: the limit's time divided by ours; 1.00 is as fast as the limit."""
-    print(f"{name:<28} {limit / ours:5.2f} of {what}")
 
 
 def portraits(number: int = 12) -> list[bytes]:
@@ -81,16 +64,11 @@ def bench_preprocess(params: Params, files: list[bytes]) -> None:
     """Safe decode + face crop + lossless encode, against a bare decode + resize + encode."""
     size = params.preprocess.size
 
-    def bare() -> None:
-        for data in files:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-            cv2.imencode(".png", cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
-
     def ours(cropped: bool) -> None:
         for data in files:
             encode_crop(face_crops(data, crop_recipe(params), cropped)[0].pixels)
 
-    limit, what = seconds(bare), "OpenCV decode + resize + encode"
+    limit, what = seconds(lambda: decode_resize_encode(files, size)), "OpenCV decode + resize + encode"
     report("preprocess, crops given", limit, seconds(lambda: ours(cropped=True)), what)
     report("preprocess, faces detected", limit, seconds(lambda: ours(cropped=False)), what)
 

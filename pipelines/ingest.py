@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.data.executors import choose_executor
 from deepfake.data.ingest import ingest
 from deepfake.params import load_params
 from deepfake.stage import run_stage
 
 
 def main() -> None:
+    choose_executor()
     params = load_params()
-    frame = ingest(params.ingest, params.base.seed, Path("data/raw"), params.base.threads)
+    frame = ingest(
+        params.ingest, params.base.seed, Path("data/raw"), params.base.threads, Path(".resume")
+    )  # fmt: skip
     rejected = frame["reject_reason"].value_counts().to_dict()
     print(f"{len(frame)} files; rejected: {rejected or 'none'}")
 

@@ -15,6 +15,10 @@ class SourceError(DeepfakeError):
     """A source of pictures is missing, empty or has only one class."""
 
 
+class ExecutorError(DeepfakeError):
+    """The processes or the cluster that should work on shards are missing or died."""
+
+
 class ValidationFailed(DeepfakeError):
     """A critical expectation on the data failed."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.data.shards import map_shards, process_pool, read_shard, write_shard
+from deepfake.data.executors import process_pool
+from deepfake.data.shards import map_shards, read_shard, write_shard
+from deepfake.data.tfrecord import crc32c
+from deepfake.errors import SourceError
 
 EXAMPLES = [
     {"image_id": b"aa", "image": bytes(range(256)) * 20, "label": 1},
@@ -85,11 +88,82 @@ def test_results_come_in_the_shards_order_whoever_works() -> None:
             list(map_shards(explode, shards, pool, "broken"))
     assert {gpus for gpus, _ in workers} == {"-1"}
     assert os.getpid() not in {process for _, process in workers}
-    with ThreadPoolExecutor(2) as threads:
-        assert list(map_shards(total, shards, threads, "threads")) == expected
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_one_worker_needs_no_pool(workers: int) -> None:
     with process_pool(workers) as pool:
         assert pool is None
+
+
+class Slow:
+    """An executor that counts what waits in it and works only when asked for a result."""
+
+    workers = 3
+
+    def __init__(self) -> None:
+        self.submitted = 0
+
+    def submit(self, fn: Callable, *args: object) -> Future:
+        self.submitted += 1
+        future: Future = Future()
+        future.set_result(fn(*args))
+        return future
+
+
+def test_shards_are_drawn_only_as_workers_need_them() -> None:
+    drawn: list[int] = []
+    shards = (drawn.append(n) or [n] for n in range(1000))
+    executor = Slow()
+    results = map_shards(total, shards, executor, "bounded", 1000)
+    for done, result in enumerate(results):
+        assert result == done
+        assert len(drawn) == executor.submitted == min(1000, done + 1 + 2 * executor.workers)
+
+
+def test_a_shard_is_what_tensorflow_writes_and_reads(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    path = tmp_path / "shard"
+    write_shard(path, EXAMPLES)
+    stored = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]  # checks the checksums
+    for message, example in zip(stored, EXAMPLES, strict=True):
+        features = tf.train.Example.FromString(message).features.feature
+        assert {*features} == {*example}
+        assert features["image"].bytes_list.value[:] == [example["image"]]
+        assert features["label"].int64_list.value[:] == [example["label"]]
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(data=st.binary(max_size=700))
+def test_the_checksum_is_the_bitwise_one(data: bytes) -> None:
+    register = 0xFFFFFFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
+    assert crc32c(data) == register ^ 0xFFFFFFFF
+
+
+def test_the_checksum_of_the_standards_example() -> None:
+    assert crc32c(b"123456789") == 0xE3069283
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: d[:6], lambda d: d[:40] + b"?" + d[41:]])
+def test_a_damaged_shard_is_no_shard(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "shard"
+    write_shard(path, EXAMPLES)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(SourceError, match="delete it and run the stage"):
+        list(read_shard(path))
+
+
+def test_a_failed_write_leaves_the_old_shard(tmp_path: Path) -> None:
+    def broken() -> Iterator[dict[str, bytes | int]]:
+        yield EXAMPLES[0]
+        raise OSError("no space left")
+
+    write_shard(tmp_path / "shard", EXAMPLES)
+    with pytest.raises(OSError, match="no space"):
+        write_shard(tmp_path / "shard", broken())
+    assert list(read_shard(tmp_path / "shard")) == EXAMPLES

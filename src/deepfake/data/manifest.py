@@ -46,6 +46,10 @@ FACE_SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 
+_NULLABLE = {
+    pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.float32(): pd.Float32Dtype()
+}  # fmt: skip
+
 
 def write_manifest(frame: pd.DataFrame, path: Path, schema: pa.Schema = SCHEMA) -> None:
     """Write rows in image_id, then path order, so that equal content gives equal bytes."""
@@ -58,7 +62,12 @@ def write_manifest(frame: pd.DataFrame, path: Path, schema: pa.Schema = SCHEMA) 
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """Rows as a frame; `reject_reason` is None for usable pictures."""
-    return pq.read_table(path).to_pandas(types_mapper={pa.int16(): pd.Int16Dtype()}.get)
+    return to_frame(pq.read_table(path))
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """A table of facts as a frame whose integers may be missing."""
+    return table.to_pandas(types_mapper=_NULLABLE.get)
 
 
 def usable(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,10 +1,8 @@
-"""Preprocess: raw shards -> face shards per split, quarantine, statistics."""
+"""Preprocess: raw shards -> face shards per split, statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,38 +10,31 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from deepfake.data.crops import Crop, CropRecipe, NoFace, cropped_side, face_crops, native_sides
+from deepfake.data.crops import Crop, CropRecipe, NoFace, face_crops
 from deepfake.data.detections import DetectionCache, open_cache
+from deepfake.data.executors import open_executor
+from deepfake.data.face_jobs import FaceJob, common_history, plan_jobs
 from deepfake.data.face_statistics import statistics
-from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, usable, write_manifest
-from deepfake.data.neutralise import History, resolve_history
-from deepfake.data.shards import map_shards, process_pool, read_shard, write_shard
+from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, write_manifest
+from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
+from deepfake.data.shards import read_shard, write_shard
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected
-from deepfake.params import Ingest, Limits, Preprocess
+from deepfake.params import Ingest, Preprocess
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 _BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
 _FOUND = (*_BOX, "reject_reason", "reject_detail")
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A raw shard, where its faces go, and its rows by image_id."""
-
-    raw: Path
-    out: Path
-    rows: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """What became of one shard: a record per face or miss, and pixel moments [count, sum, squares]."""
-
-    found: list[dict[str, Any]]
-    moments: np.ndarray
+_PIXELS = ("pixel_sum", "pixel_squares")  # per channel: whole numbers add up the same in any order
+_FACTS = pa.schema(
+    [
+        *(FACE_SCHEMA.field(name) for name in ("image_id", *_FOUND)),
+        *((name, pa.list_(pa.int64(), 3)) for name in _PIXELS),
+    ]
+)
 
 
 def preprocess(
@@ -54,7 +45,7 @@ def preprocess(
     seed: int,
     out: Path,
     workers: int,
-    cache: Path | None = None,
+    resume: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut the largest face, or all faces, out of every usable picture.
 
@@ -63,7 +54,8 @@ def preprocess(
     its reason).
 
     Args:
-        cache: file that keeps what the detector found for the next run; None: nothing is kept.
+        resume: folder that keeps a killed run's finished shards, and what the detector found, for the
+            next run; None: nothing is kept.
 
     Returns:
         The face manifest, and the statistics of the stage.
@@ -75,91 +67,36 @@ def preprocess(
     """
     from deepfake.data.leakage import require_no_leak  # Great Expectations: seconds for every worker
 
+    names = split_names(params.split)
     splits = assign_splits(manifest, seed, params.split)
     moves = split_statistics(manifest, splits, params.split)
     manifest = manifest.assign(split=splits)
-    jobs = _plan(manifest, raw, ingest.shard_size, out)
     border = params.neutralise.border if params.neutralise.enabled else 0.0
-    known = None if cache is None else open_cache(cache, params.faces, border)
-    with process_pool(workers) as pool:
-        history = _history(jobs, params, ingest.limits, known, pool)
+    cache = None if resume is None else open_cache(resume / "detections.sqlite3", params.faces, border)
+    key = resume_key(params, ingest.model_dump_json(), str(seed), listing_digest(raw))
+    with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
+        jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
+        history = common_history(jobs, params, ingest.limits, cache, pool)
         recipe = CropRecipe(size=params.size, limits=ingest.limits, faces=params.faces, history=history)
-        every, splits = params.faces.which == "all", split_names(params.split)
-        work = partial(_cut_shard, recipe=recipe, every=every, splits=splits, cache=known)
-        cuts = list(map_shards(work, jobs, pool, "cut faces"))
-    found = [record for cut in cuts for record in cut.found]
-    frame = _merge(manifest, found)
-    _require_all_counted(manifest, {record["image_id"] for record in found})
-    _require_both_classes(frame, params)
-    require_no_leak(frame, ingest.near_duplicate_distance)
-    write_manifest(frame, out / "manifest.parquet", FACE_SCHEMA)
-    moments = np.sum([cut.moments for cut in cuts], axis=0)
-    return frame, moves | statistics(frame, moments, recipe, splits)
-
-
-def _plan(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> list[_Job]:
-    """Raw shards hold the usable pictures by image_id, `shard_size` each."""
-    kept = usable(manifest).sort_values("image_id").set_index("image_id")
-    columns = ["label", "source", "generator", "group", "split", "cropped", "height", "width"]
-    return [
-        _Job(
-            raw=raw / f"shard-{number:05d}.tfrecord",
-            out=out,
-            rows=kept[columns].iloc[start : start + shard_size].to_dict("index"),
-        )
-        for number, start in enumerate(range(0, len(kept), shard_size))
-    ]
-
-
-def _history(
-    jobs: Sequence[_Job],
-    params: Preprocess,
-    limits: Limits,
-    cache: DetectionCache | None,
-    pool: Executor | None,
-) -> History | None:
-    """The common history; where the data choose its side, the training faces are measured first."""
-    if not params.neutralise.enabled:
-        return None
-    sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
-    if params.neutralise.cap == "auto":
-        work = partial(_measure_shard, params=params, limits=limits, cache=cache)
-        for found in map_shards(work, jobs, pool, "measure faces"):
-            for name, values in found.items():
-                sides[name] += values
-    return resolve_history(params.neutralise, params.size, sides)
-
-
-def _measure_shard(
-    job: _Job, params: Preprocess, limits: Limits, cache: DetectionCache | None
-) -> dict[str, list[int]]:
-    """Native sides in pixels of the largest face in each training picture, by class name."""
-    border = params.neutralise.border
-    sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
-    training = {key: row for key, row in job.rows.items() if row["split"] == "train"}
-    searched = {key for key, row in training.items() if not row["cropped"]}
-    for key in training.keys() - searched:  # known without reading the picture
-        row = training[key]
-        side = cropped_side(int(row["height"]), int(row["width"]), border)
-        sides[LABEL_NAMES[row["label"]]].append(side)
-    for record in read_shard(job.raw) if searched else ():
-        image_id = bytes(record["image_id"]).decode()
-        if image_id not in searched:
-            continue
-        try:
-            side = native_sides(bytes(record["image"]), limits, params.faces, border, cache)[0]
-        except (ImageRejected, NoFace):
-            continue  # the cutting pass gives it its reason
-        sides[LABEL_NAMES[training[image_id]["label"]]].append(side)
-    return sides
+        every = params.faces.which == "all"
+        work = partial(_cut_shard, recipe=recipe, every=every, splits=names, cache=cache)
+        facts = map_resumed(work, jobs.make, jobs.count, pool, "cut faces", space / "done")
+        found = to_frame(facts.drop_columns([*_PIXELS]))
+        _require_all_counted(manifest, {*found["image_id"]})
+        frame = _merge(manifest, found)
+        _require_both_classes(frame, params)
+        require_no_leak(frame, ingest.near_duplicate_distance)
+        write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
+        publish(space / "faces", space / "done", out)
+    return frame, moves | statistics(frame, _moments(facts, params.size), recipe, names)
 
 
 def _cut_shard(
-    job: _Job, recipe: CropRecipe, every: bool, splits: Sequence[str], cache: DetectionCache | None
-) -> _Cut:
-    found: list[dict[str, Any]] = []
+    job: FaceJob, recipe: CropRecipe, every: bool, splits: Sequence[str], cache: DetectionCache | None
+) -> pa.Table:
+    """Write a raw shard's faces, one file per split, and return what was found, as `_FACTS`."""
+    facts: list[dict[str, Any]] = []
     examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in splits}
-    moments = np.zeros((3, 3))
     for record in read_shard(job.raw):
         image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
         row = job.rows[image_id]
@@ -168,18 +105,22 @@ def _cut_shard(
         except (ImageRejected, NoFace) as rejected:
             side = getattr(rejected, "side", None)
             reason = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
-            found.append({"image_id": image_id, "face_side": side, **reason})
+            facts.append({"image_id": image_id, "face_side": side, **reason})
             continue
         for number, face in enumerate(crops if every else crops[:1]):
-            square = face.square
-            box = (number, square.left, square.top, square.side, square.angle, face.score)
-            found.append({"image_id": image_id, **dict(zip(_BOX, box, strict=True))})
-            pixels = face.pixels.reshape(-1, 3).astype(np.float64)
-            moments += [np.full(3, len(pixels)), pixels.sum(axis=0), (pixels**2).sum(axis=0)]
+            facts.append({"image_id": image_id, "face": number} | _found(face))
             examples[row["split"]].append(_example(example_id(image_id, number), row, face))
     for split, members in examples.items():
         write_shard(job.out / split / job.raw.name, members)
-    return _Cut(found, moments)
+    return pa.Table.from_pylist(facts, schema=_FACTS)
+
+
+def _found(face: Crop) -> dict[str, Any]:
+    square, pixels = face.square, face.pixels.reshape(-1, 3)
+    box = (square.left, square.top, square.side, square.angle, face.score)
+    sums = cv2.reduce(pixels.reshape(-1, 1, 3), 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    squares = np.einsum("ij,ij->j", pixels, pixels, dtype=np.int64)
+    return {**dict(zip(_BOX[1:], box, strict=True)), "pixel_sum": sums.ravel(), "pixel_squares": squares}
 
 
 def example_id(image_id: str, face: int) -> str:
@@ -202,20 +143,29 @@ def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | in
     return {"image_id": name.encode(), "image": image, "label": int(row["label"]), **texts}
 
 
-def _merge(manifest: pd.DataFrame, found: list[dict[str, Any]]) -> pd.DataFrame:
+def _merge(manifest: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """One row per face or miss for the pictures that were tried; the others keep their earlier reason."""
-    facts = pd.DataFrame(found, columns=["image_id", *_FOUND], dtype=object)
     tried = usable(manifest).drop(columns=["reject_reason", "reject_detail"])
-    tried = tried.merge(facts, on="image_id", how="left", validate="one_to_many")
-    others = manifest[manifest["reject_reason"].notna()].assign(**dict.fromkeys(_BOX))
-    frame = pd.concat([part.astype(dict.fromkeys(_FOUND, object)) for part in (tried, others)])
-    for column in _FOUND:
-        frame[column] = frame[column].where(frame[column].notna(), None)
+    tried = tried.merge(found, on="image_id", how="left", validate="one_to_many")
+    others = manifest[manifest["reject_reason"].notna()].reindex(columns=tried.columns)
+    frame = pd.concat([tried, others.astype(tried.dtypes)])
+    frame["split"] = frame["split"].where(frame["reject_reason"].isna())
     further = frame["face"].fillna(0) > 0
-    named = map(example_id, frame.loc[further, "image_id"], frame.loc[further, "face"].astype(int))
+    named = map(example_id, frame.loc[further, "image_id"], frame.loc[further, "face"])
     frame.loc[further, "image_id"] = list(named)
-    frame.loc[frame["reject_reason"].notna(), "split"] = None
     return frame.sort_values(["image_id", "path"], kind="stable", ignore_index=True)
+
+
+def _moments(facts: pa.Table, size: int) -> np.ndarray:
+    """float64 [3, 3]: number, sum and sum of squares of each channel's pixels in all crops."""
+    sums = [_total(facts[name]) for name in _PIXELS]
+    crops = len(facts) - facts["pixel_sum"].null_count
+    return np.stack([np.full(3, crops * size**2), *sums]).astype(np.float64)
+
+
+def _total(column: pa.ChunkedArray) -> np.ndarray:
+    """Sum over the rows of a column of channel triples; rows of rejected pictures are null."""
+    return np.asarray(column.combine_chunks().drop_null().flatten()).reshape(-1, 3).sum(axis=0)
 
 
 def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:

@@ -2,81 +2,83 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from deepfake.data.executors import ShardExecutor
+from deepfake.data.tfrecord import encode_record, read_records
+from deepfake.errors import SourceError
+
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 
-@contextmanager
-def process_pool(workers: int) -> Iterator[Executor | None]:
-    """A pool of fresh processes, or None (work in this process) for one worker."""
-    if workers <= 1:
-        yield None
-        return
-    # TensorFlow and OpenCV hold threads that a forked child would inherit locked: spawn.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hide_gpus) as pool:
-        yield pool
-
-
-def _hide_gpus() -> None:
-    """Data work needs no GPU, and a worker that only reads shards would take one's memory."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-
-
 def map_shards(
     fn: Callable[[Shard], Result],
-    shards: Sequence[Shard],
-    executor: Executor | None,
+    shards: Iterable[Shard],
+    executor: ShardExecutor | None,
     description: str,
+    total: int | None = None,
 ) -> Iterator[Result]:
     """Apply a pure function to every shard and yield the results in the shards' order.
 
-    The result never depends on the executor. `fn` and the shards must be picklable.
+    The result never depends on the executor; `fn` and the shards must be picklable. Shards are drawn
+    only as workers need them, so neither they nor the results pile up however many there are.
+
+    Args:
+        executor: from `executors.open_executor`, or None to work in this process.
+        total: number of shards, for the progress bar, where `shards` has no length.
     """
-    results = map(fn, shards) if executor is None else executor.map(fn, shards)
-    yield from tqdm(results, total=len(shards), desc=description, unit="shard")
+    results = map(fn, shards) if executor is None else _in_order(fn, iter(shards), executor)
+    total = len(shards) if isinstance(shards, list | tuple) else total
+    yield from tqdm(results, total=total, desc=description, unit="shard")
 
 
-def write_shard(path: Path, examples: Sequence[Mapping[str, bytes | int]]) -> None:
+def _in_order(
+    fn: Callable[[Shard], Result], shards: Iterator[Shard], executor: ShardExecutor
+) -> Iterator[Result]:
+    # Two a worker: one in work and one ready. `executor.map` would take in every shard at once.
+    waiting: deque[Future[Result]] = deque(
+        executor.submit(fn, shard) for shard in islice(shards, 2 * executor.workers)
+    )
+    try:
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(executor.submit(fn, shard) for shard in islice(shards, 1))
+            yield result
+    finally:
+        for future in waiting:  # after an error, what is still queued is not begun
+            future.cancel()
+
+
+def write_shard(path: Path, examples: Iterable[Mapping[str, bytes | int]]) -> None:
     """Write one TFRecord file of `tf.train.Example`s; bytes and ints only.
 
-    The bytes of the file depend on nothing but the examples.
+    The bytes of the file depend on nothing but the examples. It appears under its name when it is
+    whole, so that a kill leaves no half shard behind.
     """
-    import tensorflow as tf
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
         for example in examples:
-            features = {key: _feature(value) for key, value in example.items()}
-            record = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(record.SerializeToString(deterministic=True))
+            file.write(encode_record(example))
+    partial.replace(path)
 
 
 def read_shard(path: Path) -> Iterator[dict[str, bytes | int]]:
-    """The examples of one shard, as they were written."""
-    import tensorflow as tf
+    """The examples of one shard, as they were written.
 
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        features = tf.train.Example.FromString(record).features.feature
-        yield {
-            key: value.bytes_list.value[0] if value.HasField("bytes_list") else value.int64_list.value[0]
-            for key, value in features.items()
-        }
-
-
-def _feature(value: bytes | int) -> object:
-    import tensorflow as tf
-
-    if isinstance(value, bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    Raises:
+        SourceError: the file is cut off or damaged.
+    """
+    with path.open("rb") as file:
+        try:
+            yield from read_records(file)
+        except ValueError as error:
+            raise SourceError(f"{path}: {error}; delete it and run the stage that writes it") from error

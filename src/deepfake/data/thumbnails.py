@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -34,18 +34,24 @@ def thumbnail(picture: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
-def write_rejected(frame: pd.DataFrame, files: Mapping[str, Path], limits: Limits, out: Path) -> None:
+def write_rejected(
+    frame: pd.DataFrame, files: Callable[[Sequence[str]], Sequence[Path]], limits: Limits, out: Path
+) -> None:
     """Write `out/rejected.tfrecord`: path and PNG thumbnail of the shown rows that do decode.
+
+    Args:
+        files: finds the files of some paths.
 
     Raises:
         SourceError: a file is no longer what it was when its row was written.
     """
     examples: list[dict[str, bytes | int]] = []
-    for path in shown(frame[frame["decode_ok"].eq(True)])["path"]:
+    paths = [*shown(frame[frame["decode_ok"].eq(True)])["path"]]
+    for path, file in zip(paths, files(paths), strict=True):
         try:
-            picture = decode_image(read_file(files[path], limits), limits)
+            picture = decode_image(read_file(file, limits), limits)
         except ImageRejected as error:
-            raise SourceError(f"{files[path]} changed while it was being ingested: run again") from error
+            raise SourceError(f"{file} changed while it was being ingested: run again") from error
         _, png = cv2.imencode(".png", thumbnail(picture)[:, :, ::-1])
         examples.append({"path": path.encode(), "image": bytes(png)})
     write_shard(out / "rejected.tfrecord", examples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from deepfake.data.manifest import FAKE, REAL
@@ -33,8 +34,8 @@ def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[I
     """Every file of every source, in path order.
 
     Args:
-        scratch: an empty folder for sources that have to be rendered or unpacked first; the items'
-            files may lie in it.
+        scratch: a folder for sources that have to be rendered or unpacked first; the items' files may
+            lie in it. What a killed run left there is made again: it may be half.
 
     Raises:
         SourceError: a source can't be had or does not hold what it should, or a class has no file.
@@ -42,6 +43,7 @@ def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[I
     items: list[Item] = []
     for source in params.sources:
         space = scratch / source.name
+        shutil.rmtree(space, ignore_errors=True)
         space.mkdir()
         items += _items(source, params, seed, space, workers)
     for label, name in ((REAL, "real"), (FAKE, "fake")):

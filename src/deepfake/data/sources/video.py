@@ -9,7 +9,8 @@ from pathlib import Path
 
 import cv2
 
-from deepfake.data.shards import map_shards, process_pool
+from deepfake.data.executors import process_pool
+from deepfake.data.shards import map_shards
 from deepfake.data.sources.folder import list_folder
 from deepfake.data.sources.item import Item
 from deepfake.errors import SourceError

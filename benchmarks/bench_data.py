@@ -1,0 +1,143 @@
+"""The data stages on many small pictures. Run with `make bench-data [IMAGES="1400 14000"]`.
+
+Per size: pictures a second as a ratio to a bare decode + resize + encode on as many cores, the peak
+memory of a stage with its workers, and DVC's time to find nothing to do. Then the growth between sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import yaml
+from measure import decode_resize_encode, seconds
+
+from deepfake.data.executors import process_pool
+from deepfake.data.shards import map_shards
+from deepfake.params import Params, load_params
+
+REPO = Path(__file__).parents[1]
+STAGES = ("ingest", "validate", "preprocess")
+SIDE, CHUNK = 256, 500
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall time in seconds; peak memory in bytes, resident, summed over the process and its children."""
+
+    seconds: float
+    peak: int
+
+
+def make_pictures(chunk: range, root: Path) -> None:
+    """Smooth random JPEGs, `real/a` and `fake/b` in turn; file n depends on n alone."""
+    for number in chunk:
+        coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        picture = cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        folder = root / ("real/a", "fake/b")[number % 2]
+        cv2.imwrite(str(folder / f"{number:06d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def make_project(folder: Path, images: int, workers: int) -> None:
+    """A copy of this repository whose one source is `images` generated face crops."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=REPO, check=True, capture_output=True, text=True).stdout
+    for name in names.splitlines():
+        if (REPO / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPO / name, folder / name)
+    content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    source = {"kind": "folder", "path": ".", "cropped": True}  # crops: no detector runs
+    content["ingest"] |= {"root": "data/sources", "sources": [source]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    root = folder / "data" / "sources"
+    for name in ("real/a", "fake/b"):
+        (root / name).mkdir(parents=True)
+    chunks = [range(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
+    with process_pool(workers) as pool:
+        for _ in map_shards(partial(make_pictures, root=root), chunks, pool, f"{images} pictures"):
+            pass
+
+
+def watch(command: list[str], folder: Path) -> Cost:
+    """Run a command to its end and look at its memory ten times a second."""
+    env = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    start, peak = time.perf_counter(), 0
+    with (folder / "log").open("w") as log:
+        process = psutil.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+        while process.poll() is None:
+            peak = max(peak, resident(process))
+            time.sleep(0.1)
+    if process.returncode != 0:
+        sys.exit(f"{command} failed:\n{(folder / 'log').read_text()[-2000:]}")
+    return Cost(time.perf_counter() - start, peak)
+
+
+def resident(process: psutil.Process) -> int:
+    """Bytes in memory of a process and what it started; one that has just ended counts for nothing."""
+    total = 0
+    try:
+        for member in (process, *process.children(recursive=True)):
+            total += member.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+def limit(folder: Path, size: int) -> float:
+    """Pictures a second of one core, files in memory."""
+    cv2.setNumThreads(1)
+    files = [path.read_bytes() for path in sorted((folder / "data/sources/real/a").iterdir())[:400]]
+    return len(files) / seconds(lambda: decode_resize_encode(files, size))
+
+
+def bench(images: int, params: Params) -> dict[str, Cost]:
+    """One size: a line per stage, and one for DVC."""
+    workers, costs = params.base.threads, {}
+    with tempfile.TemporaryDirectory(prefix="bench-data-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        make_project(folder, images, workers)
+        for stage in STAGES:
+            bound = limit(folder, params.preprocess.size) * workers  # beside each: machines have moods
+            costs[stage] = watch([sys.executable, f"pipelines/{stage}.py"], folder)
+            ours = images / costs[stage].seconds
+            memory = costs[stage].peak / 2**20
+            print(f"{images:>8} {stage:<11} {ours:7.0f} images/s, {ours / bound:5.2f} of the limit "
+                  f"on {workers} cores, {memory:5.0f} MiB", flush=True)  # fmt: skip
+        watch(["git", "init", "--quiet"], folder)
+        watch(["dvc", "commit", "--quiet", "--force", *STAGES], folder)
+        for command in (["dvc", "repro", "preprocess"], ["dvc", "status", "preprocess"]):
+            print(
+                f"{images:>8} no-op {' '.join(command[:2])}: {watch(command, folder).seconds:.1f} s",
+                flush=True,
+            )
+    return costs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", nargs="*", type=int, default=[14_000, 140_000], help="sizes, small first")
+    sizes = parser.parse_args().images
+    params = load_params(REPO / "params.yaml")
+    runs = [bench(images, params) for images in sizes]
+    for (small, less), (large, more) in pairwise(zip(sizes, runs, strict=True)):
+        for stage in STAGES:
+            longer = more[stage].seconds / less[stage].seconds
+            wider = more[stage].peak / less[stage].peak
+            print(f"{small} -> {large}, {stage:<11} {longer:5.1f} x time, {wider:4.2f} x memory")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Damaged files: the decoder gives a whole picture or a reason, never another error.
+
+`benchmarks/fuzz_decoder.py` does the same to 10^5 files in a process of its own.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from deepfake.images import ImageRejected, decode_image, read_header
+from deepfake.params import Limits
+
+LIMITS = Limits(max_bytes=2**20, max_pixels=10**6, min_side=8)
+REASONS = {
+    "not_an_image", "unsupported_format", "too_many_bytes", "too_many_pixels", "too_small", "animated",
+    "corrupt",
+}  # fmt: skip
+# Pillow warns of odd EXIF in pictures that it decodes all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+
+def sample(kind: str, mode: str, **options: object) -> bytes:
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    buffer = io.BytesIO()
+    picture = Image.fromarray(coarse).resize((40, 32)).convert(mode)
+    picture.save(buffer, kind, **options | ({"exif": exif} if kind != "GIF" else {}))
+    return buffer.getvalue()
+
+
+FILES = [
+    sample("JPEG", "RGB"), sample("JPEG", "L", progressive=True), sample("PNG", "RGB"),
+    sample("PNG", "P"), sample("WEBP", "RGB"), sample("WEBP", "RGBA", lossless=True), sample("GIF", "P"),
+]  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A valid file after some cuts, splices and overwritten bytes; headers are hit most often."""
+    data = bytearray(draw(st.sampled_from(FILES)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, min(len(data), 64)) | st.integers(0, len(data)))
+        span = draw(st.integers(0, 8) | st.integers(0, len(data)))
+        data[at : at + span] = draw(st.binary(max_size=8) | st.sampled_from([*FILES, b""]))
+    return bytes(data)
+
+
+def outcome(data: bytes) -> str:
+    try:
+        pixels = decode_image(data, LIMITS)
+    except ImageRejected as rejected:
+        return rejected.reason
+    assert pixels.dtype == np.uint8 and pixels.shape[2:] == (3,)
+    header = read_header(data, LIMITS)
+    assert sorted(pixels.shape[:2]) == sorted((header.height, header.width))
+    return "decoded"
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(data=damaged())
+def test_damaged_files_are_pictures_or_have_a_reason(data: bytes) -> None:
+    assert outcome(data) in {*REASONS, "decoded"}
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(data=st.binary(max_size=300), magic=st.sampled_from([data[:12] for data in FILES]))
+def test_any_bytes_after_a_formats_magic_have_a_reason(data: bytes, magic: bytes) -> None:
+    assert outcome(magic + data) in REASONS
+
+
+@pytest.mark.parametrize("data", FILES[:-1], ids=["JPEG", "L", "PNG", "P", "WebP", "RGBA"])
+def test_undamaged_files_are_pictures_and_every_cut_has_an_outcome(data: bytes) -> None:
+    assert outcome(data) == "decoded"
+    assert {outcome(data[:size]) for size in range(0, len(data), 7)} <= {*REASONS, "decoded"}
+
+
+def test_other_formats_have_their_reason() -> None:
+    assert outcome(FILES[-1]) == "unsupported_format"

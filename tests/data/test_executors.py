@@ -1,0 +1,122 @@
+"""Executors: asked for by command line or environment, and never visible in a result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import REPO
+
+from deepfake.data.executors import choose_executor, open_executor, process_pool
+from deepfake.data.shards import map_shards
+from deepfake.errors import ExecutorError, SourceError
+
+NAMES = ("DEEPFAKE_EXECUTOR", "DEEPFAKE_RAY_ADDRESS")
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, "")  # restored after the test, whatever it sets
+
+
+def surroundings(number: int) -> tuple[int, str, str | None, bool]:
+    return number**2, str(Path.cwd()), os.environ.get("CUDA_VISIBLE_DEVICES"), "deepfake" in sys.modules
+
+
+def refuse(_: object) -> None:
+    raise SourceError("shard 3 is broken")
+
+
+def die(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before", "expected"),
+    [
+        ([], ("", ""), ("", "")),
+        ([], ("ray", "auto"), ("ray", "auto")),
+        (["--executor", "ray"], ("process", ""), ("ray", "")),
+        (["--address", "auto"], ("", "host:1"), ("", "auto")),
+    ],
+)
+def test_the_command_line_wins_over_the_environment(
+    arguments: list[str],
+    before: tuple[str, str],
+    expected: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in zip(NAMES, before, strict=True):
+        monkeypatch.setenv(name, value)
+    choose_executor(arguments)
+    assert tuple(os.environ[name] for name in NAMES) == expected
+
+
+def test_an_unknown_executor_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAMES[0], "dask")
+    with pytest.raises(ExecutorError, match="'dask': use one of process, ray"), open_executor(2):
+        pass
+    with pytest.raises(SystemExit):
+        choose_executor(["--executor", "dask"])
+
+
+def test_a_killed_worker_is_a_sentence() -> None:
+    with (
+        pytest.raises(ExecutorError, match=r"a worker process was killed .* run again"),
+        process_pool(2) as pool,
+    ):
+        list(map_shards(die, [1, 2, 3], pool, "fatal"))
+
+
+def ray_at_work() -> None:
+    """In a process of its own: Ray leaves threads and children to Python's exit."""
+    import ray
+
+    with open_executor(2) as pool:
+        assert pool is not None and pool.workers == 2
+        assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
+        expected = [(n**2, str(Path.cwd()), "-1", True) for n in range(9)]
+        assert list(map_shards(surroundings, range(9), pool, "ray")) == expected
+        with pytest.raises(SourceError, match=r"^shard 3 is broken$"):
+            list(map_shards(refuse, range(9), pool, "broken"))
+    assert not ray.is_initialized()
+    print("as expected")
+
+
+def test_ray_runs_embedded_and_gives_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    paths = os.pathsep.join([str(REPO / "src"), str(REPO / "tests"), str(Path(__file__).parent)])
+    env = {**os.environ, "PYTHONPATH": paths, NAMES[0]: "ray"}
+    command = [sys.executable, "-c", "import test_executors; test_executors.ray_at_work()"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("as expected\n"), done.stderr
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:port"])
+def test_an_address_must_be_one(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv(NAMES[1], address)  # asks for Ray by itself
+    with pytest.raises(ExecutorError, match="use auto or host:port"), open_executor(2):
+        pass
+
+
+def test_a_cluster_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        monkeypatch.setenv(NAMES[1], f"127.0.0.1:{closed.getsockname()[1]}")
+        with pytest.raises(ExecutorError, match="no Ray cluster at 127"), open_executor(2):
+            pass
+
+
+def test_without_ray_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv(NAMES[0], "ray")
+    with pytest.raises(ExecutorError, match=r"deepfake-detector\[ray\]"), open_executor(2):
+        pass

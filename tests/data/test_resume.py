@@ -1,0 +1,156 @@
+"""A killed run goes on at the first missing shard and ends in the same bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from helpers import REPO, tiny_params
+from PIL import Image
+
+from deepfake.data.executors import process_pool
+from deepfake.data.ingest import ingest
+from deepfake.data.preprocess import preprocess
+from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
+from deepfake.params import Ingest, Limits, Params, parse_params
+
+
+def double(number: int, tripwire: Path) -> pa.Table:
+    """Dies at the fourth job while the tripwire is there; leaves a trace of each call."""
+    with (tripwire.parent / "calls").open("a") as calls:
+        calls.write(f"{number} ")
+    if number == 3 and tripwire.exists():
+        raise RuntimeError("killed")
+    return pa.table({"number": [2 * number]})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_only_what_is_missing_is_done(
+    tmp_path: Path, workers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tripwire, calls = tmp_path / "tripwire", tmp_path / "calls"
+    tripwire.touch()
+    work = partial(double, tripwire=tripwire)
+    with process_pool(workers) as pool:
+        with pytest.raises(RuntimeError, match="killed"):
+            map_resumed(work, int, 9, pool, "stage", tmp_path / "done")
+        done = len([*(tmp_path / "done").glob("*.arrow")])
+        assert done >= 3
+        tripwire.unlink()
+        calls.unlink()
+        table = map_resumed(work, int, 9, pool, "stage", tmp_path / "done")
+    assert f"stage: {done} of 9 shards were there already" in capsys.readouterr().out
+    assert len(calls.read_text().split()) == 9 - done
+    assert table["number"].to_pylist() == [2 * n for n in range(9)]
+
+
+def test_a_half_written_table_is_missing(tmp_path: Path) -> None:
+    work = partial(double, tripwire=tmp_path / "none")
+    map_resumed(work, int, 3, None, "stage", tmp_path / "done")
+    (tmp_path / "done" / "00001.arrow").rename(tmp_path / "done" / "00001.partial")
+    assert map_resumed(work, int, 3, None, "stage", tmp_path / "done")["number"].to_pylist() == [0, 2, 4]
+
+
+def test_a_workspace_stays_after_an_error_and_only_its_own_key(tmp_path: Path) -> None:
+    (tmp_path / "other-aaa").mkdir()
+    for key in ("old", "new", "new"):
+        with pytest.raises(RuntimeError), workspace(tmp_path, "stage", key) as space:
+            (space / "kept").touch()
+            raise RuntimeError
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other-aaa", "stage-new"]
+    with workspace(tmp_path, "stage", "new") as space:
+        assert (space / "kept").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["other-aaa"]
+
+
+def test_publishing_replaces_the_whole_folder(tmp_path: Path) -> None:
+    for name in ("results", "done", "out"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    publish(tmp_path / "results", tmp_path / "done", tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["results"]
+
+
+def test_the_key_is_of_parameters_inputs_and_files(tmp_path: Path) -> None:
+    limits = Limits(max_bytes=1, max_pixels=1, min_side=1)
+    (tmp_path / "in").mkdir()
+    keys = [resume_key(limits, "7"), resume_key(limits, "8"), resume_key(limits, "7", "")]
+    keys.append(resume_key(limits.model_copy(update={"min_side": 2}), "7"))
+    listings = [listing_digest(tmp_path / "in")]
+    for change in (b"a", b"bc"):
+        (tmp_path / "in" / "file").write_bytes(change)
+        listings.append(listing_digest(tmp_path / "in"))
+    assert len({*keys}) == len(keys) and len({*listings}) == len(listings)
+    assert resume_key(limits, "7") == keys[0]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with params.yaml and 600 small pictures, most of them noise and so slow."""
+    root = tmp_path_factory.mktemp("project")
+    rng = np.random.default_rng(0)
+    for number in range(600):
+        name = f"{'real' if number % 2 else 'fake'}/set/{number}.png"
+        (root / "data" / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(root / "data" / "sources" / name, compress_level=0)
+    sources = [{"kind": "folder", "path": ".", "cropped": True}]
+    (root / "params.yaml").write_text(
+        yaml.safe_dump(tiny_params(**{"ingest.sources": sources, "ingest.shard_size": 30}))
+    )
+    return root
+
+
+def settings(project: Path, **changes: object) -> tuple[Params, Ingest]:
+    params = parse_params(yaml.safe_load((project / "params.yaml").read_text()), "test")
+    changes = {"root": str(project / "data" / "sources"), **changes}
+    return params, params.ingest.model_copy(update=changes)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(project: Path, tmp_path: Path) -> None:
+    ingest(settings(project)[1], 7, tmp_path / "raw", workers=1)
+    command = [sys.executable, REPO / "pipelines" / "ingest.py"]
+    env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
+    shards = "ingest-*/done/shards/*.arrow"
+    first = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, start_new_session=True)
+    while first.poll() is None and len([*(project / ".resume").glob(shards)]) < 3:
+        time.sleep(0.005)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    left = len([*(project / ".resume").glob(shards)])
+    assert first.returncode == -signal.SIGKILL and 3 <= left < 20
+    assert not (project / "data" / "raw").exists()
+    second = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert "ingest, inspect: 3 of 3 shards were there already" in second.stdout
+    assert f"ingest: {left} of 20 shards were there already" in second.stdout
+    assert outputs(project / "data" / "raw") == outputs(tmp_path / "raw")
+    assert [*(project / ".resume").iterdir()] == []
+
+
+def test_ray_writes_the_bytes_that_processes_write(project: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    params, sources = settings(project)
+    manifest = ingest(sources, 7, tmp_path / "raw", 2)
+    preprocess(manifest, tmp_path / "raw", sources, params.preprocess, 7, tmp_path / "faces", 1)
+    env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
+    for stage in ("ingest", "preprocess"):
+        command = [sys.executable, REPO / "pipelines" / f"{stage}.py", "--executor", "ray"]
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    for folder in ("raw", "faces"):
+        assert outputs(project / "data" / folder) == outputs(tmp_path / folder)
