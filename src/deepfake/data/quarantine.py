@@ -62,7 +62,7 @@ def _from_shards(
     tried = usable(manifest).set_index("path")["image_id"].sort_values()
     wanted = {tried[path]: path for path in rows["path"] if path in tried.index}
     # As ingest writes them: usable pictures by image_id, `shard_size` to a file.
-    places = np.searchsorted(tried.to_numpy(str), [*wanted]) // params.shard_size if wanted else []
+    places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // params.shard_size
     for number in sorted({*places}):
         for record in read_shard(raw / f"shard-{number:05d}.tfrecord"):
             image_id = bytes(record["image_id"]).decode()
