@@ -80,7 +80,7 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
     manifest = read_manifest(tmp_path / "raw" / "manifest.parquet")
     frame, statistics = preprocess(
         manifest, tmp_path / "raw", params.ingest, params.preprocess, 7, tmp_path / "faces", 1,
-        tmp_path / "cache.sqlite3",
+        tmp_path / "resume",
     )  # fmt: skip
     predictor = make_predictor(tmp_path, params, statistics)
     assert predictor.bundle.recipe.history is not None

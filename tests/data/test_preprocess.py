@@ -91,10 +91,10 @@ def run(
     out: Path,
     params: Preprocess = PARAMS,
     workers: int = 1,
-    cache: Path | None = None,
+    resume: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     manifest = read_manifest(raw[1] / "manifest.parquet")
-    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers, cache)
+    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers, resume)
 
 
 @pytest.fixture(scope="module")
@@ -288,11 +288,11 @@ def test_every_face_gets_a_row_and_an_example_of_its_own(
 def test_a_warm_cache_a_cold_one_and_none_give_the_same_bytes(
     raw: tuple[Ingest, Path], tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache, params = tmp_path / "cache.sqlite3", neutralised()
+    resume, params = tmp_path / "resume", neutralised()
     _, without = run(raw, tmp_path / "none", params)
-    _, cold = run(raw, tmp_path / "cold", params, workers, cache)
+    _, cold = run(raw, tmp_path / "cold", params, workers, resume)
     monkeypatch.setattr(crops, "load_detector", lambda params: pytest.fail("the detector was asked"))
-    _, warm = run(raw, tmp_path / "warm", params, 1, cache)
+    _, warm = run(raw, tmp_path / "warm", params, 1, resume)
     assert without == cold == warm
     assert files(tmp_path / "none") == files(tmp_path / "cold") == files(tmp_path / "warm")
 

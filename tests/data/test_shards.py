@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from deepfake.data.executors import process_pool
 from deepfake.data.shards import map_shards, read_shard, write_shard
-from deepfake.data.tfrecord import crc32c
 from deepfake.errors import SourceError
 
 EXAMPLES = [
@@ -132,21 +131,6 @@ def test_a_shard_is_what_tensorflow_writes_and_reads(tmp_path: Path) -> None:
         assert {*features} == {*example}
         assert features["image"].bytes_list.value[:] == [example["image"]]
         assert features["label"].int64_list.value[:] == [example["label"]]
-
-
-@settings(max_examples=100, derandomize=True, deadline=None)
-@given(data=st.binary(max_size=700))
-def test_the_checksum_is_the_bitwise_one(data: bytes) -> None:
-    register = 0xFFFFFFFF
-    for byte in data:
-        register ^= byte
-        for _ in range(8):
-            register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
-    assert crc32c(data) == register ^ 0xFFFFFFFF
-
-
-def test_the_checksum_of_the_standards_example() -> None:
-    assert crc32c(b"123456789") == 0xE3069283
 
 
 @pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: d[:6], lambda d: d[:40] + b"?" + d[41:]])

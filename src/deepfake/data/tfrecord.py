@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import BinaryIO
 
-import numpy as np
+import google_crc32c
 
 _BYTES_LIST, _INT64_LIST = b"\x0a", b"\x1a"  # tags of tf.train.Feature's fields 1 and 3
 _FIRST, _SECOND = b"\x0a", b"\x12"  # tags of length-delimited fields 1 and 2
-_POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected
-_BLOCK = 64
-_START = b"Td\x1fd"  # brings a register of zeros to the all-ones that the checksum starts from
 
 
 def encode_record(example: Mapping[str, bytes | int]) -> bytes:
@@ -46,26 +42,6 @@ def read_records(file: BinaryIO) -> Iterator[dict[str, bytes | int]]:
         if check != _masked_crc(message):
             raise ValueError("a record is cut off or damaged")
         yield _decode_example(message)
-
-
-def crc32c(data: bytes) -> int:
-    """CRC-32C of some bytes (RFC 3720, section 12.1).
-
-    The checksum is linear: each block's is looked up byte by byte for all blocks at once, then
-    neighbours are joined, by a shift over twice as many bytes in every round.
-    """
-    steps, shifts = _tables()
-    size = len(_START) + len(data)
-    padded = np.zeros(-(-size // _BLOCK) * _BLOCK, np.uint8)  # zeros in front change nothing
-    padded[-size:] = np.frombuffer(_START + data, np.uint8)
-    values = np.bitwise_xor.reduce(steps.take(padded.reshape(-1, _BLOCK) + _offsets()), axis=1)
-    for shift in shifts:
-        if len(values) == 1:
-            break
-        if len(values) % 2:
-            values = np.concatenate([np.zeros(1, np.uint32), values])
-        values = _shifted(values[0::2], shift) ^ values[1::2]
-    return int(values[0]) ^ 0xFFFFFFFF
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
@@ -123,33 +99,6 @@ def _signed(varint: bytes) -> int:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    crc = crc32c(data)
+    crc = google_crc32c.value(data)
     rotated = (crc >> 15 | crc << 17) & 0xFFFFFFFF
     return struct.pack("<I", (rotated + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-@lru_cache(maxsize=1)
-def _tables() -> tuple[np.ndarray, list[np.ndarray]]:
-    """Checksums of a byte at each place of a block [64, 256], and of shifts by 64 * 2^n bytes."""
-    one = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        one = np.where(one & 1, one >> 1 ^ np.uint32(_POLYNOMIAL), one >> 1)
-    places = [one]
-    for _ in range(_BLOCK - 1):
-        places.append(one[places[-1] & 0xFF] ^ places[-1] >> 8)
-    steps = np.stack(places[::-1])
-    shifts = [steps[:4]]  # a checksum that meets 64 more bytes is like a block's first four bytes
-    while len(shifts) < 32:
-        shifts.append(_shifted(shifts[-1], shifts[-1]))
-    return steps, shifts
-
-
-@lru_cache(maxsize=1)
-def _offsets() -> np.ndarray:
-    return np.arange(_BLOCK, dtype=np.intp) * 256
-
-
-def _shifted(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Checksums after further zero bytes; `shift` [4, 256] holds each byte's share."""
-    low, high = shift[0][values & 0xFF], shift[3][values >> 24]
-    return low ^ shift[1][values >> 8 & 0xFF] ^ shift[2][values >> 16 & 0xFF] ^ high
