@@ -73,6 +73,8 @@ def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
     # Read when Ray is imported or started: no report of use leaves this machine, and GPUs are ours to hide.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:  # the name is odd: without it, Ray listens on every network device
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
     except ImportError as error:
