@@ -76,9 +76,9 @@ def test_a_killed_worker_is_a_sentence() -> None:
 
 def ray_at_work() -> None:
     """In a process of its own: Ray leaves threads and children to Python's exit."""
-    import ray
-
     with open_executor(2) as pool:
+        import ray
+
         assert pool is not None and pool.workers == 2
         assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
         expected = [(n**2, str(Path.cwd()), "-1", True) for n in range(9)]

@@ -86,6 +86,8 @@ def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
     except (ConnectionError, ValueError) as error:
         raise ExecutorError(f"no Ray cluster at {address}: start one, or leave the address out") from error
     try:
+        if address is None and {node["NodeManagerAddress"] for node in ray.nodes()} != {"127.0.0.1"}:
+            raise ExecutorError("Ray was imported too early to stay on the loopback device: start it anew")
         yield RayPool(ray)
     finally:
         ray.shutdown()
