@@ -14,10 +14,10 @@ from deepfake.data.manifest import FAKE, LABEL_NAMES, REAL
 from deepfake.evaluation.shortcuts import Feature
 
 _MAX_SENTENCES = 5
-_MAX_OVERALL = 3
 _MAX_SOURCES = 20  # the largest of them are looked at one by one
 _MAX_FEATURES = 20  # of a family's table, the strongest
-_MORE = 0.05  # a source is told of where it stands out by this much more AUC than all fakes do
+_CARRIED = 0.15  # AUC by which one source must exceed all fakes together to be named in their place
+_MORE = 0.05  # AUC by which a source must exceed what is told of a feature to be told of beside it
 _SAME = 0.02  # a shared value says more than a median: it is told unless it is weaker by more
 
 
@@ -65,15 +65,21 @@ def describe(
 
 
 def _choose(overall: list[Claim], single: list[Claim], warn: float) -> list[Claim]:
-    """The strongest of every topic over all fakes, then sources that stand out by more than that."""
-    chosen = [claim for claim in _first_by(overall, _topic) if claim.auc > warn][:_MAX_OVERALL]
-    told = {claim.feature.name: claim.auc + _MORE for claim in chosen}
-    extra = [c for c in single if c.auc > max(warn, told.get(c.feature.name, 0.0))]
-    topics = {_topic(claim) for claim in chosen}
-    leaders = sorted(_first_by(extra, _topic), key=lambda claim: (_topic(claim) in topics, _rank(claim)))
-    others = _first_by([c for c in extra if c.who not in {leader.who for leader in leaders}], _source)
-    chosen += [*leaders, *others][: _MAX_SENTENCES - len(chosen)]
-    return sorted(chosen, key=_rank)
+    """The strongest of every topic, of all fakes or of the one source that carries it; then more sources."""
+    carriers = {_topic(claim): claim for claim in _first_by(single, _topic)}
+    told = []
+    for claim in _first_by(overall, _topic):
+        carrier = carriers[_topic(claim)]
+        told.append(carrier if carrier.auc > claim.auc + _CARRIED else claim)
+    told = sorted((claim for claim in told if claim.auc > warn), key=_rank)[:_MAX_SENTENCES]
+    known = {claim.feature.name: claim.auc + _MORE for claim in told}
+    more = [
+        claim
+        for claim in _first_by(single, _source)
+        if claim.auc > max(warn, known.get(claim.feature.name, 0.0))
+        and claim.who not in {other.who for other in told}
+    ]
+    return sorted([*told, *more[: _MAX_SENTENCES - len(told)]], key=_rank)
 
 
 def _first_by(claims: Iterable[Claim], key: Callable[[Claim], str]) -> list[Claim]:
