@@ -1,4 +1,4 @@
-"""Stage preprocess: data/raw -> data/faces (face shards, splits), quarantine, statistics."""
+"""Stage preprocess: data/raw -> data/faces (face shards, splits), quarantine, statistics, audit."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from deepfake.data.executors import choose_executor
 from deepfake.data.manifest import read_manifest, write_manifest
 from deepfake.data.preprocess import preprocess
 from deepfake.data.quarantine import draw_quarantine
+from deepfake.evaluation.audit import audit_crops
+from deepfake.evaluation.audit_report import draw_audit, print_audit, require_no_shortcut
 from deepfake.params import load_params
-from deepfake.stage import run_stage, write_json
+from deepfake.stage import read_json, run_stage, write_json
 
 
 def main() -> None:
     choose_executor()
     params = load_params()
     raw, faces = Path("data/raw"), Path("data/faces")
-    manifest = read_manifest(raw / "manifest.parquet")
+    manifest, seed, workers = read_manifest(raw / "manifest.parquet"), params.base.seed, params.base.threads
     frame, statistics = preprocess(
-        manifest, raw, params.ingest, params.preprocess, params.base.seed, faces, params.base.threads,
-        Path(".resume"),
+        manifest, raw, params.ingest, params.preprocess, seed, faces, workers, Path(".resume")
     )  # fmt: skip
     write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
     draw_quarantine(frame, manifest, raw, params.ingest, Path("reports/preprocess/quarantine.png"))
     write_json(Path("reports/preprocess/metrics.json"), statistics)
     print(f"{statistics['pictures']} split {statistics['split']}")
+    before = read_json(Path("reports/validate/audit.json"))
+    after = audit_crops(manifest, frame, faces, params.ingest, params.audit, seed, workers)
+    write_json(Path("reports/preprocess/audit.json"), after)
+    draw_audit([before, after], Path("reports/preprocess/audit.png"))
+    print_audit(after)
+    require_no_shortcut(after)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,26 @@
-"""Stage validate: data/raw/manifest.parquet -> reports/validate (verdict and page), or an error."""
+"""Stage validate: data/raw -> reports/validate (verdict, page, shortcut audit), or an error."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.data.executors import choose_executor
 from deepfake.data.expectations import first_failure
 from deepfake.data.manifest import read_manifest
 from deepfake.data.validation import validate_manifest
 from deepfake.data.validation_report import render_report
 from deepfake.errors import ValidationFailed
+from deepfake.evaluation.audit import audit_raw
+from deepfake.evaluation.audit_report import draw_audit, print_audit, require_no_shortcut
 from deepfake.params import load_params
 from deepfake.stage import run_stage, write_json
 
 
 def main() -> None:
+    choose_executor()
     params = load_params()
-    frame = read_manifest(Path("data/raw/manifest.parquet"))
+    raw = Path("data/raw")
+    frame = read_manifest(raw / "manifest.parquet")
     verdict = validate_manifest(frame, params.validate_)
     folder = Path("reports/validate")
     # Before the verdict stops the stage: whoever has to mend the data needs them.
@@ -25,6 +30,12 @@ def main() -> None:
     print(f"{len(frame)} files; expectations not met: {', '.join(failed) or 'none'}")
     if not verdict.passed:
         raise ValidationFailed(f"{first_failure(verdict)}; see {folder / 'report.html'}")
+    base = params.base
+    audit = audit_raw(frame, raw, params.ingest, params.audit, base.seed, base.threads)
+    write_json(folder / "audit.json", audit)
+    draw_audit([audit], folder / "audit.png")
+    print_audit(audit)
+    require_no_shortcut(audit)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ declare a picture of gigabytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import stat
 import struct
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -33,6 +34,7 @@ _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
 }
 FORMATS = tuple(_READERS)
 
+_SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0", -1: "other"}
 _EXIF_ORIENTATION = 0x0112
 _TURN = Image.Transpose
 _UPRIGHT = {  # 1 is upright already
@@ -82,6 +84,28 @@ class Header:
     has_exif: bool
 
 
+@dataclass(frozen=True)
+class ContainerFacts:
+    """What a file tells without its pixels: the first thing that a detector must not learn.
+
+    Attributes:
+        header: as `read_header` gives it.
+        tables: 8 hex digits that name the JPEG quantisation tables; None for other formats.
+        luminance_step: mean of the luminance table, `chroma_step` of the first chroma table.
+        subsampling: `4:4:4`, `4:2:2`, `4:2:0` or `other`; None where not JPEG.
+    """
+
+    header: Header
+    bytes: int
+    tables: str | None
+    luminance_step: float | None
+    chroma_step: float | None
+    subsampling: str | None
+    progressive: bool
+    has_icc: bool
+    has_xmp: bool
+
+
 def read_file(path: Path, limits: Limits) -> bytes:
     """Bytes of a file that is not over `limits.max_bytes`.
 
@@ -107,6 +131,28 @@ def read_header(data: bytes, limits: Limits) -> Header:
     """
     with _opened(data, limits) as (_, header):
         return header
+
+
+def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
+    """Facts of the file around the pixels, which are not decoded.
+
+    Raises:
+        ImageRejected: with the reason the picture can't be used.
+    """
+    with _opened(data, limits) as (picture, header):
+        is_jpeg = isinstance(picture, JpegImageFile)
+        tables = dict(sorted(picture.quantization.items())) if isinstance(picture, JpegImageFile) else {}
+        return ContainerFacts(
+            header=header,
+            bytes=len(data),
+            tables=hashlib.sha256(repr(tables).encode()).hexdigest()[:8] if tables else None,
+            luminance_step=float(np.mean(tables[0])) if 0 in tables else None,
+            chroma_step=float(np.mean(tables[1])) if 1 in tables else None,
+            subsampling=_SUBSAMPLING[get_sampling(picture)] if is_jpeg else None,
+            progressive=bool(picture.info.get("progressive", False)),
+            has_icc="icc_profile" in picture.info,
+            has_xmp="xmp" in picture.info,
+        )
 
 
 def decode_image(data: bytes, limits: Limits) -> np.ndarray:

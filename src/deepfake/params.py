@@ -228,6 +228,23 @@ class Validate(Section):
     max_group_share: Fraction
 
 
+AuditName = Literal[
+    "raw/container", "raw/thumbnail", "raw/border", "raw/spectrum", "raw/sharpness",
+    "crops/container", "crops/thumbnail", "crops/border", "crops/spectrum", "crops/sharpness",
+]  # fmt: skip
+
+
+class Audit(Section):
+    """Limits of the shortcut audit, on the AUC of a classifier that sees one family of facts."""
+
+    warn: Annotated[float, Field(ge=0.5, le=1.0)]
+    stop: Annotated[float, Field(ge=0.5, le=1.0)]
+    acknowledged: tuple[AuditName, ...]
+    folds: Annotated[int, Field(ge=2)]
+    bootstrap_draws: Annotated[int, Field(ge=10)]
+    max_pictures: Annotated[int, Field(ge=40)]
+
+
 class Faces(Section):
     detector: Literal["centerface", "yunet"]
     weights: str | None
@@ -338,11 +355,12 @@ class Register(Section):
 
 
 class Params(Section):
-    """Everything that `params.yaml` may hold: `base` and one section per stage."""
+    """Everything that `params.yaml` may hold: `base`, `audit` and one section per stage."""
 
     base: Base
     ingest: Ingest
     validate_: Annotated[Validate, Field(alias="validate")]
+    audit: Audit
     preprocess: Preprocess
     train: Train
     evaluate: Evaluate

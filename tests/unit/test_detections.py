@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from deepfake.data.detections import Detection, open_cache
-from deepfake.data.faces import Face
 from deepfake.data.executors import process_pool
+from deepfake.data.faces import Face
 from deepfake.params import Faces
 
 PARAMS = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)

@@ -1,0 +1,212 @@
+"""The shortcut audit on planted differences: what is there is found and named, what is not is chance."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import tiny_params
+from PIL import Image, ImageFilter, ImageOps
+
+from deepfake.errors import ParamsError, ValidationFailed
+from deepfake.evaluation.audit import draw_sample, grouped_folds, judge
+from deepfake.evaluation.audit_report import audit_rows, draw_audit, require_no_shortcut
+from deepfake.evaluation.shortcuts import BORDER, FAMILIES, border, measure, place, sharpness
+from deepfake.images import container_facts
+from deepfake.params import Audit, Limits, parse_params
+
+LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
+PARAMS = Audit(warn=0.6, stop=0.9, acknowledged=(), folds=5, bootstrap_draws=100, max_pictures=1000)
+EACH, SIDE = 60, 64
+
+
+def scene(seed: int) -> Image.Image:
+    """Soft coloured blobs with some grain: no two alike, all of one kind."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(40, 215, (4, 4, 3), dtype=np.uint8)).resize((SIDE, SIDE))
+    grain = rng.normal(0, rng.uniform(2, 4), (SIDE, SIDE, 3))
+    return Image.fromarray((np.asarray(coarse) + grain).clip(0, 255).astype(np.uint8))
+
+
+def encode(picture: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, **({"format": "JPEG", "quality": 90} | options))
+    return buffer.getvalue()
+
+
+def exif() -> Image.Exif:
+    block = Image.Exif()
+    block[0x010F] = "camera"
+    return block
+
+
+def brighter(picture: Image.Image) -> Image.Image:
+    return picture.point(lambda value: min(255, value + 40))
+
+
+def marked(picture: Image.Image) -> Image.Image:
+    pixels = np.asarray(picture).copy()
+    pixels[-6:-2, -16:-2:2] = 0
+    return Image.fromarray(pixels)
+
+
+def upsampled(picture: Image.Image) -> Image.Image:
+    """Half the detail, brought back to size as a generator's last layer does."""
+    return picture.resize((SIDE // 2, SIDE // 2)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+
+
+def blurred(picture: Image.Image) -> Image.Image:
+    return picture.filter(ImageFilter.GaussianBlur(1.0))
+
+
+def audit_of(real: Any, fake: Any, params: Audit = PARAMS, pairs: bool = False) -> dict[str, Any]:
+    """Audit of EACH pictures per class; `real` and `fake` make bytes of a scene."""
+    files = [real(scene(i)) for i in range(EACH)]
+    files += [fake(scene(i if pairs else EACH + i)) for i in range(EACH)]
+    groups = [f"g{i % EACH if pairs else i}" for i in range(2 * EACH)]
+    sample = pd.DataFrame({"label": np.repeat([0, 1], EACH), "group": groups})
+    sample["source"] = np.where(sample["label"] == 1, "maker", "camera")
+    measured = [measure(data, LIMITS) for data in files]
+    measures = {family: np.stack([m[family] for m in measured]) for family in FAMILIES}
+    return judge("raw", sample, measures, FAMILIES, len(files), params, seed=3)
+
+
+@pytest.fixture(scope="module")
+def alike() -> dict[str, Any]:
+    return audit_of(encode, encode)
+
+
+def test_without_a_difference_every_interval_covers_chance(alike: dict[str, Any]) -> None:
+    for row in audit_rows(alike):
+        assert row["low"] <= 0.5 <= row["high"] or row["low"] < 0.55, row
+        assert row["status"] != "stop"
+    assert alike["families"]["container"]["sentences"] == []
+
+
+def test_shuffled_labels_are_chance() -> None:
+    rng = np.random.default_rng(1)
+    sample = pd.DataFrame({"label": rng.permutation(np.repeat([0, 1], 150)), "source": "all"})
+    sample["group"] = [f"g{i}" for i in range(300)]
+    strong = np.repeat([0.0, 1.0], 150)[:, None]
+    measures = {f: strong + rng.normal(0, 0.1, (300, len(v))) for f, v in FAMILIES.items()}
+    for row in audit_rows(judge("raw", sample, measures, FAMILIES, 300, PARAMS, 3)):
+        assert row["low"] <= 0.5, row
+
+
+@pytest.mark.parametrize(
+    ("family", "make", "words"),
+    [
+        ("container", lambda p: encode(p, quality=75), "JPEG quality"),
+        ("container", lambda p: encode(p, exif=exif()), "EXIF block"),
+        ("container", lambda p: encode(p, format="PNG"), "ile format"),
+        ("container", lambda p: encode(p, icc_profile=b"x" * 200), "ICC profile"),
+        ("container", lambda p: encode(p.resize((80, 80))), "in pixels"),
+        ("thumbnail", lambda p: encode(brighter(p)), "of the thumbnail"),
+        ("border", lambda p: encode(marked(p)), "bottom right corner beyond"),
+        ("border", lambda p: encode(ImageOps.mirror(marked(p))), "bottom left corner beyond"),
+        ("spectrum", lambda p: encode(upsampled(p)), "Nyquist"),
+        ("sharpness", lambda p: encode(blurred(p)), "AUC"),
+    ],
+)
+def test_a_planted_difference_is_found_and_named(family: str, make: Any, words: str) -> None:
+    found = audit_of(encode, make)["families"][family]
+    assert found["auc"]["low"] > 0.7, found["auc"]
+    assert 1 <= len(found["sentences"]) <= 5
+    assert any(words in sentence for sentence in found["sentences"]), found["sentences"]
+    aucs = [float(s.split("AUC ")[1][:4]) for s in found["sentences"]]
+    assert aucs == sorted(aucs, reverse=True)
+
+
+def test_groups_never_straddle_folds() -> None:
+    rng = np.random.default_rng(0)
+    sample = pd.DataFrame({"label": rng.integers(0, 2, 200)})
+    sample["group"] = [f"g{number}" for number in rng.integers(0, 30, 200)]
+    scored = []
+    for fit, held_out in grouped_folds(sample, 5, seed=1):
+        assert not set(sample["group"].iloc[fit]) & set(sample["group"].iloc[held_out])
+        scored += [*held_out]
+    assert sorted(scored) == list(range(200))
+
+
+def test_pairs_of_one_group_do_not_help_each_other() -> None:
+    for row in audit_rows(audit_of(encode, encode, pairs=True)):
+        assert row["low"] <= 0.5, row
+
+
+def test_a_sample_is_bounded_even_and_independent_of_order() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"image_id": [f"{i:04d}" for i in rng.permutation(900)], "label": 0})
+    rows.loc[600:, "label"] = 1
+    rows["source"] = np.where(rows.index % 3 == 0, "a", "b")
+    rows["group"] = rows["image_id"].str[:3]
+    drawn = draw_sample(rows, 300, seed=5)
+    assert len(drawn) <= 300
+    assert abs(int(drawn["label"].sum()) - 150) <= 4
+    assert abs((drawn["source"] == "a").mean() - 1 / 3) < 0.02
+    pd.testing.assert_frame_equal(drawn, draw_sample(rows.sample(frac=1, random_state=1), 300, seed=5))
+    assert set(draw_sample(rows, 300, seed=6)["image_id"]) != set(drawn["image_id"])
+    assert len(draw_sample(rows, 5000, seed=5)) == 900
+
+
+def test_above_the_limit_stops_unless_acknowledged_by_name() -> None:
+    def quality(picture: Image.Image) -> bytes:
+        return encode(picture, quality=70)
+
+    audit = audit_of(encode, quality)
+    with pytest.raises(ValidationFailed, match=r"raw/container .*AUC 1\.000.*JPEG.*audit\.acknowledged"):
+        require_no_shortcut(audit)
+    names = tuple(row["name"] for row in audit_rows(audit) if row["status"] == "stop")
+    known = audit_of(encode, quality, PARAMS.model_copy(update={"acknowledged": names}))
+    assert known["families"]["container"]["status"] == "acknowledged"
+    require_no_shortcut(known)
+
+
+def test_an_unknown_family_cannot_be_acknowledged() -> None:
+    with pytest.raises(ParamsError, match=r"audit\.acknowledged\.0.*raw/container.*got 'raw/exif'"):
+        parse_params(tiny_params(**{"audit.acknowledged": ["raw/exif"]}), origin="x")
+
+
+def test_the_figure_of_two_audits_is_byte_stable(alike: dict[str, Any], tmp_path: Any) -> None:
+    for name in ("one.png", "again.png"):
+        draw_audit([alike, alike | {"stage": "crops"}], tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+def test_container_facts_are_those_the_file_was_written_with() -> None:
+    facts = container_facts(
+        encode(scene(1), quality=83, subsampling="4:2:2", progressive=True, exif=exif()), LIMITS
+    )
+    assert (facts.header.jpeg_quality, facts.subsampling, facts.progressive) == (83, "4:2:2", True)
+    assert (facts.header.has_exif, facts.has_icc, facts.has_xmp) == (True, False, False)
+    same, other = (container_facts(encode(scene(2), quality=q), LIMITS) for q in (83, 84))
+    assert facts.tables == same.tables != other.tables
+    png = container_facts(encode(scene(1), format="PNG"), LIMITS)
+    assert (png.tables, png.subsampling, png.luminance_step) == (None, None, None)
+
+
+def test_vectors_have_a_name_for_every_number() -> None:
+    for data in (encode(scene(1)), encode(scene(1).convert("L").resize((33, 47)), format="PNG")):
+        for family, vector in measure(data, LIMITS).items():
+            assert vector.shape == (len(FAMILIES[family]),)
+            assert len({f.name for f in FAMILIES[family]}) == len(vector)
+
+
+def test_places_are_words() -> None:
+    assert place(31, 31, 32) == "bottom right corner"
+    assert (place(0, 3, 8), place(4, 7, 8), place(4, 4, 8)) == ("top edge", "right edge", "middle")
+    gain = border(np.asarray(marked(scene(1)))) - border(np.asarray(scene(1)))
+    assert "bottom right corner" in BORDER[int(gain.argmax())].words
+
+
+def test_sharpness_and_noise_follow_blur_noise_and_jpeg() -> None:
+    plain = np.asarray(scene(1))
+    sharp, _, noise, blocks = sharpness(plain)
+    assert sharpness(np.asarray(blurred(scene(1))))[0] < sharp - 1
+    grain = np.random.default_rng(0).normal(0, 8, (SIDE, SIDE, 1))  # variances add
+    noisy = sharpness((plain + grain).clip(0, 255).astype(np.uint8))[2]
+    assert noisy == pytest.approx(np.hypot(8, noise), rel=0.05)
+    coded = Image.open(io.BytesIO(encode(scene(1), quality=20)))
+    assert sharpness(np.asarray(coded))[3] > blocks + 0.2
