@@ -65,7 +65,7 @@ def describe(
 
 
 def _choose(overall: list[Claim], single: list[Claim], warn: float) -> list[Claim]:
-    """The strongest of every topic, of all fakes or of the one source that carries it; then more sources."""
+    """The strongest of every topic, of all fakes or the one source that carries it; then more sources."""
     carriers = {_topic(claim): claim for claim in _first_by(single, _topic)}
     told = []
     for claim in _first_by(overall, _topic):
