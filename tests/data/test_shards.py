@@ -19,6 +19,7 @@ from deepfake.errors import SourceError
 EXAMPLES = [
     {"image_id": b"aa", "image": bytes(range(256)) * 20, "label": 1},
     {"image_id": b"bb", "image": b"", "label": 0},
+    {"image_id": b"dd", "image": bytes(range(251)) * 400, "label": 1},
     {"image_id": b"cc", "image": b"\xff\xd8\xff", "label": -(2**40)},
 ]
 
@@ -134,8 +135,8 @@ def test_a_shard_is_what_tensorflow_writes_and_reads(tmp_path: Path) -> None:
         assert features["label"].int64_list.value[:] == [example["label"]]
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
-@given(data=st.binary(max_size=700))
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(data=st.binary(max_size=3000))
 def test_the_checksum_is_the_bitwise_one(data: bytes) -> None:
     register = 0xFFFFFFFF
     for byte in data:
@@ -149,7 +150,7 @@ def test_the_checksum_of_the_standards_example() -> None:
     assert crc32c(b"123456789") == 0xE3069283
 
 
-@pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: d[:6], lambda d: d[:40] + b"?" + d[41:]])
+@pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: d[:6], lambda d: d[:3] + b"?" + d[4:]])
 def test_a_damaged_shard_is_no_shard(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "shard"
     write_shard(path, EXAMPLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -103,6 +104,8 @@ def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> pa.Table:
     examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in SPLITS}
     for record in read_shard(job.raw):
         image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
+        if hashlib.sha256(data).hexdigest() != image_id:
+            raise SourceError(f"{job.raw} is damaged: delete it and run the ingest stage again")
         row = job.rows[image_id]
         try:
             picture = decode_image(data, limits)
@@ -122,8 +125,9 @@ def _found(face: Crop) -> dict[str, Any]:
     square = face.square
     box = (square.left, square.top, square.side, face.score)
     pixels = face.pixels.reshape(-1, 3)
-    sums = cv2.reduce(pixels.reshape(-1, 1, 3), 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    squares = np.einsum("ij,ij->j", pixels, pixels, dtype=np.int64)
+    sums = np.array(cv2.sumElems(face.pixels)[:3], np.int64)
+    # Exact in float64: at most 1024^2 squares of 255.
+    squares = cv2.mulTransposed(pixels, True, dtype=cv2.CV_64F).diagonal().astype(np.int64)
     return {**dict(zip(_BOX, box, strict=True)), "pixel_sum": sums.ravel(), "pixel_squares": squares}
 
 
