@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +178,7 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
                 upright = Image.fromarray(grey.astype(np.uint8))
             elif upright.mode == "P":
                 upright = upright.convert("RGBA")  # keeps the colours under transparent palette slots
-            return np.asarray(upright.convert("RGB"))
+            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
         except _DECODER_ERRORS as error:
             raise ImageRejected("corrupt", _words(error), header) from error
 
@@ -223,7 +224,7 @@ def _header(picture: Image.Image) -> Header:
         # Not picture.getexif(): for a PNG without EXIF it decodes the whole picture.
         has_exif = "exif" in picture.info or "Raw profile type exif" in picture.info
         tables = getattr(picture, "quantization", None)
-        quality = estimate_jpeg_quality(tables[0]) if tables and 0 in tables else None
+        quality = estimate_jpeg_quality(tuple(tables[0])) if tables and 0 in tables else None
     except _DECODER_ERRORS as error:
         raise ImageRejected("corrupt", _words(error)) from error
     width, height = picture.size
@@ -256,7 +257,8 @@ def jpeg_round_trip(pixels: np.ndarray, quality: int, subsampling: str) -> np.nd
     return np.asarray(JpegImageFile(io.BytesIO(file.getvalue())))
 
 
-def estimate_jpeg_quality(luminance: list[int]) -> int:
+@lru_cache(maxsize=1024)  # a camera or a generator writes few tables, and every picture has one
+def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
     """IJG quality (1..100) whose scaled standard luminance table is nearest to this one.
 
     Args:

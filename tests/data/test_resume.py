@@ -148,7 +148,7 @@ def test_ray_writes_the_bytes_that_processes_write(project: Path, tmp_path: Path
     manifest = ingest(sources, 7, tmp_path / "raw", 2)
     preprocess(manifest, tmp_path / "raw", sources, params.preprocess, 7, tmp_path / "faces", 1)
     env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
-    for stage in ("ingest", "preprocess"):
+    for stage in ("ingest", "validate", "preprocess"):
         command = [sys.executable, REPO / "pipelines" / f"{stage}.py", "--executor", "ray"]
         done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

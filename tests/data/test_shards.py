@@ -18,6 +18,7 @@ from deepfake.errors import SourceError
 EXAMPLES = [
     {"image_id": b"aa", "image": bytes(range(256)) * 20, "label": 1},
     {"image_id": b"bb", "image": b"", "label": 0},
+    {"image_id": b"dd", "image": bytes(range(251)) * 400, "label": 1},
     {"image_id": b"cc", "image": b"\xff\xd8\xff", "label": -(2**40)},
 ]
 

@@ -14,6 +14,8 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+import cv2
+
 from deepfake.errors import ExecutorError
 
 EXECUTOR_VARIABLE, ADDRESS_VARIABLE = "DEEPFAKE_EXECUTOR", "DEEPFAKE_RAY_ADDRESS"
@@ -38,12 +40,13 @@ class ProcessPool(ProcessPoolExecutor):
         self.workers = workers
         # OpenCV and Arrow hold threads that a forked child would inherit locked: spawn.
         context = multiprocessing.get_context("spawn")
-        super().__init__(workers, mp_context=context, initializer=hide_gpus)
+        super().__init__(workers, mp_context=context, initializer=prepare_worker)
 
 
-def hide_gpus() -> None:
-    """Data work needs no GPU, and a worker that only reads shards would take one's memory."""
+def prepare_worker() -> None:
+    """No GPU, whose memory it would only take; one thread in OpenCV: processes fill the cores."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    cv2.setNumThreads(1)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deepfake.data.executors import hide_gpus
+from deepfake.data.executors import prepare_worker
 from deepfake.errors import ExecutorError
 
 Result = TypeVar("Result")
@@ -54,7 +54,7 @@ class RayPool:
 
 def _run_here(folder: str, fn: Callable[..., Result], *args: Any) -> Result:
     os.chdir(folder)  # stages name their files relative to the repository root
-    hide_gpus()
+    prepare_worker()
     return fn(*args)
 
 
