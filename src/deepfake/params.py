@@ -231,6 +231,7 @@ class Validate(Section):
 AuditName = Literal[
     "raw/container", "raw/thumbnail", "raw/border", "raw/spectrum", "raw/sharpness",
     "crops/container", "crops/thumbnail", "crops/border", "crops/spectrum", "crops/sharpness",
+    "crops/resolution",
 ]  # fmt: skip
 
 

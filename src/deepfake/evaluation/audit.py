@@ -8,10 +8,7 @@ model), shrunken logistic regression where many weak features add up (0.907 agai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +22,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from deepfake.data.executors import open_executor
 from deepfake.data.manifest import LABEL_NAMES, usable
-from deepfake.data.shards import map_shards, read_shard
 from deepfake.errors import SourceError
+from deepfake.evaluation.audit_sample import Measures, collect, draw_sample, numbered
 from deepfake.evaluation.audit_words import describe
 from deepfake.evaluation.metrics import auc, with_intervals
-from deepfake.evaluation.shortcuts import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature, measure
-from deepfake.params import Audit, Ingest, Limits
+from deepfake.evaluation.shortcut_names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature
+from deepfake.params import Audit, Ingest
 
-_READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it
 _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
-_BY_FOREST = ("container", "sharpness")
-
-Measures = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A shard, and the pictures of it that are in the sample."""
-
-    path: Path
-    wanted: frozenset[str]
+_BY_FOREST = ("container", "resolution", "sharpness")
 
 
 def audit_raw(
@@ -64,10 +49,10 @@ def audit_raw(
     Raises:
         SourceError: a class has fewer than two groups, or shards and manifest don't belong together.
     """
-    rows = _numbered(manifest, ingest.shard_size)
+    rows = numbered(manifest, ingest.shard_size)
     sample = draw_sample(rows, params.max_pictures, seed)
     paths = [raw / f"shard-{number:05d}.tfrecord" for number in sample["shard"]]
-    measures = _collect(sample, paths, ingest.limits, workers)
+    measures = collect(sample, paths, ingest.limits, workers)
     return judge("raw", sample, measures, FAMILIES, len(rows), params, seed)
 
 
@@ -87,76 +72,24 @@ def audit_crops(
         crops: the face manifest, with `split` and `face_side`; `folder` holds its shards.
 
     Returns:
-        As `audit_raw`; `container` holds the crops' own facts and the face's native side.
+        As `audit_raw`, and `resolution`: the face's native side, which is no longer in any file but
+        which sharpness may still tell.
 
     Raises:
         SourceError: as `audit_raw`.
     """
-    shard = _numbered(manifest, ingest.shard_size).set_index("image_id")["shard"]
+    shard = numbered(manifest, ingest.shard_size).set_index("image_id")["shard"]
     picture = usable(crops)["image_id"].str.partition("-")[0]  # further faces are numbered behind a dash
     rows = usable(crops).assign(shard=picture.map(shard))
     sample = draw_sample(rows, params.max_pictures, seed)
     places = zip(sample["split"], sample["shard"], strict=True)
     paths = [folder / split / f"shard-{number:05d}.tfrecord" for split, number in places]
-    measures = _collect(sample, paths, ingest.limits, workers)
+    measures = collect(sample, paths, ingest.limits, workers)
     kept = [position for position, feature in enumerate(CONTAINER) if feature in CROP_CONTAINER]
-    side = sample["face_side"].to_numpy(np.float64)
-    measures["container"] = np.column_stack([measures["container"][:, kept], side])
-    families = FAMILIES | {"container": CROP_CONTAINER}
-    assert CROP_CONTAINER[-1] is NATIVE_SIDE
+    measures["container"] = measures["container"][:, kept]
+    measures["resolution"] = sample[["face_side"]].to_numpy(np.float64)
+    families = FAMILIES | {"container": CROP_CONTAINER, "resolution": (NATIVE_SIDE,)}
     return judge("crops", sample, measures, families, len(rows), params, seed)
-
-
-def _numbered(manifest: pd.DataFrame, shard_size: int) -> pd.DataFrame:
-    """Usable rows in the shards' order, with the number of their raw shard."""
-    rows = usable(manifest).sort_values("image_id").reset_index(drop=True)
-    return rows.assign(shard=rows.index // shard_size)
-
-
-def draw_sample(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` rows, by the hash of their group; classes even, sources in proportion.
-
-    Only the first shards are looked into: rows are ordered by a hash of the picture, so these are a
-    random part, and reading costs the same for any number of pictures.
-    """
-    pool = rows.sort_values("image_id").head(_READ_AHEAD * limit)
-    keys = {g: hashlib.sha256(f"{seed}:{g}".encode()).hexdigest() for g in pool["group"].unique()}
-    pool = pool.assign(_key=pool["group"].map(keys)).sort_values(["_key", "image_id"])
-    counts = pool["label"].value_counts()
-    smaller = min(int(counts.min()), limit // 2)
-    budget = {label: smaller if label == counts.idxmin() else limit - smaller for label in counts.index}
-    within = pool.groupby(["label", "source"])
-    share = within["label"].transform("size") / pool["label"].map(counts)
-    quota = np.maximum(np.floor(share * pool["label"].map(budget)), 1)
-    return pool[within.cumcount() < quota].head(limit).drop(columns="_key").reset_index(drop=True)
-
-
-def _collect(sample: pd.DataFrame, paths: Sequence[Path], limits: Limits, workers: int) -> Measures:
-    """Measures of every family, [pictures, features], in the sample's order."""
-    ids = sample.groupby(pd.Series(paths, index=sample.index, dtype=object))["image_id"]
-    jobs = [_Job(path, frozenset(members)) for path, members in sorted(ids)]
-    with open_executor(workers) as pool:
-        parts = list(map_shards(partial(_measure_shard, limits=limits), jobs, pool, "audit"))
-    found = [image_id for names, _ in parts for image_id in names]
-    order = pd.Series(np.arange(len(found)), index=found).reindex(sample["image_id"])
-    if order.isna().any():
-        raise SourceError(f"{order.index[order.isna()][0]} is in the manifest and in no shard: run again")
-    at = order.to_numpy(int)
-    return {family: np.concatenate([part[family] for _, part in parts])[at] for family in FAMILIES}
-
-
-def _measure_shard(job: _Job, limits: Limits) -> tuple[list[str], Measures]:
-    """Names and measures (float32) of a shard's pictures that are in the sample."""
-    found: dict[str, Measures] = {}
-    for record in read_shard(job.path):
-        image_id = bytes(record["image_id"]).decode()
-        if image_id in job.wanted and image_id not in found:
-            found[image_id] = measure(bytes(record["image"]), limits)
-    stacked = {
-        family: np.array([measured[family] for measured in found.values()]).reshape(len(found), -1)
-        for family in FAMILIES
-    }
-    return list(found), stacked
 
 
 def judge(

@@ -62,6 +62,7 @@ def print_audit(audit: dict[str, Any]) -> None:
 
 def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
     """AUC with interval of every family, one mark per audit, with chance and both limits as lines."""
+    families = list(dict.fromkeys(family for audit in audits for family in sorted(audit["families"])))
     with figure(path, width=6.4, height=3.6) as axes:
         limits = audits[0]["limits"]
         axes.axvline(0.5, color=QUIET, linestyle=":", label="chance")
@@ -70,11 +71,11 @@ def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
         for number, audit in enumerate(audits):
             label, colour = _STAGES[audit["stage"]]
             shift = 0.16 * (2 * number - len(audits) + 1)
-            for place, row in enumerate(audit_rows(audit)):
-                at = place + shift
+            for row in audit_rows(audit):
+                at = families.index(row["family"]) + shift
                 axes.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2)
-                axes.plot(row["auc"], at, "o", color=colour, label=label if place == 0 else None)
-        families = list(audits[0]["families"])
+                axes.plot(row["auc"], at, "o", color=colour, label=label)
+                label = None  # one entry in the legend
         axes.set_yticks(range(len(families)), families)
         axes.invert_yaxis()
         axes.set(title="What one family of facts alone tells", xlabel="cross-validated AUC")

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from deepfake.data.manifest import FAKE, LABEL_NAMES, REAL
-from deepfake.evaluation.shortcuts import Feature
+from deepfake.evaluation.shortcut_names import Feature
 
 _MAX_SENTENCES = 5
 _MAX_SOURCES = 20  # the largest of them are looked at one by one
@@ -65,12 +65,13 @@ def describe(
 
 
 def _choose(overall: list[Claim], single: list[Claim], warn: float) -> list[Claim]:
-    """The strongest of every topic, of all fakes or the one source that carries it; then more sources."""
+    """The strongest of every topic, over all fakes or of the source that carries it; then more sources."""
     carriers = {_topic(claim): claim for claim in _first_by(single, _topic)}
     told = []
     for claim in _first_by(overall, _topic):
         carrier = carriers[_topic(claim)]
-        told.append(carrier if carrier.auc > claim.auc + _CARRIED else claim)
+        carried = claim.auc <= warn or carrier.auc > claim.auc + _CARRIED
+        told.append(carrier if carried else claim)
     told = sorted((claim for claim in told if claim.auc > warn), key=_rank)[:_MAX_SENTENCES]
     known = {claim.feature.name: claim.auc + _MORE for claim in told}
     more = [
