@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -212,3 +213,20 @@ def test_sharpness_and_noise_follow_blur_noise_and_jpeg() -> None:
     assert noisy == pytest.approx(np.hypot(8, noise), rel=0.05)
     coded = Image.open(io.BytesIO(encode(scene(1), quality=20)))
     assert sharpness(np.asarray(coded))[3] > blocks + 0.2
+
+
+def test_the_figure_places_families_by_name_whatever_their_order(tmp_path: Path) -> None:
+    values = {"border": 0.6, "container": 0.9, "thumbnail": 0.7}
+    families = {
+        name: {"auc": {"value": v, "low": v, "high": v}, "status": "passed", "sentences": []}
+        for name, v in values.items()
+    }
+    turned = dict(reversed(families.items()))
+    limits = {"warn": 0.6, "stop": 0.9}
+    for number, after in enumerate((families, turned)):
+        audits = [
+            {"stage": stage, "limits": limits, "families": found}
+            for stage, found in (("raw", families), ("crops", after))
+        ]
+        draw_audit(audits, tmp_path / f"{number}.png")
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()

@@ -70,12 +70,12 @@ def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
         axes.axvline(limits["stop"], color=MODEL_COLOUR, linestyle="--", label="stop")
         for number, audit in enumerate(audits):
             label, colour = _STAGES[audit["stage"]]
+            axes.plot([], [], "o", color=colour, label=label)
             shift = 0.16 * (2 * number - len(audits) + 1)
             for row in audit_rows(audit):
                 at = families.index(row["family"]) + shift
                 axes.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2)
-                axes.plot(row["auc"], at, "o", color=colour, label=label)
-                label = None  # one entry in the legend
+                axes.plot(row["auc"], at, "o", color=colour)
         axes.set_yticks(range(len(families)), families)
         axes.invert_yaxis()
         axes.set(title="What one family of facts alone tells", xlabel="cross-validated AUC")
