@@ -56,7 +56,7 @@ def main() -> None:
     )
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
-    if predictor.bundle.card["source_kinds"] == ["synthetic"]:
+    if {source["kind"] for source in predictor.bundle.card["sources"]} == {"synthetic"}:
         st.warning(DEMO_ONLY)
     st.markdown(LIMITS)
 

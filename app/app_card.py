@@ -43,6 +43,8 @@ def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
             f"{train} pictures to train, {val} to choose the thresholds, {test} to test. Face: median "
             "side. Called fake: share of the test pictures; near 1 is right for fakes, near 0 for reals."
         )
+        terms = "; ".join(f"{x['name']}: {x['licence']}" for x in card["sources"])
+        _small(f"Terms of the pictures, as far as they were stated: {terms}.")
 
 
 def _small(text: str) -> None:

@@ -60,7 +60,7 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
     write_json(folder / "models" / "calibration.json", calibration.__dict__)
     metrics: dict = {"test": {}, "per_source": {}}
-    return Predictor(write_bundle(folder / "bundle", folder / "models", params, statistics, metrics))
+    return Predictor(write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics))
 
 
 @pytest.mark.parametrize("align", ["box", "landmarks"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deepfake.data.expectations import visible
 from deepfake.errors import ValidationFailed
 from deepfake.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
 
@@ -47,17 +48,18 @@ def require_no_shortcut(audit: dict[str, Any]) -> None:
     why = f" ({worst['sentences'][0]})" if worst["sentences"] else ""
     names = ", ".join(row["name"] for row in above)
     mend = "mend the sources" if audit["stage"] == "raw" else "neutralise it in preprocess"
-    raise ValidationFailed(
+    text = (
         f"{worst['name']} alone tells real from fake with AUC {worst['shown']}, above audit.stop "
         f"{audit['limits']['stop']:g}{why}: {mend}, or list {names} under audit.acknowledged in params.yaml"
     )
+    raise ValidationFailed(visible(text))  # it quotes names of folders
 
 
 def print_audit(audit: dict[str, Any]) -> None:
     """One line per family, with the strongest sentence of those above the warning limit."""
     for row in audit_rows(audit):
         told = row["sentences"][0] if row["sentences"] and row["status"] != "passed" else ""
-        print(f"{row['name']}: AUC {row['shown']} {row['status']}. {told}".rstrip())
+        print(visible(f"{row['name']}: AUC {row['shown']} {row['status']}. {told}".rstrip()))
 
 
 def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:

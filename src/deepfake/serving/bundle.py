@@ -41,13 +41,19 @@ class Bundle:
 
 
 def write_bundle(
-    folder: Path, models: Path, params: Params, statistics: dict[str, Any], metrics: dict[str, Any]
+    folder: Path,
+    models: Path,
+    params: Params,
+    sources: list[dict[str, Any]],
+    statistics: dict[str, Any],
+    metrics: dict[str, Any],
 ) -> Bundle:
     """Assemble a bundle from what train, preprocess and evaluate wrote.
 
     Args:
         folder: is made anew.
         models: holds `detector/` and `calibration.json`.
+        sources: what ingest says of them: names, licences, citations, counts.
         statistics: preprocess' metrics.
         metrics: evaluate's metrics.
     """
@@ -67,7 +73,7 @@ def write_bundle(
         "recipe": recipe.model_dump(mode="json"),
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
-            "source_kinds": sorted({source.kind for source in params.ingest.sources}),
+            "sources": sources,
             "trained_on": statistics["per_source"],
             "split": statistics["split"],
             "test": metrics["test"],

@@ -50,7 +50,8 @@ def release(params: Params) -> Release:
     metrics = read_json(REPORTS / "evaluate/metrics.json")
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         statistics = read_json(REPORTS / "preprocess/metrics.json")
-        bundle = write_bundle(Path(scratch) / "bundle", MODELS, params, statistics, metrics)
+        sources = read_json(RAW / "sources.json")
+        bundle = write_bundle(Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics)
         gates = check_gates(params, metrics, Predictor(bundle))
         version = publish(
             Publication(
@@ -127,7 +128,8 @@ def _flat(metrics: dict[str, Any]) -> dict[str, float]:
 
 def _artifacts() -> list[Path]:
     stages = ("validate", "preprocess", "train", "evaluate", "explain")
-    return [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
+    reports = [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
+    return [RAW / "sources.json", *reports]
 
 
 def _describe(metrics: dict[str, Any], gates: dict[str, dict[str, Any]]) -> str:
