@@ -124,11 +124,9 @@ def _cut_shard(job: _Job, params: Preprocess, limits: Limits) -> pa.Table:
 def _found(face: Crop) -> dict[str, Any]:
     square = face.square
     box = (square.left, square.top, square.side, face.score)
-    pixels = face.pixels.reshape(-1, 3)
-    sums = np.array(cv2.sumElems(face.pixels)[:3], np.int64)
-    # Exact in float64: at most 1024^2 squares of 255.
-    squares = cv2.mulTransposed(pixels, True, dtype=cv2.CV_64F).diagonal().astype(np.int64)
-    return {**dict(zip(_BOX, box, strict=True)), "pixel_sum": sums.ravel(), "pixel_squares": squares}
+    sums = [int(total) for total in cv2.sumElems(face.pixels)[:3]]
+    squares = [round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in cv2.split(face.pixels)]
+    return {**dict(zip(_BOX, box, strict=True)), "pixel_sum": sums, "pixel_squares": squares}
 
 
 def encode_crop(pixels: np.ndarray) -> bytes:
@@ -136,7 +134,7 @@ def encode_crop(pixels: np.ndarray) -> bytes:
 
     Lossless: a JPEG here would launder the very traces that the detector looks for.
     """
-    _, png = cv2.imencode(".png", pixels[:, :, ::-1], _FAST_PNG)
+    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _FAST_PNG)
     return bytes(png)
 
 
