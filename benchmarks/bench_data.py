@@ -156,10 +156,8 @@ def main() -> None:
             longer = more[stage].seconds / less[stage].seconds
             work = more[stage].cpu / less[stage].cpu
             memory = more[stage].peak / less[stage].peak
-            print(
-                f"{small} -> {large}, {stage:<11} {longer:5.1f} x time, {work:5.1f} x work, "
-                f"{memory:4.2f} x memory"
-            )
+            growth = f"{longer:.1f} x time, {work:.1f} x work, {memory:.2f} x memory"
+            print(f"{small} -> {large}, {stage:<11} {growth}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import Counter
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -118,7 +119,7 @@ def _child(pipe: Connection, seeds: range) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, _hang)
     warnings.simplefilter("ignore")  # Pillow's, on odd EXIF in files that it decodes all the same
-    files = samples()
+    files, peak = samples(), (0, 0)
     for seed in seeds:
         pipe.send((seed, None))
         signal.alarm(SECONDS)
@@ -130,10 +131,11 @@ def _child(pipe: Connection, seeds: range) -> None:
             outcome = f"ERROR {type(error).__name__}: {error}"[:120]
         signal.alarm(0)
         pipe.send((seed, outcome))
-    pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "peak"))
+        peak = max(peak, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, -seed))
+    pipe.send((peak, "peak"))
 
 
-def _receive(ours: Connection) -> tuple[int, str | None] | None:
+def _receive(ours: Connection) -> tuple[Any, str | None] | None:
     """The child's next message; None when it died or no longer answers to its own alarm."""
     try:
         return ours.recv() if ours.poll(4 * SECONDS) else None
@@ -141,12 +143,13 @@ def _receive(ours: Connection) -> tuple[int, str | None] | None:
         return None
 
 
-def fuzz(seeds: range) -> tuple[Counter[str], dict[int, str], int]:
-    """Outcomes and their counts, the seeds that failed, and the peak memory in KiB."""
+def fuzz(seeds: range) -> tuple[Counter[str], dict[int, str], tuple[int, int]]:
+    """Outcomes and their counts, the seeds that failed, and the peak memory in KiB with
+    the negative of the seed that first reached it."""
     context = multiprocessing.get_context("spawn")
     counts: Counter[str] = Counter()
     failures: dict[int, str] = {}
-    peak, start = 0, seeds.start
+    peak, start = (0, 0), seeds.start
     while start < seeds.stop:
         ours, theirs = context.Pipe()
         process = context.Process(target=_child, args=(theirs, range(start, seeds.stop)))
@@ -184,7 +187,8 @@ def main() -> None:
     for outcome, count in counts.most_common():
         print(f"{count:>8} {outcome}")
     seconds = time.perf_counter() - start
-    print(f"{options.files} files, {options.files / seconds:.0f} a second, peak {peak >> 10} MiB")
+    print(f"{options.files} files, {options.files / seconds:.0f} a second")
+    print(f"peak {peak[0] >> 10} MiB, reached at seed {-peak[1]}")
     for seed, outcome in failures.items():
         print(f"seed {seed}: {outcome}")
     sys.exit(1 if failures else 0)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deepfake.images import ImageRejected, decode_image, read_header
+from deepfake.images import _READERS, ImageRejected, decode_image, read_header
 from deepfake.params import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=10**6, min_side=8)
@@ -83,3 +83,22 @@ def test_undamaged_files_are_pictures_and_every_cut_has_an_outcome(data: bytes) 
 
 def test_other_formats_have_their_reason() -> None:
     assert outcome(FILES[-1]) == "unsupported_format"
+
+
+def test_a_webp_that_lies_of_its_canvas_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the fuzz run: the reader allocates the canvas before anyone can look at its size."""
+    monkeypatch.delitem(_READERS, "WEBP")  # must not even be asked
+    for kind, at, sides in (
+        (sample("WEBP", "RGB"), 24, b"\xff\xff\xff" * 2),  # with EXIF: an extended header
+        (plain_webp(lossless=True), 21, b"\xff\xff\xff\x0f"),
+        (plain_webp(lossless=False), 26, b"\xff\x3f\xff\x3f"),
+    ):
+        data = bytearray(kind)
+        data[at : at + len(sides)] = sides
+        assert outcome(bytes(data)) == "too_many_pixels"
+
+
+def plain_webp(lossless: bool) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 32)).save(buffer, "WEBP", lossless=lossless)
+    return buffer.getvalue()

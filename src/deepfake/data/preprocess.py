@@ -116,11 +116,10 @@ def _cut_shard(
 
 
 def _found(face: Crop) -> dict[str, Any]:
-    square, pixels = face.square, face.pixels.reshape(-1, 3)
+    square = face.square
     box = (square.left, square.top, square.side, square.angle, face.score)
-    sums = np.array(cv2.sumElems(face.pixels)[:3], np.int64)
-    # Exact in float64: at most 1024^2 squares of 255.
-    squares = cv2.mulTransposed(pixels, True, dtype=cv2.CV_64F).diagonal().astype(np.int64)
+    sums = [int(total) for total in cv2.sumElems(face.pixels)[:3]]
+    squares = [round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in cv2.split(face.pixels)]
     return {**dict(zip(_BOX[1:], box, strict=True)), "pixel_sum": sums, "pixel_squares": squares}
 
 
@@ -134,7 +133,7 @@ def encode_crop(pixels: np.ndarray) -> bytes:
 
     Lossless: a JPEG here would launder the very traces that the detector looks for.
     """
-    _, png = cv2.imencode(".png", pixels[:, :, ::-1], _FAST_PNG)
+    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _FAST_PNG)
     return bytes(png)
 
 
