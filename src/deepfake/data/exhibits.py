@@ -107,7 +107,7 @@ def _look_alikes(manifest: pd.DataFrame, distance: int) -> tuple[_Found, str]:
         members = rows[rows["look"] == group.look].sort_values("path")
         turn = members.groupby("label").cumcount()  # both classes among those shown
         members = members.assign(turn=turn).sort_values(["turn", "label"]).head(MAX_MEMBERS)
-        kind = "real and fake" if group.classes > 1 else "one class"
+        kind = "Real and fake" if group.classes > 1 else "One class"
         kin = "declared as one group" if group.kin else "not declared as one group"
         found.append((f"{kind}, {kin}", int(group.size), members))
     mixed, stray = table["classes"] > 1, ~table["kin"]
@@ -129,7 +129,7 @@ def _equal_files(manifest: pd.DataFrame) -> tuple[_Found, str]:
     found: _Found = []
     for group in table.head(MAX_GROUPS).itertuples():
         members = rows[rows["image_id"] == group.image_id].sort_values(["label", "path"])
-        kind = "under real and under fake, all rejected" if group.classes > 1 else "the first one is kept"
+        kind = "Under real and under fake, all rejected" if group.classes > 1 else "The first one is kept"
         found.append((kind, int(group.size), members.head(_MAX_EQUAL)))
     note = (
         f"{len(table):,} pictures came more than once, byte for byte; "

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.errors import ValidationFailed
+from deepfake.evaluation.shortcuts import FAMILIES
 from deepfake.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
 
 _STAGES = {"raw": ("pictures as they came", FAKE_COLOUR), "crops": ("face crops", REAL_COLOUR)}
 
 
 def audit_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per family, in the audit's order.
+    """One row per family, in the order of FAMILIES, which an audit read from its file has lost.
 
     Returns:
         `name` (as in `audit.acknowledged`), `family`, `auc`, `low`, `high` (floats), `shown` (the
@@ -30,7 +31,8 @@ def audit_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
             "status": found["status"],
             "sentences": found["sentences"],
         }
-        for family, found in audit["families"].items()
+        for family in FAMILIES
+        for found in [audit["families"][family]]
     ]
 
 
@@ -74,7 +76,7 @@ def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
                 at = place + shift
                 axes.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=2)
                 axes.plot(row["auc"], at, "o", color=colour, label=label if place == 0 else None)
-        families = list(audits[0]["families"])
+        families = [row["family"] for row in audit_rows(audits[0])]
         axes.set_yticks(range(len(families)), families)
         axes.invert_yaxis()
         axes.set(title="What one family of facts alone tells", xlabel="cross-validated AUC")
