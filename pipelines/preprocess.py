@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepfake.data.executors import choose_executor
+from deepfake.data.exhibits import quarantine_exhibits
+from deepfake.data.leakage import check_splits
 from deepfake.data.manifest import read_manifest, write_manifest
 from deepfake.data.preprocess import preprocess
 from deepfake.data.quarantine import draw_quarantine
+from deepfake.data.validation_report import render_report
 from deepfake.evaluation.audit import audit_crops
-from deepfake.evaluation.audit_report import draw_audit, print_audit, require_no_shortcut
+from deepfake.evaluation.audit_report import audit_rows, draw_audit, print_audit, require_no_shortcut
 from deepfake.params import load_params
 from deepfake.stage import read_json, run_stage, write_json
 
@@ -30,6 +33,16 @@ def main() -> None:
     after = audit_crops(manifest, frame, faces, params.ingest, params.audit, seed, workers)
     write_json(Path("reports/preprocess/audit.json"), after)
     draw_audit([before, after], Path("reports/preprocess/audit.png"))
+    page = render_report(
+        frame,
+        check_splits(frame, params.ingest.near_duplicate_distance),
+        audits={"Before: as they came": audit_rows(before), "After: face crops": audit_rows(after)},
+        audit_plot=Path("reports/preprocess/audit.png").read_bytes(),
+        provenance=read_json(raw / "sources.json"),
+        exhibits=[quarantine_exhibits(frame, manifest, raw, params.ingest)],
+        statistics=statistics,
+    )
+    Path("reports/preprocess/report.html").write_text(page, encoding="utf-8")
     print_audit(after)
     require_no_shortcut(after)
 

@@ -1,39 +1,52 @@
-"""Stage validate: data/raw -> reports/validate (verdict, page, shortcut audit), or an error."""
+"""Stage validate: data/raw -> reports/validate (verdict, shortcut audit, page), or an error."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from deepfake.data.executors import choose_executor
+from deepfake.data.exhibits import raw_exhibits
 from deepfake.data.expectations import first_failure
 from deepfake.data.manifest import read_manifest
 from deepfake.data.validation import validate_manifest
 from deepfake.data.validation_report import render_report
 from deepfake.errors import ValidationFailed
 from deepfake.evaluation.audit import audit_raw
-from deepfake.evaluation.audit_report import draw_audit, print_audit, require_no_shortcut
+from deepfake.evaluation.audit_report import audit_rows, draw_audit, print_audit, require_no_shortcut
 from deepfake.params import load_params
-from deepfake.stage import run_stage, write_json
+from deepfake.stage import read_json, run_stage, write_json
 
 
 def main() -> None:
     choose_executor()
     params = load_params()
-    raw = Path("data/raw")
+    raw, folder = Path("data/raw"), Path("reports/validate")
     frame = read_manifest(raw / "manifest.parquet")
     verdict = validate_manifest(frame, params.validate_)
-    folder = Path("reports/validate")
-    # Before the verdict stops the stage: whoever has to mend the data needs them.
     write_json(folder / "verdict.json", verdict.to_json())
-    (folder / "report.html").write_text(render_report(frame, verdict), encoding="utf-8")
     failed = [result.name for result in verdict.failed("critical") + verdict.failed("warning")]
     print(f"{len(frame)} files; expectations not met: {', '.join(failed) or 'none'}")
+    shown: dict[str, Any] = {}
+    try:
+        shown["provenance"] = read_json(raw / "sources.json")
+        shown["exhibits"] = raw_exhibits(frame, raw, params.ingest)
+        audit = audit_raw(frame, raw, params.ingest, params.audit, params.base.seed, params.base.threads)
+        write_json(folder / "audit.json", audit)
+        draw_audit([audit], folder / "audit.png")
+        shown["audits"] = {"Pictures as they came": audit_rows(audit)}
+        shown["audit_plot"] = (folder / "audit.png").read_bytes()
+    except (
+        Exception
+    ) as error:  # data that break the expectations may break this: the verdict says it better
+        if verdict.passed:
+            raise
+        print(f"the page shows the expectations only ({error})")
+    finally:  # whoever has to mend the data needs the page, whatever stops the stage
+        page = render_report(frame, verdict, **shown)
+        (folder / "report.html").write_text(page, encoding="utf-8")
     if not verdict.passed:
         raise ValidationFailed(f"{first_failure(verdict)}; see {folder / 'report.html'}")
-    base = params.base
-    audit = audit_raw(frame, raw, params.ingest, params.audit, base.seed, base.threads)
-    write_json(folder / "audit.json", audit)
-    draw_audit([audit], folder / "audit.png")
     print_audit(audit)
     require_no_shortcut(audit)
 

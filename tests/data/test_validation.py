@@ -15,12 +15,15 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
+from ingest_data import picture
 
 from deepfake.data.manifest import SCHEMA, read_manifest, write_manifest
+from deepfake.data.shards import write_shard
 from deepfake.data.validation import validate_manifest
 from deepfake.data.validation_report import render_report
 from deepfake.errors import ValidationFailed
 from deepfake.params import Validate, load_params
+from deepfake.stage import write_json
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=http://x onerror=alert(1)>\u202egpj\n.png'
@@ -254,7 +257,13 @@ def stage() -> ModuleType:
 def run_in(folder: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    write_manifest(frame, folder / "data/raw/manifest.parquet")
+    raw = folder / "data/raw"
+    write_manifest(frame, raw / "manifest.parquet")
+    ids = sorted(frame.loc[frame["reject_reason"].isna(), "image_id"])
+    examples = [{"image_id": name.encode(), "image": picture(1, "JPEG", (144, 160))} for name in ids]
+    write_shard(raw / "shard-00000.tfrecord", examples)
+    write_shard(raw / "rejected.tfrecord", [])
+    write_json(raw / "sources.json", [])
     stage().main()
 
 
@@ -262,11 +271,13 @@ def test_stage_writes_verdict_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_in(tmp_path, manifest(), monkeypatch)
-    assert capsys.readouterr().out == "40 files; expectations not met: none\n"
+    assert capsys.readouterr().out.startswith("40 files; expectations not met: none\n")
     verdict = json.loads((tmp_path / "reports/validate/verdict.json").read_text())
     assert verdict["passed"]
     assert load_params(ROOT / "params.yaml").validate_.min_per_class <= 20
-    assert "<h1>Passed" in (tmp_path / "reports/validate/report.html").read_text()
+    page = (tmp_path / "reports/validate/report.html").read_text()
+    assert "<h1>Passed" in page
+    assert page.count("0.500 [0.500, 0.500]") == 5, "equal pictures tell nothing"
 
 
 def test_stage_reports_before_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,4 +291,16 @@ def test_stage_reports_before_it_fails(tmp_path: Path, monkeypatch: pytest.Monke
     assert text.endswith("see reports/validate/report.html")
     assert "\n" not in text
     assert not json.loads((tmp_path / "reports/validate/verdict.json").read_text())["passed"]
-    assert "<h1>Failed" in (tmp_path / "reports/validate/report.html").read_text()
+    page = (tmp_path / "reports/validate/report.html").read_text()
+    assert "<h1>Failed" in page
+    assert "<h2>Shortcut audit</h2>" in page, "whoever mends the data needs the audit too"
+
+
+def test_data_that_break_the_audit_too_are_told_by_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValidationFailed, match=r"^min_per_class"):
+        run_in(tmp_path, manifest()[manifest()["label"] == 0], monkeypatch)
+    page = (tmp_path / "reports/validate/report.html").read_text()
+    assert "<h1>Failed" in page
+    assert "Shortcut audit" not in page

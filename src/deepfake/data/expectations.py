@@ -55,6 +55,11 @@ class Verdict:
         ordered = tuple(results)
         return cls(all(r.severity != "critical" or r.status == "passed" for r in ordered), ordered)
 
+    @property
+    def readable(self) -> bool:
+        """False when the columns don't fit, so that nothing can be said of the rows."""
+        return all(result.status != "skipped" for result in self.results)
+
     def failed(self, severity: Severity) -> tuple[Result, ...]:
         """The failed expectations of one severity."""
         return tuple(r for r in self.results if r.status == "failed" and r.severity == severity)

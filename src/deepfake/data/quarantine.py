@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepfake.data.manifest import usable
-from deepfake.data.shards import read_shard
-from deepfake.data.thumbnails import PER_REASON, SIDE, read_rejected, shown, thumbnail
-from deepfake.images import ImageRejected, decode_image
+from deepfake.data.thumbnails import PER_REASON, SIDE, read_kept, read_rejected, shown
 from deepfake.params import Ingest
 from deepfake.plots import QUIET, save_figure
 
@@ -33,7 +28,7 @@ def draw_quarantine(
         path: of the PNG.
     """
     rows = shown(frame)
-    pictures = dict(read_rejected(raw)) | dict(_from_shards(rows, manifest, raw, params))
+    pictures = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params))
     counts = frame["reject_reason"].value_counts()
     lines = [
         (reason if start == 0 else None, members.iloc[start : start + _COLUMNS])
@@ -53,22 +48,6 @@ def draw_quarantine(
             title = f"{reason} ({counts[reason]:,}{first})"
             line[0].set_title(title, loc="left", fontsize=9, weight="bold")
     save_figure(canvas, path)
-
-
-def _from_shards(
-    rows: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Path and thumbnail of the rows that only preprocess rejected: their bytes are in raw shards."""
-    tried = usable(manifest).set_index("path")["image_id"].sort_values()
-    wanted = {tried[path]: path for path in rows["path"] if path in tried.index}
-    # As ingest writes them: usable pictures by image_id, `shard_size` to a file.
-    places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // params.shard_size
-    for number in np.unique(places):
-        for record in read_shard(raw / f"shard-{number:05d}.tfrecord"):
-            image_id = bytes(record["image_id"]).decode()
-            if image_id in wanted:
-                with suppress(ImageRejected):
-                    yield wanted[image_id], thumbnail(decode_image(bytes(record["image"]), params.limits))
 
 
 def _tile(axes: Axes, picture: np.ndarray | None, detail: str, path: str) -> None:

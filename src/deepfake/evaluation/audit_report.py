@@ -8,13 +8,15 @@ from typing import Any
 
 from deepfake.data.expectations import visible
 from deepfake.errors import ValidationFailed
+from deepfake.evaluation.shortcut_names import FAMILIES
 from deepfake.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
 
+_ORDER = (*FAMILIES, "resolution")
 _STAGES = {"raw": ("pictures as they came", FAKE_COLOUR), "crops": ("face crops", REAL_COLOUR)}
 
 
 def audit_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per family, in the audit's order.
+    """One row per family, in one order, which an audit read from its file has lost.
 
     Returns:
         `name` (as in `audit.acknowledged`), `family`, `auc`, `low`, `high` (floats), `shown` (the
@@ -31,7 +33,8 @@ def audit_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
             "status": found["status"],
             "sentences": found["sentences"],
         }
-        for family, found in audit["families"].items()
+        for family in _ORDER
+        if (found := audit["families"].get(family)) is not None
     ]
 
 
@@ -64,7 +67,7 @@ def print_audit(audit: dict[str, Any]) -> None:
 
 def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
     """AUC with interval of every family, one mark per audit, with chance and both limits as lines."""
-    families = list(dict.fromkeys(family for audit in audits for family in sorted(audit["families"])))
+    families = [family for family in _ORDER if any(family in audit["families"] for audit in audits)]
     with figure(path, width=6.4, height=3.6) as axes:
         limits = audits[0]["limits"]
         axes.axvline(0.5, color=QUIET, linestyle=":", label="chance")
