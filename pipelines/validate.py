@@ -38,7 +38,7 @@ def main() -> None:
         shown["audit_plot"] = (folder / "audit.png").read_bytes()
     except (
         Exception
-    ) as error:  # data that break the expectations may break this: the verdict says it better
+    ) as error:  # data that break the expectations may break this too
         if verdict.passed:
             raise
         print(f"the page shows the expectations only ({error})")
