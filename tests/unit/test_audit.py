@@ -210,3 +210,9 @@ def test_sharpness_and_noise_follow_blur_noise_and_jpeg() -> None:
     assert noisy == pytest.approx(np.hypot(8, noise), rel=0.05)
     coded = Image.open(io.BytesIO(encode(scene(1), quality=20)))
     assert sharpness(np.asarray(coded))[3] > blocks + 0.2
+
+
+def test_an_audit_read_from_its_file_keeps_the_order_of_families() -> None:
+    found = {"auc": {"value": 0.5, "low": 0.4, "high": 0.6}, "status": "passed", "sentences": []}
+    audit = {"stage": "raw", "families": dict.fromkeys(sorted(FAMILIES), found)}
+    assert [row["family"] for row in audit_rows(audit)] == [*FAMILIES], "one figure shows two audits"
