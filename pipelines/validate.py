@@ -36,9 +36,7 @@ def main() -> None:
         draw_audit([audit], folder / "audit.png")
         shown["audits"] = {"Pictures as they came": audit_rows(audit)}
         shown["audit_plot"] = (folder / "audit.png").read_bytes()
-    except (
-        Exception
-    ) as error:  # data that break the expectations may break this too
+    except Exception as error:  # data that break the expectations may break this too
         if verdict.passed:
             raise
         print(f"the page shows the expectations only ({error})")

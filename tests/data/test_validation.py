@@ -256,6 +256,7 @@ def stage() -> ModuleType:
 
 def run_in(folder: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["validate.py"])  # pytest's own options are not the stage's
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     raw = folder / "data/raw"
     write_manifest(frame, raw / "manifest.parquet")

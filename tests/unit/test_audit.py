@@ -230,3 +230,9 @@ def test_the_figure_places_families_by_name_whatever_their_order(tmp_path: Path)
         ]
         draw_audit(audits, tmp_path / f"{number}.png")
     assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+
+
+def test_an_audit_read_from_its_file_keeps_the_order_of_families() -> None:
+    found = {"auc": {"value": 0.5, "low": 0.4, "high": 0.6}, "status": "passed", "sentences": []}
+    audit = {"stage": "raw", "families": dict.fromkeys(sorted(FAMILIES), found)}
+    assert [row["family"] for row in audit_rows(audit)] == [*FAMILIES], "one figure shows two audits"
