@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from helpers import REPO
 
@@ -74,13 +75,21 @@ def test_a_killed_worker_is_a_sentence() -> None:
         list(map_shards(die, [1, 2, 3], pool, "fatal"))
 
 
+def listening() -> set[str]:
+    """Addresses at which this process's children can be reached."""
+    children = psutil.Process().children(recursive=True)
+    sockets = [socket for child in children for socket in child.net_connections("tcp")]
+    return {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+
+
 def ray_at_work() -> None:
     """In a process of its own: Ray leaves threads and children to Python's exit."""
     with open_executor(2) as pool:
-        import ray
+        import ray  # no earlier: it reads its settings when it is imported
 
         assert pool is not None and pool.workers == 2
         assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
+        assert listening() and all(address.endswith("127.0.0.1") for address in listening())
         expected = [(n**2, str(Path.cwd()), "-1", True) for n in range(9)]
         assert list(map_shards(surroundings, range(9), pool, "ray")) == expected
         with pytest.raises(SourceError, match=r"^shard 3 is broken$"):

@@ -22,7 +22,6 @@ _EMBEDDED: dict[str, Any] = {
     "num_gpus": 0,
     "include_dashboard": False,
     "object_store_memory": 256 * 2**20,  # bytes: jobs pass through it, pictures stay in files
-    "_node_ip_address": "127.0.0.1",
 }
 _PATIENCE = 5.0  # seconds; Ray itself would knock at a closed door for minutes
 
@@ -70,10 +69,12 @@ def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
     Raises:
         ExecutorError: Ray is not installed, or no cluster answers.
     """
-    # Read when Ray is imported or started: no report of use leaves this machine, and GPUs are ours to hide.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address is None:  # the name is odd: without it, Ray listens on every network device
+    # Read when Ray is imported or started.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no report of use leaves this machine
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # GPUs are ours to hide
+    if address is None:
+        # Ray's servers take orders from whoever reaches them, and it replaces a loopback address that
+        # it is given by the network's. Where clusters are switched off it binds to loopback only.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
@@ -86,8 +87,8 @@ def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
     except (ConnectionError, ValueError) as error:
         raise ExecutorError(f"no Ray cluster at {address}: start one, or leave the address out") from error
     try:
-        if address is None and {node["NodeManagerAddress"] for node in ray.nodes()} != {"127.0.0.1"}:
-            raise ExecutorError("Ray was imported too early to stay on the loopback device: start it anew")
+        if address is None and ray.util.get_node_ip_address() != "127.0.0.1":
+            raise ExecutorError("Ray was imported before it was told to stay on the loopback device")
         yield RayPool(ray)
     finally:
         ray.shutdown()
