@@ -168,3 +168,16 @@ def test_the_page_of_preprocess_tells_splits_and_misses(planted: tuple[Ingest, p
     )
     for text in ("Preprocessing", "No leak between splits", "1,234", "25.0 %", "+25.0 %", "is a bias"):
         assert text in page
+
+
+def test_a_family_of_one_stage_only_stands_in_that_stages_column(
+    planted: tuple[Ingest, pd.DataFrame, Path],
+) -> None:
+    _, frame, _ = planted
+    rows = AUDIT["Pictures as they came"]
+    later = [*rows, rows[0] | {"name": "crops/resolution", "family": "resolution", "shown": "0.123 [0, 1]"}]
+    audits = {"Before": rows, "After": later}
+    page = render_report(frame, validate_manifest(frame, LIMITS), audits=audits)
+    row = page.split("<td>resolution</td>")[1].split("</tr>")[0]
+    before, after = re.findall(r"<td>(.*?)</td>", row)
+    assert before == "not there" and "0.123" in after
