@@ -266,13 +266,14 @@ def jpeg_round_trip(pixels: np.ndarray, quality: int, subsampling: str) -> np.nd
     Args:
         pixels: uint8 [height, width, 3], RGB.
         quality: IJG quality, 1..100.
-        subsampling: of chroma, `4:4:4` or `4:2:0`.
+        subsampling: of chroma, `yuv444` (none) or `yuv420` (half each way).
 
     Returns:
         uint8 [height, width, 3].
     """
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    chroma = {"yuv444": "4:4:4", "yuv420": "4:2:0"}[subsampling]
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=chroma)
     return np.asarray(JpegImageFile(io.BytesIO(file.getvalue())))
 
 

@@ -16,7 +16,8 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
 Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG, on the IJG scale
-Chroma = Literal["4:4:4", "4:2:0"]
+# Not 4:4:4 and 4:2:0: DVC writes them without quotes, and YAML 1.1 then reads numbers to base 60.
+Chroma = Literal["yuv444", "yuv420"]
 
 
 class Section(BaseModel):

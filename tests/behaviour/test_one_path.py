@@ -16,10 +16,11 @@ from deepfake.data.ingest import ingest
 from deepfake.data.manifest import read_manifest, usable
 from deepfake.data.preprocess import preprocess
 from deepfake.data.shards import read_shard
+from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
 from deepfake.models.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params import Params
-from deepfake.serving.bundle import write_bundle
+from deepfake.serving.bundle import read_bundle, write_bundle
 from deepfake.serving.predictor import Predictor
 from deepfake.stage import write_json
 
@@ -102,3 +103,9 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         assert box.angle == pytest.approx(row.face_angle, abs=1e-4)
         logit = predictor._model.predict_on_batch(crops[row.image_id][None].astype(np.float32))[:, 0]
         assert abs(float(predictor.bundle.calibration.score(logit)[0]) - verdict.score) < 1e-5
+
+
+def test_a_bundle_of_an_earlier_release_says_what_to_do(tmp_path: Path) -> None:
+    write_json(tmp_path / "detector.json", {"architecture": {}, "card": {}})
+    with pytest.raises(RegistryError, match="make repro"):
+        read_bundle(tmp_path)

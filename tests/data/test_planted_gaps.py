@@ -37,7 +37,7 @@ def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
         side = 192 if fake else 96
         crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
     elif gap == "jpeg":
-        crop = jpeg_round_trip(crop, 98 if fake else 60, "4:2:0")
+        crop = jpeg_round_trip(crop, 98 if fake else 60, "yuv420")
         options["quality"] = 98 if fake else 60
     elif fake:
         exif = Image.Exif()

@@ -40,7 +40,7 @@ LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
 FACES = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
 OFF = Neutralise(
     enabled=False, border=0.05, min_side=32, cap="auto", auto_percentile=10, blur=0.0, noise=0.0,
-    jpeg_quality=(75, 95), subsampling=("4:4:4", "4:2:0"),
+    jpeg_quality=(75, 95), subsampling=("yuv444", "yuv420"),
 )  # fmt: skip
 PARAMS = Preprocess(size=SIZE, faces=FACES, neutralise=OFF, split=Split(train=0.5, val=0.25, test=0.25))
 RECIPE = CropRecipe(size=SIZE, limits=LIMITS, faces=FACES, history=None)

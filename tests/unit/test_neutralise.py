@@ -22,7 +22,7 @@ SETTINGS = PARAMS.preprocess.neutralise.model_copy(
     update={"min_side": 32, "cap": "auto", "auto_percentile": 10, "border": 0.1}
 )
 HISTORY = History(
-    border=0.0, band=64, blur=0.0, noise=0.0, jpeg_quality=(75, 95), subsampling=("4:4:4", "4:2:0")
+    border=0.0, band=64, blur=0.0, noise=0.0, jpeg_quality=(75, 95), subsampling=("yuv444", "yuv420")
 )
 
 
@@ -60,7 +60,7 @@ def test_a_class_without_faces_is_said() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [("jpeg_quality", [95, 75], "lowest, highest"), ("cap", 16, "cap 16 is below min_side"),
-     ("subsampling", ["4:1:1"], "4:2:0"), ("cap", "small", "auto"), ("border", 0.5, "0.2")],
+     ("subsampling", ["yuv411"], "yuv420"), ("cap", "small", "auto"), ("border", 0.5, "0.2")],
 )  # fmt: skip
 def test_ranges_that_hold_nothing_are_refused(key: str, value: object, words: str) -> None:
     with pytest.raises(ParamsError, match=words):
@@ -75,7 +75,7 @@ def test_the_draw_is_the_bytes_own_and_spread_over_the_range() -> None:
     qualities = np.array([d.quality for d in drawn])
     counts = np.bincount(qualities)[75:]
     assert len(counts) == 21 and counts.min() > 130 and counts.max() < 260
-    shares = np.mean([d.subsampling == "4:2:0" for d in drawn])
+    shares = np.mean([d.subsampling == "yuv420" for d in drawn])
     assert 0.46 < shares < 0.54
     others = np.array([draw(HISTORY, name, 1).quality for name in names])
     assert abs(np.corrcoef(qualities, others)[0, 1]) < 0.06
@@ -84,11 +84,11 @@ def test_the_draw_is_the_bytes_own_and_spread_over_the_range() -> None:
 def test_quality_changes_the_error_monotonically() -> None:
     crop = picture(64, 64).astype(float)
     errors = [
-        np.abs(jpeg_round_trip(crop.astype(np.uint8), quality, "4:4:4") - crop).mean()
+        np.abs(jpeg_round_trip(crop.astype(np.uint8), quality, "yuv444") - crop).mean()
         for quality in (20, 40, 60, 80, 95)
     ]
     assert errors == sorted(errors, reverse=True) and errors[0] > 2 * errors[-1] > 0
-    coarse = jpeg_round_trip(crop.astype(np.uint8), 95, "4:2:0")
+    coarse = jpeg_round_trip(crop.astype(np.uint8), 95, "yuv420")
     assert np.abs(coarse - crop).mean() > errors[-1]
 
 
@@ -117,7 +117,7 @@ def test_a_face_is_averaged_compressed_and_nothing_else() -> None:
 
 def test_blur_and_grain_come_before_the_compression_and_repeat() -> None:
     cut = picture(64, 64)
-    fine = HISTORY.model_copy(update={"jpeg_quality": (100, 100), "subsampling": ("4:4:4",)})
+    fine = HISTORY.model_copy(update={"jpeg_quality": (100, 100), "subsampling": ("yuv444",)})
     soft = fine.model_copy(update={"blur": 1.5})
     grainy = fine.model_copy(update={"noise": 6.0})
     plain, blurred, grained = (

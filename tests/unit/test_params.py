@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 
 import pytest
 import yaml
 from helpers import REPO, tiny_params
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from deepfake.errors import ParamsError
 from deepfake.params import flatten, load_params, parse_params
@@ -107,3 +109,11 @@ def test_dataclasses_of_the_contract_are_frozen() -> None:
 
     for kind in (Calibration, Architecture):
         assert dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def test_what_dvc_writes_is_what_we_read() -> None:
+    """DVC's experiments write params.yaml by YAML 1.2, and we read by 1.1."""
+    text, written = (REPO / "params.yaml").read_text(), io.StringIO()
+    yaml12 = YAML()
+    yaml12.dump(yaml12.load(text), written)
+    assert yaml.safe_load(written.getvalue()) == yaml.safe_load(text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from deepfake.data.crops import CropRecipe
 from deepfake.data.faces import detector_weights
+from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
 from deepfake.models.detector import WEIGHTS, Architecture, weights_digest
 from deepfake.params import Params
@@ -85,8 +86,17 @@ def write_bundle(
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle from a local folder."""
+    """Read a bundle from a local folder.
+
+    Raises:
+        RegistryError: an earlier release of this project wrote it, in another form.
+    """
     facts = read_json(folder / _FACTS)
+    if "recipe" not in facts or "sources" not in facts["card"]:
+        raise RegistryError(
+            "this model was registered by an earlier release, whose crops differ: run `make repro`, then "
+            "`make promote VERSION=...` with the version that it names"
+        )
     recipe = CropRecipe.model_validate(facts["recipe"])
     faces = recipe.faces.model_copy(update={"weights": str(folder / _DETECTOR)})
     return Bundle(
