@@ -24,10 +24,11 @@ from deepfake.params import ArchiveSource, Unpacking
 _CHUNK = 1 << 20
 _BLOCK = 512  # of a tar file
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-# What the readers of the standard library raise on hostile or broken input.
+# What the readers of the standard library raise on hostile or broken input. RuntimeError: encrypted, or a
+# method that they lack. Running out of memory is no fault of the archive and stays an error of its own.
 _READER_ERRORS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError,
-    NotImplementedError, RuntimeError, ValueError, OverflowError, MemoryError,
+    RuntimeError, ValueError, OverflowError,
 )  # fmt: skip
 
 
