@@ -24,7 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from deepfake.errors import DeepfakeError
-from deepfake.params import Limits
+from deepfake.params.data import Limits
 
 # Not Image.open: it warns of or refuses large pictures before our own check can name the reason, and
 # it takes a phone's JPEG with an embedded preview (MPO) for an animation.

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from deepfake.errors import DeepfakeError
-from deepfake.params import ClipLimits, Limits
+from deepfake.params.data import Limits
+from deepfake.params.sources import ClipLimits
 
 _OPTIONS = [
     cv2.CAP_PROP_N_THREADS, 1,  # clips are spread over processes already

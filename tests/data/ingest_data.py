@@ -11,7 +11,8 @@ from helpers import tiny_params
 from PIL import Image
 
 from deepfake.data.ingest import ingest
-from deepfake.params import Ingest, Limits, parse_params
+from deepfake.params import parse_params
+from deepfake.params.data import Ingest, Limits
 
 LIMITS = Limits(max_bytes=30_000, max_pixels=10_000, min_side=32)
 OPTIONS = {"PNG": {}, "JPEG": {"quality": 90}, "WEBP": {"quality": 80}}

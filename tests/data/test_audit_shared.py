@@ -10,7 +10,8 @@ from helpers import REPO
 
 from deepfake.data.ingest import ingest
 from deepfake.evaluation.audit import audit_raw
-from deepfake.params import FolderSource, load_params
+from deepfake.params import load_params
+from deepfake.params.sources import FolderSource
 from deepfake.stage import write_json
 
 EVERY = 10  # one picture in so many of each source, but all of the smallest

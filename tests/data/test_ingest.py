@@ -23,7 +23,8 @@ from deepfake.data.manifest import SCHEMA, read_manifest, usable
 from deepfake.data.shards import read_shard
 from deepfake.data.sources import LAYOUT
 from deepfake.errors import SourceError
-from deepfake.params import FolderSource, Ingest
+from deepfake.params.data import Ingest
+from deepfake.params.sources import FolderSource
 
 
 def params(root: Path, shard_size: int = 4, **source: object) -> Ingest:

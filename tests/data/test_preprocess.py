@@ -23,17 +23,8 @@ from deepfake.data.preprocess import preprocess
 from deepfake.data.shards import read_shard
 from deepfake.data.splits import SPLITS, split_of_group
 from deepfake.errors import SourceError
-from deepfake.params import (
-    Faces,
-    FolderSource,
-    Holdout,
-    Ingest,
-    Limits,
-    Neutralise,
-    Preprocess,
-    Split,
-    SyntheticSource,
-)
+from deepfake.params.data import Faces, Holdout, Ingest, Limits, Neutralise, Preprocess, Split
+from deepfake.params.sources import FolderSource, SyntheticSource
 
 SEED, PORTRAITS, SIZE = 7, 24, 48
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)

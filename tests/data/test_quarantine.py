@@ -15,7 +15,8 @@ from deepfake.data.preprocess import _require_all_counted
 from deepfake.data.quarantine import draw_quarantine
 from deepfake.data.thumbnails import PER_REASON, SIDE, read_rejected, shown, thumbnail
 from deepfake.errors import SourceError
-from deepfake.params import FolderSource, Ingest, Limits
+from deepfake.params.data import Ingest, Limits
+from deepfake.params.sources import FolderSource
 
 
 def picture(number: int, size: tuple[int, int] = (120, 60)) -> bytes:

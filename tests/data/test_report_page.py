@@ -17,7 +17,7 @@ from deepfake.data.ingest import ingest
 from deepfake.data.leakage import check_splits
 from deepfake.data.validation import validate_manifest
 from deepfake.data.validation_report import render_report
-from deepfake.params import Ingest, Validate
+from deepfake.params.data import Ingest, Validate
 
 HOSTILE = "'><img src=http:x onerror=alert(1)>\u202egpj.png"
 LIMITS = Validate(

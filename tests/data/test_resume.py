@@ -21,7 +21,8 @@ from deepfake.data.executors import process_pool
 from deepfake.data.ingest import ingest
 from deepfake.data.preprocess import preprocess
 from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
-from deepfake.params import Ingest, Limits, Params, parse_params
+from deepfake.params import Params, parse_params
+from deepfake.params.data import Ingest, Limits
 
 
 def double(number: int, tripwire: Path) -> pa.Table:

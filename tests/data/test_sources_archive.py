@@ -17,7 +17,7 @@ from ingest_data import FILES, fill, ingested, picture
 from deepfake.data.manifest import usable
 from deepfake.data.sources.archive import unpack
 from deepfake.errors import SourceError
-from deepfake.params import Unpacking
+from deepfake.params.sources import Unpacking
 
 SMALL = Unpacking(max_bytes=100_000, max_files=6)
 TAR_MODES = {"set.tar": "w", "set.tar.gz": "w:gz", "set.tar.bz2": "w:bz2", "set.tar.xz": "w:xz"}

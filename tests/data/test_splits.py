@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_of_group, split_statistics
 from deepfake.errors import SourceError
-from deepfake.params import Holdout, Split
+from deepfake.params.data import Holdout, Split
 
 SPLIT = Split(train=0.6, val=0.15, test=0.25)
 GROUPS = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=60)

@@ -22,7 +22,8 @@ from deepfake.data.shards import write_shard
 from deepfake.data.validation import validate_manifest
 from deepfake.data.validation_report import render_report
 from deepfake.errors import ValidationFailed
-from deepfake.params import Validate, load_params
+from deepfake.params import load_params
+from deepfake.params.data import Validate
 from deepfake.stage import write_json
 
 ROOT = Path(__file__).parents[2]

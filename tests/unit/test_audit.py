@@ -19,7 +19,8 @@ from deepfake.evaluation.audit_sample import draw_sample
 from deepfake.evaluation.shortcut_names import BORDER, FAMILIES, place
 from deepfake.evaluation.shortcuts import border, measure, sharpness
 from deepfake.images import container_facts
-from deepfake.params import Audit, Limits, parse_params
+from deepfake.params import parse_params
+from deepfake.params.data import Audit, Limits
 
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
 PARAMS = Audit(warn=0.6, stop=0.9, acknowledged=(), folds=5, bootstrap_draws=100, max_pictures=1000)

@@ -17,7 +17,7 @@ from deepfake.data.faces import Face
 from deepfake.data.squares import Square, aligned_square, centre_square, cut, face_square
 from deepfake.errors import DeepfakeError
 from deepfake.images import decode_image
-from deepfake.params import Faces, Limits
+from deepfake.params.data import Faces, Limits
 
 PARAMS = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
 LIMITS = Limits(max_bytes=2**25, max_pixels=2**24, min_side=32)

@@ -19,7 +19,8 @@ from deepfake.data.neutralise import History, border_width, draw, neutralise, wi
 from deepfake.data.squares import Square, aligned_square, centre_square, cut, face_square
 from deepfake.errors import DeepfakeError
 from deepfake.images import decode_image
-from deepfake.params import Faces, Limits, Positive, Section
+from deepfake.params.data import Faces, Limits
+from deepfake.params.section import Positive, Section
 
 
 class CropRecipe(Section):

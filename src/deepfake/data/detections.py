@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deepfake.data.faces import SEARCH, Face, weights_digest
-from deepfake.params import Faces
+from deepfake.params.data import Faces
 
 _PATIENCE = 60.0  # seconds that a process waits for another one's write
 _TABLE = (

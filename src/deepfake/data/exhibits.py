@@ -14,7 +14,7 @@ import pandas as pd
 from deepfake.data.groups import join_groups
 from deepfake.data.manifest import LABEL_NAMES, usable
 from deepfake.data.thumbnails import SIDE, read_kept, read_rejected, shown
-from deepfake.params import Ingest
+from deepfake.params.data import Ingest
 
 MAX_GROUPS = 12  # with MAX_MEMBERS and the sizes below: about a megabyte of page
 MAX_MEMBERS = 8

@@ -17,7 +17,7 @@ from deepfake.data.manifest import LABEL_NAMES, usable
 from deepfake.data.neutralise import History, resolve_history
 from deepfake.data.shards import map_shards, read_shard
 from deepfake.images import ImageRejected
-from deepfake.params import Limits, Preprocess
+from deepfake.params.data import Limits, Preprocess
 
 _COLUMNS = ["label", "source", "generator", "group", "split", "cropped", "height", "width"]
 

@@ -26,7 +26,7 @@ from deepfake.data.sources.provenance import provenance
 from deepfake.data.thumbnails import write_rejected
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected, decode_image, read_file, read_header
-from deepfake.params import Ingest, Limits
+from deepfake.params.data import Ingest, Limits
 from deepfake.stage import write_json
 
 _CHUNK = 256  # files that a worker looks into at a time

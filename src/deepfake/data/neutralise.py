@@ -18,7 +18,8 @@ import numpy as np
 
 from deepfake.errors import SourceError
 from deepfake.images import jpeg_round_trip
-from deepfake.params import Chroma, Fraction, Neutralise, Positive, Quality, Section
+from deepfake.params.data import Chroma, Neutralise
+from deepfake.params.section import Fraction, Positive, Quality, Section
 
 
 class History(Section):

@@ -23,7 +23,7 @@ from deepfake.data.shards import read_shard, write_shard
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected
-from deepfake.params import Ingest, Preprocess
+from deepfake.params.data import Ingest, Preprocess
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 _BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfake.data.thumbnails import PER_REASON, SIDE, read_kept, read_rejected, shown
-from deepfake.params import Ingest
+from deepfake.params.data import Ingest
 from deepfake.plots import QUIET, save_figure
 
 _COLUMNS = 8

@@ -9,7 +9,7 @@ import pandas as pd
 
 from deepfake.data.manifest import FAKE, REAL, usable
 from deepfake.errors import SourceError
-from deepfake.params import Split
+from deepfake.params.data import Split
 
 SPLITS = ("train", "val", "test")  # from the least to the most held-out
 HOLDOUT = "holdout"  # generators that training, thresholds and test never see

@@ -14,7 +14,7 @@ from deepfake.data.manifest import usable
 from deepfake.data.shards import read_shard, write_shard
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected, decode_image, read_file
-from deepfake.params import Ingest, Limits
+from deepfake.params.data import Ingest, Limits
 
 PER_REASON = 16  # whatever the data set's size
 SIDE = 96  # pixels

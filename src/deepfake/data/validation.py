@@ -29,7 +29,7 @@ from deepfake.data.expectations import (
 )
 from deepfake.data.manifest import LABEL_NAMES, SCHEMA, usable
 from deepfake.images import FORMATS
-from deepfake.params import Validate
+from deepfake.params.data import Validate
 
 MIN_SIDE, MAX_SIDE = 16, 32768  # pixels: no face is an icon or a gigapixel panorama
 _REQUIRED = ("image_id", "label", "source", "generator", "group", "path", "decode_ok", "cropped")

@@ -28,7 +28,7 @@ from deepfake.evaluation.audit_sample import Measures, collect, draw_sample, num
 from deepfake.evaluation.audit_words import describe
 from deepfake.evaluation.metrics import auc, with_intervals
 from deepfake.evaluation.shortcut_names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature
-from deepfake.params import Audit, Ingest
+from deepfake.params.data import Audit, Ingest
 
 _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
 _BY_FOREST = ("container", "resolution", "sharpness")

@@ -26,7 +26,7 @@ from deepfake.evaluation.shortcut_names import (
     ring,
 )  # fmt: skip
 from deepfake.images import FORMATS, ContainerFacts, container_facts, decode_image
-from deepfake.params import Limits
+from deepfake.params.data import Limits
 
 
 def container(facts: ContainerFacts) -> np.ndarray:

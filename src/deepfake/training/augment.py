@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from deepfake.params import Augment
+from deepfake.params.training import Augment
 
 
 def augment(picture: Any, seed: Any, params: Augment) -> Any:

@@ -21,7 +21,8 @@ from deepfake.models.detector import (
     build_detector,
     load_detector_model,
 )
-from deepfake.params import Params, Phase, Train
+from deepfake.params import Params
+from deepfake.params.training import Phase, Train
 from deepfake.runtime import Runtime
 from deepfake.training.backup import Backup, finished_epochs
 from deepfake.training.callbacks import BestWeights, EarlyStopping, EpochSeeds, History, read_history

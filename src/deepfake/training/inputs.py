@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deepfake.data.manifest import read_manifest, usable
 from deepfake.errors import TrainingError
-from deepfake.params import Augment
+from deepfake.params.training import Augment
 from deepfake.training.augment import augment
 
 _SHUFFLE_BUFFER = 4096  # examples, still compressed: some 60 MB at 96 px

@@ -21,7 +21,7 @@ from deepfake.data.demo.generators import GENERATORS
 from deepfake.data.demo.scene import render
 from deepfake.data.demo.traits import draw_traits
 from deepfake.images import decode_image
-from deepfake.params import Limits
+from deepfake.params.data import Limits
 
 QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
 _OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # what write_corpus may have written

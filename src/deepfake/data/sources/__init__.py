@@ -15,12 +15,12 @@ from deepfake.data.sources.synthetic import render
 from deepfake.data.sources.table import list_table
 from deepfake.data.sources.video import list_frames
 from deepfake.errors import SourceError
-from deepfake.params import (
+from deepfake.params.data import Ingest
+from deepfake.params.sources import (
     ArchiveSource,
     CsvSource,
     FolderSource,
     HuggingFaceSource,
-    Ingest,
     KaggleSource,
     Source,
     SyntheticSource,

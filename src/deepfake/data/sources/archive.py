@@ -19,7 +19,7 @@ from typing import IO, Any
 from deepfake.data.sources.checksums import verify
 from deepfake.data.sources.item import Item, walk_splits
 from deepfake.errors import SourceError
-from deepfake.params import ArchiveSource, Unpacking
+from deepfake.params.sources import ArchiveSource, Unpacking
 
 _CHUNK = 1 << 20
 _BLOCK = 512  # of a tar file

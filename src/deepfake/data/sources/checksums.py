@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepfake.data.sources.item import readable
 from deepfake.errors import SourceError
-from deepfake.params import Source, SyntheticSource
+from deepfake.params.sources import Source, SyntheticSource
 
 _LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)")
 _ESCAPE = re.compile(r"\\([\\nr])")

@@ -7,7 +7,7 @@ from pathlib import Path
 from deepfake.data.sources.checksums import verify
 from deepfake.data.sources.item import LAYOUT, Item, walk
 from deepfake.errors import SourceError
-from deepfake.params import FolderSource, VideoSource
+from deepfake.params.sources import FolderSource, VideoSource
 
 
 def list_folder(source: FolderSource | VideoSource, root: Path) -> list[Item]:

@@ -16,7 +16,7 @@ from deepfake.data.sources.checksums import verify
 from deepfake.data.sources.item import Item, split_name
 from deepfake.data.sources.rows import label_of, present_columns, to_item
 from deepfake.errors import SourceError
-from deepfake.params import HuggingFaceSource, Unpacking
+from deepfake.params.sources import HuggingFaceSource, Unpacking
 
 _ROWS = 16  # read at once: a picture may have many megabytes
 

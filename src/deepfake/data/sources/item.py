@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from deepfake.data.manifest import FAKE, REAL
 from deepfake.errors import SourceError
-from deepfake.params import ArchiveSource, KaggleSource, Source
+from deepfake.params.sources import ArchiveSource, KaggleSource, Source
 
 LAYOUT = "real/<source>/... and fake/<generator>/..."
 _CLASSES = ((REAL, "real"), (FAKE, "fake"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from deepfake.data.sources.checksums import verify
 from deepfake.data.sources.item import Item, walk_splits
 from deepfake.errors import SourceError
-from deepfake.params import KaggleSource
+from deepfake.params.sources import KaggleSource
 
 
 def list_kaggle(source: KaggleSource, root: Path) -> list[Item]:

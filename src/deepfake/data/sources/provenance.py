@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.data.manifest import LABEL_NAMES, usable
-from deepfake.params import HuggingFaceSource, KaggleSource, Source
+from deepfake.params.sources import HuggingFaceSource, KaggleSource, Source
 
 NOT_STATED = "not stated"
 

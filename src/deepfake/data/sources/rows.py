@@ -8,7 +8,7 @@ from pathlib import Path
 from deepfake.data.manifest import FAKE, LABEL_NAMES, REAL
 from deepfake.data.sources.item import Item, split_name
 from deepfake.errors import SourceError
-from deepfake.params import CsvSource, HuggingFaceSource
+from deepfake.params.sources import CsvSource, HuggingFaceSource
 
 Table = CsvSource | HuggingFaceSource
 

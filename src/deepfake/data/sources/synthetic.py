@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from deepfake.data.demo.corpus import write_corpus
 from deepfake.data.sources.item import Item, walk
-from deepfake.params import SyntheticSource
+from deepfake.params.sources import SyntheticSource
 
 
 def render(source: SyntheticSource, seed: int, scratch: Path, workers: int) -> list[Item]:

@@ -10,7 +10,7 @@ from deepfake.data.sources.checksums import verify
 from deepfake.data.sources.item import Item
 from deepfake.data.sources.rows import label_of, present_columns, to_item
 from deepfake.errors import SourceError
-from deepfake.params import CsvSource
+from deepfake.params.sources import CsvSource
 
 
 def list_table(source: CsvSource, root: Path) -> list[Item]:

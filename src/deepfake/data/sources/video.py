@@ -14,7 +14,8 @@ from deepfake.data.shards import map_shards
 from deepfake.data.sources.folder import list_folder
 from deepfake.data.sources.item import Item
 from deepfake.errors import SourceError
-from deepfake.params import Limits, VideoSource
+from deepfake.params.data import Limits
+from deepfake.params.sources import VideoSource
 from deepfake.videos import ClipRejected, read_frames
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]

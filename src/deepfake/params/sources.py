@@ -1,0 +1,173 @@
+"""Parameters of the sources: where pictures come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from deepfake.params.section import Positive, Section
+
+SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
+
+
+class _Source(Section):
+    """What every source declares: who it is, and what is known of its terms (nothing is guessed)."""
+
+    name: SourceName  # first part of every path in the manifest
+    cropped: bool = False  # its pictures are face crops already
+    licence: str | None = None
+    citation: str | None = None
+    url: str | None = None
+
+
+class _Files(_Source):
+    """A source of files that someone else made: a list of their digests can hold it still."""
+
+    sha256: str | None = None  # list in sha256sum's format, below ingest.root
+
+
+class Unpacking(Section):
+    """What may be written when a source is unpacked: a small file can hold a very large one."""
+
+    max_bytes: Positive = 32 * 2**30
+    max_files: Positive = 1_000_000
+
+
+class Columns(Section):
+    """Names of a table's columns; `image` and `label` must be there, a named one must exist."""
+
+    image: str = "image"
+    label: str = "label"
+    source: str = "source"
+    generator: str = "generator"
+    group: str = "group"
+    split: str = "split"
+
+
+class CsvColumns(Columns):
+    """Columns of a table of paths."""
+
+    image: str = "path"
+
+
+LabelValues = Annotated[tuple[str | bool | int, ...], Field(min_length=1)]
+
+
+class _Table(_Files):
+    """A source whose rows say what they are; which value means what is never guessed from numbers."""
+
+    columns: Columns = Columns()
+    real_labels: LabelValues = ("real",)
+    fake_labels: LabelValues = ("fake",)
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Self:
+        both = {str(v).lower() for v in self.real_labels} & {str(v).lower() for v in self.fake_labels}
+        if both:
+            raise ValueError(f"{sorted(both)} stand in real_labels and in fake_labels")
+        return self
+
+
+class SyntheticSource(_Source):
+    """The embedded demo corpus, rendered from the seed."""
+
+    kind: Literal["synthetic"]
+    name: SourceName = "demo"
+    portraits: Annotated[int, Field(ge=2)]
+    size: Annotated[int, Field(ge=64, le=1024)]
+
+
+class FolderSource(_Files):
+    """`real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`."""
+
+    kind: Literal["folder"]
+    name: SourceName = "folder"
+    path: str = "."
+
+
+class ArchiveSource(_Files):
+    """A zip or tar file `ingest.root / path`; `folder` in it holds real/ and fake/, or splits of them."""
+
+    kind: Literal["archive"]
+    name: SourceName = "archive"
+    path: str
+    folder: str = "."
+    limits: Unpacking = Unpacking()
+
+
+class CsvSource(_Table):
+    """A table `ingest.root / path` of paths relative to `ingest.root / folder` (None: the table's own)."""
+
+    kind: Literal["csv"]
+    name: SourceName = "csv"
+    columns: CsvColumns = CsvColumns()
+    path: str
+    folder: str | None = None
+
+
+class KaggleSource(_Files):
+    """A Kaggle data set at one version; `folder` in it holds real/ and fake/, or splits of them."""
+
+    kind: Literal["kaggle"]
+    name: SourceName = "kaggle"
+    handle: Annotated[str, Field(pattern=r"^[\w-]+/[\w-]+$")] = "xhlulu/140k-real-and-fake-faces"
+    version: Positive = 2
+    folder: str = "real_vs_fake/real-vs-fake"
+
+    @model_validator(mode="after")
+    def _own_version(self) -> Self:
+        given = self.model_fields_set
+        if "handle" in given and not {"version", "folder"} <= given:
+            raise ValueError("another data set than the default needs its own `version` and `folder`")
+        return self
+
+
+class HuggingFaceSource(_Table):
+    """Parquet files with image bytes: of a Hub data set at one commit, or below `ingest.root / path`."""
+
+    kind: Literal["huggingface"]
+    name: SourceName = "huggingface"
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None  # names and tags can move
+    path: str | None = None
+    files: str = "*.parquet"  # fnmatch pattern over the whole path: `*` also matches `/`
+    limits: Unpacking = Unpacking()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.repo is None) == (self.path is None):
+            raise ValueError("give either `repo` (a data set on the Hub) or `path` (local Parquet)")
+        if (self.repo is None) != (self.revision is None):
+            raise ValueError("`repo` needs `revision`, the full commit hash, and only `repo` has one")
+        return self
+
+
+class ClipLimits(Section):
+    """What a clip may declare before a frame of it is decoded; frame sizes follow `ingest.limits`."""
+
+    max_bytes: Positive = 2**31
+    max_frames: Positive = 36_000
+    max_seconds: Annotated[float, Field(gt=0.0)] = 1_200.0
+
+
+class VideoSource(_Files):
+    """Clips in `real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`."""
+
+    kind: Literal["video"]
+    name: SourceName = "video"
+    path: str
+    frames: Annotated[int, Field(ge=1, le=1000)] = 8  # evenly spaced; neighbours in time add little
+    limits: ClipLimits = ClipLimits()
+
+
+Source = Annotated[
+    SyntheticSource
+    | FolderSource
+    | ArchiveSource
+    | CsvSource
+    | KaggleSource
+    | HuggingFaceSource
+    | VideoSource,
+    Field(discriminator="kind"),
+]
