@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers import SHARED, clone, run, tiny_params
+from helpers import SHARED, clean_environment, clone, run, tiny_params
 
 from deepfake.params import parse_params
 from deepfake.runtime import Runtime, configure
@@ -34,20 +37,38 @@ def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
-    """A clone in which `make repro` has run once; tests must leave it as they find it."""
+    """A clone whose pipeline was killed once and run again; tests must leave it as they find it.
+
+    An uninterrupted run elsewhere must end in the same bytes: tests/pipeline/test_readme.py compares.
+    """
     # Test processes share one: whoever comes first makes it, the others wait.
     shared = tmp_path_factory.getbasetemp().parent / f"trained-{testrun_uid}"
     with FileLock(f"{shared}.lock"):
         if not (shared / "done").exists():
             (shared / "clone").mkdir(parents=True, exist_ok=True)
             clone(shared / "clone")
-            run(["make", "repro", f"VENV={Path(sys.executable).parents[1]}"], shared / "clone")
+            _kill_in_training(shared / "clone")
+            done = run(["make", "repro", f"VENV={Path(sys.executable).parents[1]}"], shared / "clone")
+            assert "resuming after 1 finished epochs" in done.stdout + done.stderr
             (shared / "done").touch()
     # A copy, since DVC locks a repository while it works in it. Its MLflow database still names the
     # artefacts of the original, which stay where they are.
     folder = tmp_path_factory.mktemp("trained") / "clone"
     shutil.copytree(shared / "clone", folder, symlinks=True)
     return folder
+
+
+def _kill_in_training(folder: Path) -> None:
+    """Run the pipeline, and kill all of it once the first epoch is backed up."""
+    process = subprocess.Popen(
+        ["dvc", "repro"], cwd=folder, env=clean_environment(), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and not list(folder.glob(".resume/*/phase1/epoch-00001")):
+        time.sleep(0.2)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @pytest.fixture

@@ -57,13 +57,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from deepfake.serving.batch import list_pictures, score_files, write_scores
-    from deepfake.serving.predictor import Predictor
     from deepfake.tracking.aliases import PRODUCTION, resolve
 
     model = options.model or f"models:/{load_params().register_.name}@{PRODUCTION}"
-    files = list_pictures(options.paths)
     folder, version = resolve(model)
+    # Only now TensorFlow, which takes seconds: an empty registry is said at once.
+    from deepfake.serving.batch import list_pictures, score_files, write_scores
+    from deepfake.serving.predictor import Predictor
+
+    files = list_pictures(options.paths)
     rows = score_files(Predictor.load(folder), files, version, options.assume_face)
     unscored = write_scores(rows, options.output)
     if unscored:
