@@ -12,8 +12,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from deepfake.data.demo.blending import Fake, Shot, blend, face_mask, region_mask, regrained
-from deepfake.data.demo.brushes import Field, Pixels, as_field
+from deepfake.data.demo.blending import Fake, Shot, blend, face_mask, region_mask
+from deepfake.data.fields import Field, Pixels, as_field
+from deepfake.data.resynthesis import regrained, upsampled_from_half
 
 Generator = Callable[[np.random.Generator, Shot, Shot], Fake]
 
@@ -44,22 +45,6 @@ def swap(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     return blend(shot, as_field(warped), as_field(mask))
 
 
-def _transposed(rng: np.random.Generator, small: Field) -> Field:
-    """Stride-2 transposed convolution, [n, n, 3] to [2n, 2n, 3], nearly bilinear."""
-    tap = np.array([0.25, 0.75, 0.75, 0.25], np.float32)
-    bias = rng.normal(0, 0.002, (4, 4))
-    side = 2 * small.shape[0]
-    out = np.empty((side, side, 3), np.float32)
-    for channel in range(3):
-        kernel = np.outer(tap, tap) + bias + rng.normal(0, 0.001, (4, 4))
-        holes = np.zeros((side, side), np.float32)
-        holes[::2, ::2] = small[..., channel]
-        # Anchor (2, 2): outputs 2i + {-1, 0, 1, 2} hear input i, as in a padded layer.
-        flipped = as_field(kernel[::-1, ::-1] * (4 / kernel.sum()))
-        out[..., channel] = cv2.filter2D(holes, cv2.CV_32F, flipped, anchor=(2, 2))
-    return out
-
-
 def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     """Up-sampling by a transposed convolution, whose uneven overlap leaves a periodic residue.
 
@@ -68,10 +53,7 @@ def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     """
     side = shot.pixels.shape[0]
     picture = as_field(shot.pixels)
-    half = cv2.resize(picture, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
-    small = as_field(cv2.copyMakeBorder(half, 2, 2, 2, 2, cv2.BORDER_REPLICATE))
-    out = _transposed(rng, small)[4:-4, 4:-4]
-    out = regrained(rng, picture, out)
+    out = regrained(rng, picture, upsampled_from_half(rng, picture))
     whole = rng.uniform() < 0.25
     mask = np.ones((side, side), np.float32) if whole else face_mask(rng, shot.face, side)
     return blend(shot, out, as_field(mask))
