@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from deepfake.data.fields import Field, Pixels, as_field, to_pixels
+from deepfake.data.fields import Pixels, as_field, to_pixels
 from deepfake.images import jpeg_round_trip, webp_round_trip
 
 Operator = Callable[[Pixels, float, np.random.Generator], Pixels]
@@ -150,11 +150,11 @@ def frequency_mask(pixels: Pixels, share: float, rng: np.random.Generator) -> Pi
     return to_pixels(np.fft.irfft2(spectrum, s=(height, width), axes=(0, 1)))
 
 
-def _by_table(pixels: Pixels, levels: Field) -> Pixels:
+def _by_table(pixels: Pixels, levels: np.ndarray) -> Pixels:
     return np.asarray(cv2.LUT(pixels, to_pixels(levels)), np.uint8)
 
 
-def _by_matrix(pixels: Pixels, matrix: Field) -> Pixels:
+def _by_matrix(pixels: Pixels, matrix: np.ndarray) -> Pixels:
     return to_pixels(cv2.transform(as_field(pixels), as_field(matrix)))
 
 

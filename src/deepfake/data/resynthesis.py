@@ -1,11 +1,27 @@
-"""What generators do to fine detail: up-sample it from less, and make up what was lost."""
+"""What makers of fakes do: up-sample from less, make up the detail that was lost, blend it in."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from deepfake.data.fields import Field, as_field
+from deepfake.data.fields import Field, Pixels, as_field
+
+
+class Fake(NamedTuple):
+    """A manipulated picture, uint8 [S, S, 3] RGB, and the share altered, float32 [S, S]."""
+
+    pixels: Pixels
+    mask: Field
+
+
+def blend(pixels: Pixels, altered: Field, mask: Field) -> Fake:
+    """Lays `altered` (float [S, S, 3], 0-255) over a picture; nothing changes where mask is 0."""
+    base = as_field(pixels)
+    mixed = base + mask[..., None] * (altered - base)
+    return Fake(np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8), as_field(mask))
 
 
 def _scrambled(rng: np.random.Generator, detail: Field, shared: float) -> Field:

@@ -36,7 +36,7 @@ RECIPES: dict[str, tuple[Step, ...]] = {
     ),
     "laundering": (
         Step("flip", 0.5),
-        Step("crop", 0.5, 0.0, 0.25),
+        Step("crop", 0.5, 0.0, 0.15),
         Step("brightness", 0.3, -0.12, 0.12),
         Step("contrast", 0.3, 0.75, 1.25),
         Step("gamma", 0.2, 0.75, 1.35),

@@ -1,4 +1,4 @@
-"""What the generators share: where the face is altered, and how that is laid back."""
+"""What the generators share: a finished picture, and where its face is altered."""
 
 from __future__ import annotations
 
@@ -17,20 +17,6 @@ class Shot(NamedTuple):
 
     pixels: Pixels
     face: Face
-
-
-class Fake(NamedTuple):
-    """A manipulated picture, uint8 [S, S, 3] RGB, and the share altered, float32 [S, S]."""
-
-    pixels: Pixels
-    mask: Field
-
-
-def blend(shot: Shot, altered: Field, mask: Field) -> Fake:
-    """Lays `altered` (float [S, S, 3], 0-255) over the shot; nothing changes where mask is 0."""
-    base = as_field(shot.pixels)
-    mixed = base + mask[..., None] * (altered - base)
-    return Fake(np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8), as_field(mask))
 
 
 def face_mask(rng: np.random.Generator, face: Face, side: int) -> Field:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from deepfake.data.demo.blending import Fake, Shot, blend, face_mask, region_mask
+from deepfake.data.demo.blending import Shot, face_mask, region_mask
 from deepfake.data.fields import Field, Pixels, as_field
-from deepfake.data.resynthesis import regrained, upsampled_from_half
+from deepfake.data.resynthesis import Fake, blend, regrained, upsampled_from_half
 
 Generator = Callable[[np.random.Generator, Shot, Shot], Fake]
 
@@ -42,7 +42,7 @@ def swap(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     place = as_field(where_x), as_field(where_y)
     warped = cv2.remap(source, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     mask = face_mask(rng, shot.face, side) * rng.choice([0.75, 1.0, 1.0])
-    return blend(shot, as_field(warped), as_field(mask))
+    return blend(shot.pixels, as_field(warped), as_field(mask))
 
 
 def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
@@ -56,7 +56,7 @@ def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     out = regrained(rng, picture, upsampled_from_half(rng, picture))
     whole = rng.uniform() < 0.25
     mask = np.ones((side, side), np.float32) if whole else face_mask(rng, shot.face, side)
-    return blend(shot, out, as_field(mask))
+    return blend(shot.pixels, out, as_field(mask))
 
 
 def diffusion(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
@@ -81,7 +81,7 @@ def diffusion(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     out = regrained(rng, picture, out)
     whole = rng.uniform() < 0.25
     mask = np.ones((side, side), np.float32) if whole else face_mask(rng, shot.face, side)
-    return blend(shot, out, as_field(mask))
+    return blend(shot.pixels, out, as_field(mask))
 
 
 def _recompressed(rng: np.random.Generator, pixels: Pixels) -> Field:
@@ -110,7 +110,7 @@ def edit(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     theirs, ours = moved[inside], as_field(shot.pixels)[inside]
     scale = np.clip(ours.std(axis=0) / (theirs.std(axis=0) + 1e-3), 0.6, 1.6)
     matched = (moved - theirs.mean(axis=0)) * scale + ours.mean(axis=0)
-    return blend(shot, as_field(matched), mask)
+    return blend(shot.pixels, as_field(matched), mask)
 
 
 GENERATORS: dict[str, Generator] = {
