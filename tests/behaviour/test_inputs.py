@@ -31,8 +31,8 @@ def two_generators(faces: Path) -> None:
     write_manifest(frame.astype(object).where(frame.notna(), None), path, FACE_SCHEMA)
 
 
-def batches(faces: Path, params: Train, epochs: range) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(training_batches(faces, 64, params, 7, epochs).as_numpy_iterator())
+def batches(faces: Path, params: Train, epochs: range, **options: object) -> list[tuple]:
+    return list(training_batches(faces, 64, params, 7, epochs, **options).as_numpy_iterator())
 
 
 def of(make_params, **train: object) -> Train:
@@ -90,11 +90,12 @@ def test_pseudo_fakes_are_fakes_beside_their_parents(faces: Path, make_params) -
 def test_a_generator_can_be_left_out(faces: Path, make_params) -> None:
     two_generators(faces)
     names = read_manifest(faces / "manifest.parquet").set_index("image_id")["generator"]
-    params = of(make_params, augment="none", exclude_generators=["other"])
-    assert steps_per_epoch(faces, params) == 2
+    params = of(make_params, augment="none")
+    assert steps_per_epoch(faces, 8, ["other"]) == 2
     index = index_faces(faces, "train")
     left_out = {index.crop(n).astype(np.float32).tobytes() for n in np.flatnonzero(~index.kept(["other"]))}
-    shown = [picture.tobytes() for pictures, _ in batches(faces, params, range(3)) for picture in pictures]
+    made = batches(faces, params, range(3), exclude=["other"])
+    shown = [picture.tobytes() for pictures, _ in made for picture in pictures]
     assert len(left_out) == 6 and not left_out & set(shown)
     keys = [
         key.decode()
@@ -102,8 +103,19 @@ def test_a_generator_can_be_left_out(faces: Path, make_params) -> None:
         for key in each
     ]
     assert len(keys) == 18 and set(names[keys]) == {"none", "toy"}
-    with pytest.raises(TrainingError, match=r"the data hold no nobody; there are other, toy"):
-        steps_per_epoch(faces, of(make_params, exclude_generators=["nobody"]))
+    with pytest.raises(TrainingError, match=r"no fakes of nobody .* the data hold those of other, toy"):
+        steps_per_epoch(faces, 8, ["nobody"])
+
+
+def test_two_views_are_one_picture_before_and_after(faces: Path, make_params) -> None:
+    params = of(make_params, **LAUNDERED)
+    pairs = batches(faces, params, range(1), two_views=True)
+    for ((clean, augmented), labels), (alone, again) in zip(
+        pairs, batches(faces, params, range(1)), strict=True
+    ):
+        np.testing.assert_array_equal(augmented, alone)
+        np.testing.assert_array_equal(labels, again)
+        assert clean.shape == augmented.shape and not np.array_equal(clean, augmented)
 
 
 def test_a_damaged_shard_is_named(faces: Path, make_params) -> None:

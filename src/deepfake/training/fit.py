@@ -121,7 +121,8 @@ def _fit_phase(
     listeners: Sequence[keras.callbacks.Callback],
 ) -> None:
     recipe, size = params.train, params.preprocess.size
-    steps = steps_per_epoch(faces, recipe)
+    unseen = recipe.exclude_generators
+    steps = steps_per_epoch(faces, recipe.batch_size, unseen)
     if space.best.exists():  # a phase starts from the best epoch before it
         keras.Model(model.inputs, model.outputs).load_weights(space.best)
     with runtime.strategy.scope():
@@ -130,8 +131,8 @@ def _fit_phase(
     first = finished_epochs(backups, epochs.start)
     if first > epochs.start:
         print(f"phase {number}: resuming after {first} finished epochs")
-    data = training_batches(faces, size, recipe, params.base.seed, range(first, epochs.stop))
-    validation = evaluation_batches(faces, size, "val", recipe.batch_size, recipe.exclude_generators)
+    data = training_batches(faces, size, recipe, params.base.seed, range(first, epochs.stop), unseen)
+    validation = evaluation_batches(faces, size, "val", recipe.batch_size, unseen)
     model.fit(
         data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),

@@ -15,7 +15,7 @@ from deepfake.data.tfrecord import decode_example, scan_records
 from deepfake.errors import TrainingError
 from deepfake.images import decode_crop
 
-_COLUMNS = ["image_id", "label", "source", "generator", "split", "reject_reason"]
+_FACTS = ["image_id", "label", "source", "generator", "split"]
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,20 @@ class FaceIndex:
 
 
 def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
-    """Rows of a split's usable faces: image_id, label, source, generator.
+    """Rows of a split's usable faces, without the fakes of the generators to exclude.
 
     Raises:
         TrainingError: a generator to exclude is not in the data.
     """
-    frame = pq.read_table(faces / "manifest.parquet", columns=_COLUMNS).to_pandas()
+    frame = pq.read_table(faces / "manifest.parquet", columns=[*_FACTS, "reject_reason"]).to_pandas()
     known = set(frame.loc[frame["label"] == 1, "generator"])
     if unknown := sorted(set(exclude) - known):
         raise TrainingError(
-            f"train.exclude_generators: the data hold no {', '.join(unknown)}; "
-            f"there are {', '.join(sorted(known))}"
+            f"no fakes of {', '.join(unknown)} are there to leave out of training; the data hold those of "
+            f"{', '.join(sorted(known))}"
         )
     chosen = frame["reject_reason"].isna() & (frame["split"] == split) & ~frame["generator"].isin(exclude)
-    return frame.loc[chosen, ["image_id", "label", "source", "generator"]]
+    return frame.loc[chosen, _FACTS]
 
 
 def index_faces(faces: Path, split: str) -> FaceIndex:
