@@ -58,6 +58,9 @@ bench: env  ## speed and memory as ratios to limits of this machine
 bench-data: env  ## the data stages on many pictures: [IMAGES="14000 140000"]
 	python benchmarks/bench_data.py $(IMAGES)
 
+bench-train: env  ## does the input pipeline starve the device? (needs data/faces)
+	python benchmarks/bench_train.py
+
 lock: env  ## make requirements.lock again from pyproject.toml (every extra but gpu: tests use them)
 	pip-compile --quiet $(addprefix --extra ,dev huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
@@ -66,4 +69,4 @@ clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment bench bench-data lock clean
+.PHONY: help env repro test app ui predict promote rollback experiment bench bench-data bench-train lock clean

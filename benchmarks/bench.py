@@ -27,7 +27,7 @@ from deepfake.params import Params, load_params
 from deepfake.runtime import configure
 from deepfake.serving.bundle import Bundle
 from deepfake.serving.predictor import Predictor
-from deepfake.training.inputs import training_batches
+from deepfake.training.batches import training_batches
 
 FACES = Path("data/faces")
 
@@ -81,7 +81,7 @@ def bench_training(params: Params) -> None:
     recipe, size, steps = params.train, params.preprocess.size, 4
     model = network(params)
     model.compile("adamw", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    data = training_batches(FACES, size, recipe.batch_size, recipe.augment, 1, range(100))
+    data = training_batches(FACES, size, recipe, 1, range(100))
     batches = iter(data)
     cached = next(batches)
 

@@ -13,17 +13,19 @@ from deepfake.tracking.runs import training_run
 from deepfake.training.callbacks import summarise
 from deepfake.training.curves import draw_curves
 from deepfake.training.fit import resume_key, train
+from deepfake.training.recipes import describe
 
 
 def main() -> None:
     params = load_params()
     runtime = configure(params.base)
-    faces, reports = Path("data/faces"), Path("reports/train")
+    faces, detector, reports = Path("data/faces"), Path("models/detector"), Path("reports/train")
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
     with training_run(key, params, runtime) as run:
         model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
-        digest = save_detector(model, architecture, Path("models/detector"))
+        digest = save_detector(model, architecture, detector)
+        write_json(detector / "augmentation.json", describe(params.train.augment))
         run.finish(digest)
     reports.mkdir(parents=True, exist_ok=True)
     history.to_csv(reports / "history.csv", index=False)

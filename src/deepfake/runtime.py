@@ -36,6 +36,7 @@ def configure(base: Base) -> Runtime:
     Raises:
         TrainingError: `base.device` asks for a GPU and there is none.
     """
+    import cv2
     import keras
     import tensorflow as tf
 
@@ -50,6 +51,7 @@ def configure(base: Base) -> Runtime:
     for gpu in gpus:  # else TensorFlow takes all the memory at once
         tf.config.experimental.set_memory_growth(gpu, True)
     _pin_threads(base.threads)
+    cv2.setNumThreads(1)  # OpenCV works inside the input pipeline's threads: more would fight over cores
     keras.utils.set_random_seed(base.seed)
     tf.config.experimental.enable_op_determinism()
     strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()

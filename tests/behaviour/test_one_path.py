@@ -58,6 +58,7 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     (folder / "models" / "detector").mkdir(parents=True)
     model.save_weights(folder / "models" / "detector" / WEIGHTS)
     write_json(folder / "models" / "detector" / "architecture.json", architecture.__dict__)
+    write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
     calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
     write_json(folder / "models" / "calibration.json", calibration.__dict__)
     metrics: dict = {"test": {}, "per_source": {}}

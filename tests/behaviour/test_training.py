@@ -16,7 +16,7 @@ from deepfake.models.detector import Architecture, build_detector, save_detector
 from deepfake.training.backup import Backup
 from deepfake.training.callbacks import EpochSeeds, read_history
 from deepfake.training.fit import resume_key, train
-from deepfake.training.inputs import evaluation_batches, training_batches
+from deepfake.training.inputs import evaluation_batches
 
 
 class Stop(keras.callbacks.Callback):
@@ -92,21 +92,6 @@ def test_shuffled_labels_stay_at_chance(tmp_path: Path, runtime, make_params) ->
     params = make_params(**{"train.phase1.epochs": 2, "train.phase2.epochs": 0})
     _, _, history = train(params, runtime, faces, tmp_path / "run")
     assert 0.3 < history["val_auc"].iloc[-1] < 0.7
-
-
-def test_an_epoch_is_the_same_whenever_it_starts(tmp_path: Path, make_params) -> None:
-    faces = write_faces(tmp_path / "faces", 24)
-    augment = make_params().train.augment
-
-    def epochs(which: range) -> list[np.ndarray]:
-        batches = training_batches(faces, 64, 8, augment, 7, which)
-        return [pictures for pictures, _ in batches.as_numpy_iterator()]
-
-    both, second = epochs(range(2)), epochs(range(1, 2))
-    assert len(both) == 6 and len(second) == 3
-    for one, other in zip(both[3:], second, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert not all(np.array_equal(one, other) for one, other in zip(both[:3], both[3:], strict=True))
 
 
 def test_another_recipe_or_other_data_is_another_run(tmp_path: Path, make_params) -> None:

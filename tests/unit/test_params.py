@@ -49,6 +49,9 @@ def test_models_are_frozen() -> None:
             ["source names must differ"],
         ),
         ("train.phase2", None, ["train.phase2"]),
+        ("train.augment", "heavy", ["train.augment", "'light'", "'laundering'", "got 'heavy'"]),
+        ("train.pseudo_fakes", {"share": 0.1, "kinds": []}, ["train.pseudo_fakes", "kinds is empty"]),
+        ("train.pseudo_fakes.share", 0.1, ["less than one picture"]),  # of the tests' batches of 8
     ],
 )
 def test_an_error_names_place_fault_and_choices(key: str, value: object, words: list[str]) -> None:

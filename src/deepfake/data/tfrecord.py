@@ -14,6 +14,7 @@ from typing import BinaryIO
 import google_crc32c
 
 _BYTES_LIST, _INT64_LIST = b"\x0a", b"\x1a"  # tags of tf.train.Feature's fields 1 and 3
+_HEAD, _TAIL = 12, 4  # bytes of a length with its checksum, of a message's checksum
 _FIRST, _SECOND = b"\x0a", b"\x12"  # tags of length-delimited fields 1 and 2
 
 
@@ -34,14 +35,38 @@ def read_records(file: BinaryIO) -> Iterator[dict[str, bytes | int]]:
     Raises:
         ValueError: a checksum or a length is wrong: the file is cut off or damaged.
     """
-    while head := file.read(12):
+    for _, message in scan_records(file):
+        yield decode_example(message)
+
+
+def scan_records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of every serialised Example, so that one can be read again by itself.
+
+    Raises:
+        ValueError: as `read_records`.
+    """
+    offset = 0
+    while head := file.read(_HEAD):
         if head[8:] != _masked_crc(head[:8]):
             raise ValueError("a record's length is damaged")
         (size,) = struct.unpack("<Q", head[:8])
-        message, check = file.read(size), file.read(4)
+        message, check = file.read(size), file.read(_TAIL)
         if check != _masked_crc(message):
             raise ValueError("a record is cut off or damaged")
-        yield _decode_example(message)
+        yield offset + _HEAD, message
+        offset += _HEAD + size + _TAIL
+
+
+def decode_example(message: bytes) -> dict[str, bytes | int]:
+    """A serialised Example{1: Features{1: map of name to Feature}} -> values by name."""
+    example: dict[str, bytes | int] = {}
+    for _, features in _fields(message):
+        for _, entry in _fields(features):
+            (_, key), (_, feature) = _fields(entry)
+            ((kind, values),) = _fields(feature)
+            ((_, value),) = _fields(values)
+            example[key.decode()] = value if kind == _BYTES_LIST[0] else _signed(value)
+    return example
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
@@ -61,18 +86,6 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-def _decode_example(message: bytes) -> dict[str, bytes | int]:
-    """Example{1: Features{1: map of name to Feature}} -> values by name."""
-    example: dict[str, bytes | int] = {}
-    for _, features in _fields(message):
-        for _, entry in _fields(features):
-            (_, key), (_, feature) = _fields(entry)
-            ((kind, values),) = _fields(feature)
-            ((_, value),) = _fields(values)
-            example[key.decode()] = value if kind == _BYTES_LIST[0] else _signed(value)
-    return example
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:

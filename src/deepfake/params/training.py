@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from deepfake.params.section import Fraction, Positive, Quality, Section
+from deepfake.params.section import Positive, Section
 
 
 class Phase(Section):
@@ -14,11 +14,17 @@ class Phase(Section):
     learning_rate: Annotated[float, Field(gt=0.0)]
 
 
-class Augment(Section):
-    flip: bool
-    jpeg_probability: Fraction
-    jpeg_quality: tuple[Quality, Quality]
-    brightness: Fraction
+class PseudoFakes(Section):
+    """Fakes made on the fly from training reals; each lies in the batch of its parent."""
+
+    share: Annotated[float, Field(ge=0.0, le=0.5)]
+    kinds: tuple[Literal["self-blended", "reconstruction"], ...]
+
+    @model_validator(mode="after")
+    def _kinds_for_the_share(self) -> PseudoFakes:
+        if self.share > 0.0 and not self.kinds:
+            raise ValueError("kinds is empty: name some, or set share to 0")
+        return self
 
 
 class Train(Section):
@@ -31,10 +37,15 @@ class Train(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     batch_norm_momentum: Annotated[float, Field(gt=0.0, lt=1.0)]
     early_stopping_patience: Positive
-    augment: Augment
+    augment: Literal["none", "flip", "light", "laundering"]
+    balance: Literal["none", "class", "source"]
+    pseudo_fakes: PseudoFakes
+    exclude_generators: tuple[str, ...]
 
     @model_validator(mode="after")
     def _trains_at_all(self) -> Train:
         if self.phase1.epochs + self.phase2.epochs == 0:
             raise ValueError("phase1.epochs + phase2.epochs must be at least 1")
+        if 0.0 < self.pseudo_fakes.share * self.batch_size < 1.0:
+            raise ValueError("pseudo_fakes.share of batch_size is less than one picture: raise either")
         return self

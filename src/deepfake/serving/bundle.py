@@ -16,6 +16,7 @@ from deepfake.models.detector import WEIGHTS, Architecture, weights_digest
 from deepfake.params import Params
 from deepfake.stage import read_json, write_json
 
+_AUGMENTATION = "augmentation.json"
 _DETECTOR = "face_detector.onnx"
 _FACTS = "detector.json"
 
@@ -79,6 +80,7 @@ def write_bundle(
             "split": statistics["split"],
             "test": metrics["test"],
             "per_source": metrics["per_source"],
+            "augmentation": read_json(models / "detector" / _AUGMENTATION),
         },
     }
     write_json(folder / _FACTS, facts)

@@ -1,47 +1,55 @@
-"""Augmentation, drawn from one distribution for both classes, from counter seeds.
+"""Augmentation, drawn from one distribution for both classes, from counters.
 
-`stateless_*` operations with a seed per (epoch, example) never differ between runs or after a resume.
+A draw depends on (seed, epoch, position in the epoch) alone: never on the label, on what was drawn
+before or on which thread comes first. So runs repeat, and a resumed one goes on as if never stopped.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from enum import IntEnum
 
-import tensorflow as tf
+import numpy as np
 
-from deepfake.params.training import Augment
+from deepfake.data.fields import Pixels
+from deepfake.data.operators import OPERATORS
+from deepfake.training.recipes import Step
 
 
-def augment(picture: Any, seed: Any, params: Augment) -> Any:
-    """Flip, re-compress and relight one crop.
+class Purpose(IntEnum):
+    """What a stream of random numbers is for; streams of one position never touch."""
+
+    ORDER = 0
+    AUGMENT = 1
+    PSEUDO_FAKE = 2
+
+
+def stream(seed: int, epoch: int, purpose: Purpose, position: int = 0) -> np.random.Generator:
+    """Random numbers of one example: a counter-based generator set to a place of its own."""
+    # The generator counts in the lowest of four words; the others say whose numbers these are.
+    return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, int(purpose), position]))
+
+
+def draw(recipe: Sequence[Step], rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Operators that chance has chosen, in order, each with its knob."""
+    chances = rng.random((len(recipe), 2))  # drawn for all steps: one does not shift the others' numbers
+    return [
+        (step.operator, step.low + level * (step.high - step.low))
+        for step, (chance, level) in zip(recipe, chances, strict=True)
+        if chance < step.probability
+    ]
+
+
+def augment(pixels: Pixels, recipe: Sequence[Step], rng: np.random.Generator) -> Pixels:
+    """Put one crop through what chance has chosen of a recipe.
 
     Args:
-        picture: uint8 tensor [size, size, 3].
-        seed: int64 tensor [2]; equal seeds give equal pictures.
+        pixels: uint8 [size, size, 3], RGB.
+        rng: from `stream`; equal streams give equal bytes.
 
     Returns:
-        uint8 tensor [size, size, 3].
+        uint8 [size, size, 3].
     """
-    flip_seed, jpeg_seed, quality_seed, light_seed = _fold(seed, 4)
-    if params.flip:
-        picture = tf.image.stateless_random_flip_left_right(picture, flip_seed)
-    if params.brightness > 0.0:
-        shift = tf.random.stateless_uniform([], light_seed, -params.brightness, params.brightness)
-        lit = tf.cast(picture, tf.float32) + shift * 255.0
-        picture = tf.saturate_cast(tf.round(lit), tf.uint8)
-    if params.jpeg_probability > 0.0:  # last, as in the wild: a picture is edited, then uploaded
-        low, high = params.jpeg_quality
-        quality = tf.random.stateless_uniform([], quality_seed, low, high + 1, tf.int32)
-        chosen = tf.random.stateless_uniform([], jpeg_seed) < params.jpeg_probability
-        picture = tf.cond(chosen, lambda: recompress(picture, quality), lambda: picture)
-    return picture
-
-
-def recompress(picture: Any, quality: Any) -> Any:
-    """Encode as JPEG of `quality` (1..100) and decode again; uint8 [h, w, 3] -> the same."""
-    return tf.ensure_shape(tf.image.adjust_jpeg_quality(picture, quality), picture.shape)
-
-
-def _fold(seed: Any, number: int) -> list[Any]:
-    """Independent seeds from one."""
-    return tf.unstack(tf.random.split(seed, number))
+    for operator, knob in draw(recipe, rng):
+        pixels = OPERATORS[operator](pixels, knob, rng)
+    return pixels

@@ -25,13 +25,9 @@ from deepfake.params import Params
 from deepfake.params.training import Phase, Train
 from deepfake.runtime import Runtime
 from deepfake.training.backup import Backup, finished_epochs
+from deepfake.training.batches import steps_per_epoch, training_batches
 from deepfake.training.callbacks import BestWeights, EarlyStopping, EpochSeeds, History, read_history
-from deepfake.training.inputs import (
-    evaluation_batches,
-    shards_digest,
-    steps_per_epoch,
-    training_batches,
-)
+from deepfake.training.inputs import evaluation_batches, shards_digest
 
 _WARM_UP_SHARE = 0.1  # of a phase's steps: Adam's moments are noise in the first ones
 _COPIES = 6  # weights, two Adam moments, and the same again while a backup is replaced
@@ -63,7 +59,7 @@ def resume_key(params: Params, faces: Path) -> str:
     digest = hashlib.sha256(shards_digest(faces).encode())
     digest.update(params.model_dump_json(include={"base", "preprocess", "train"}).encode())
     package = Path(__file__).parents[1]
-    for room in ("models", "training"):
+    for room in ("data", "data/pseudo_fakes", "models", "training"):
         for path in sorted((package / room).glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -125,7 +121,8 @@ def _fit_phase(
     listeners: Sequence[keras.callbacks.Callback],
 ) -> None:
     recipe, size = params.train, params.preprocess.size
-    steps = steps_per_epoch(faces, recipe.batch_size)
+    unseen = recipe.exclude_generators
+    steps = steps_per_epoch(faces, recipe.batch_size, unseen)
     if space.best.exists():  # a phase starts from the best epoch before it
         keras.Model(model.inputs, model.outputs).load_weights(space.best)
     with runtime.strategy.scope():
@@ -134,10 +131,8 @@ def _fit_phase(
     first = finished_epochs(backups, epochs.start)
     if first > epochs.start:
         print(f"phase {number}: resuming after {first} finished epochs")
-    data = training_batches(
-        faces, size, recipe.batch_size, recipe.augment, params.base.seed, range(first, epochs.stop)
-    )
-    validation = evaluation_batches(faces, size, "val", recipe.batch_size)
+    data = training_batches(faces, size, recipe, params.base.seed, range(first, epochs.stop), unseen)
+    validation = evaluation_batches(faces, size, "val", recipe.batch_size, unseen)
     model.fit(
         data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),

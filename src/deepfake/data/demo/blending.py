@@ -1,4 +1,4 @@
-"""What the generators share: where the face is altered, how grain returns, how it is laid back."""
+"""What the generators share: a finished picture, and where its face is altered."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deepfake.data.demo.brushes import Field, Pixels, as_field, edge, white
+from deepfake.data.demo.brushes import edge, white
 from deepfake.data.demo.traits import Face
+from deepfake.data.fields import Field, Pixels, as_field
 
 
 class Shot(NamedTuple):
@@ -18,20 +19,6 @@ class Shot(NamedTuple):
     face: Face
 
 
-class Fake(NamedTuple):
-    """A manipulated picture, uint8 [S, S, 3] RGB, and the share altered, float32 [S, S]."""
-
-    pixels: Pixels
-    mask: Field
-
-
-def blend(shot: Shot, altered: Field, mask: Field) -> Fake:
-    """Lays `altered` (float [S, S, 3], 0-255) over the shot; nothing changes where mask is 0."""
-    base = as_field(shot.pixels)
-    mixed = base + mask[..., None] * (altered - base)
-    return Fake(np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8), as_field(mask))
-
-
 def face_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
     """A soft, uneven mask of the inner face: float32 [side, side] in [0, 1]."""
     u, v = face.grid(side)
@@ -39,31 +26,6 @@ def face_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
     wobble = cv2.resize(white(rng, 4, 4), (side, side), interpolation=cv2.INTER_CUBIC)
     reach = np.hypot(u / rng.uniform(0.72, 0.95), (v - 0.28) / rng.uniform(0.78, 1.0))
     return edge(as_field(reach - 1 + 0.05 * as_field(wobble)), rng.uniform(0.15, 0.5))
-
-
-def _scrambled(rng: np.random.Generator, detail: Field, shared: float) -> Field:
-    """Noise with the power spectrum and the local strength of `detail` [S, S, 3].
-
-    Args:
-        shared: share of the noise that the three channels have in common; in a Bayer camera's
-            picture it depends on frequency, in a decoder's output it does not.
-    """
-    side = detail.shape[0]
-    common = white(rng, side, side)[..., None]
-    own = rng.standard_normal(detail.shape, dtype=np.float32)
-    seed = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
-    spectrum = np.abs(np.fft.rfft2(detail, axes=(0, 1)))
-    phase = np.fft.rfft2(seed, axes=(0, 1))
-    noise = np.fft.irfft2(phase / side * spectrum, s=(side, side), axes=(0, 1))
-    energy = cv2.GaussianBlur((detail**2).mean(axis=2), (0, 0), 4.0)
-    local = np.sqrt(np.maximum(energy, 0) / max(float(energy.mean()), 1e-6))
-    return as_field(noise * local[..., None])
-
-
-def regrained(rng: np.random.Generator, sharp: Field, soft: Field) -> Field:
-    """`soft` with new grain of the power that it lacks against `sharp`, as compositors add it."""
-    grain = _scrambled(rng, as_field(sharp - soft), shared=0.4)
-    return as_field(soft + rng.uniform(0.8, 1.0) * grain)
 
 
 def region_mask(rng: np.random.Generator, face: Face, side: int) -> Field:

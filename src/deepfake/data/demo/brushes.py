@@ -9,15 +9,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
-
-
-def as_field(array: Any) -> Field:
-    """Gives any numeric array as float32 (OpenCV 5 is typed more loosely than it returns)."""
-    return np.asarray(array, dtype=np.float32)
+from deepfake.data.fields import Field, as_field
 
 
 def edge(distance: Field, softness: float) -> Field:

@@ -14,12 +14,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from deepfake.data.demo.blending import Fake, Shot
-from deepfake.data.demo.brushes import Pixels
+from deepfake.data.demo.blending import Shot
 from deepfake.data.demo.camera import draw_camera, photograph
 from deepfake.data.demo.generators import GENERATORS
 from deepfake.data.demo.scene import render
 from deepfake.data.demo.traits import draw_traits
+from deepfake.data.fields import Pixels
+from deepfake.data.resynthesis import Fake
 from deepfake.images import decode_image
 from deepfake.params.data import Limits
 

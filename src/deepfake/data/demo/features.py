@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfake.data.demo.brushes import Field, as_field, bump, clouds, edge, over, pair, strands
+from deepfake.data.demo.brushes import bump, clouds, edge, over, pair, strands
 from deepfake.data.demo.traits import Traits
+from deepfake.data.fields import Field, as_field
 
 
 def relief(u: Field, v: Field, fu: Field, fv: Field, who: Traits) -> Field:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from deepfake.data.demo.blending import Fake, Shot, blend, face_mask, region_mask, regrained
-from deepfake.data.demo.brushes import Field, Pixels, as_field
+from deepfake.data.demo.blending import Shot, face_mask, region_mask
+from deepfake.data.fields import Field, Pixels, as_field
+from deepfake.data.resynthesis import Fake, blend, regrained, upsampled_from_half
 
 Generator = Callable[[np.random.Generator, Shot, Shot], Fake]
 
@@ -41,23 +42,7 @@ def swap(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     place = as_field(where_x), as_field(where_y)
     warped = cv2.remap(source, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     mask = face_mask(rng, shot.face, side) * rng.choice([0.75, 1.0, 1.0])
-    return blend(shot, as_field(warped), as_field(mask))
-
-
-def _transposed(rng: np.random.Generator, small: Field) -> Field:
-    """Stride-2 transposed convolution, [n, n, 3] to [2n, 2n, 3], nearly bilinear."""
-    tap = np.array([0.25, 0.75, 0.75, 0.25], np.float32)
-    bias = rng.normal(0, 0.002, (4, 4))
-    side = 2 * small.shape[0]
-    out = np.empty((side, side, 3), np.float32)
-    for channel in range(3):
-        kernel = np.outer(tap, tap) + bias + rng.normal(0, 0.001, (4, 4))
-        holes = np.zeros((side, side), np.float32)
-        holes[::2, ::2] = small[..., channel]
-        # Anchor (2, 2): outputs 2i + {-1, 0, 1, 2} hear input i, as in a padded layer.
-        flipped = as_field(kernel[::-1, ::-1] * (4 / kernel.sum()))
-        out[..., channel] = cv2.filter2D(holes, cv2.CV_32F, flipped, anchor=(2, 2))
-    return out
+    return blend(shot.pixels, as_field(warped), as_field(mask))
 
 
 def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
@@ -68,13 +53,10 @@ def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     """
     side = shot.pixels.shape[0]
     picture = as_field(shot.pixels)
-    half = cv2.resize(picture, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
-    small = as_field(cv2.copyMakeBorder(half, 2, 2, 2, 2, cv2.BORDER_REPLICATE))
-    out = _transposed(rng, small)[4:-4, 4:-4]
-    out = regrained(rng, picture, out)
+    out = regrained(rng, picture, upsampled_from_half(rng, picture))
     whole = rng.uniform() < 0.25
     mask = np.ones((side, side), np.float32) if whole else face_mask(rng, shot.face, side)
-    return blend(shot, out, as_field(mask))
+    return blend(shot.pixels, out, as_field(mask))
 
 
 def diffusion(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
@@ -99,7 +81,7 @@ def diffusion(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     out = regrained(rng, picture, out)
     whole = rng.uniform() < 0.25
     mask = np.ones((side, side), np.float32) if whole else face_mask(rng, shot.face, side)
-    return blend(shot, out, as_field(mask))
+    return blend(shot.pixels, out, as_field(mask))
 
 
 def _recompressed(rng: np.random.Generator, pixels: Pixels) -> Field:
@@ -128,7 +110,7 @@ def edit(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
     theirs, ours = moved[inside], as_field(shot.pixels)[inside]
     scale = np.clip(ours.std(axis=0) / (theirs.std(axis=0) + 1e-3), 0.6, 1.6)
     matched = (moved - theirs.mean(axis=0)) * scale + ours.mean(axis=0)
-    return blend(shot, as_field(matched), mask)
+    return blend(shot.pixels, as_field(matched), mask)
 
 
 GENERATORS: dict[str, Generator] = {

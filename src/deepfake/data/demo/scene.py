@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.data.demo import features
-from deepfake.data.demo.brushes import Field, as_field, bump, clouds, edge, over, strands
+from deepfake.data.demo.brushes import bump, clouds, edge, over, strands
 from deepfake.data.demo.traits import Traits
+from deepfake.data.fields import Field, as_field
 
 
 def _outline(u: Field, v: Field, who: Traits, grow: float = 0.0) -> Field:

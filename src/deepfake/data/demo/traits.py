@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepfake.data.demo.brushes import Field, as_field
+from deepfake.data.fields import Field, as_field
 
 RGB = tuple[float, float, float]
 

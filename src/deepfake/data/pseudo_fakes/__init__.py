@@ -1,0 +1,18 @@
+"""Fakes made of training reals while training: what many generators share, and no generator's own marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from deepfake.data.fields import Pixels
+from deepfake.data.pseudo_fakes.reconstruction import reconstruct
+from deepfake.data.pseudo_fakes.self_blended import self_blend
+from deepfake.data.resynthesis import Fake
+
+# By the name that `train.pseudo_fakes.kinds` uses; uint8 [S, S, 3] and a generator -> the fake.
+PSEUDO_FAKES: dict[str, Callable[[Pixels, np.random.Generator], Fake]] = {
+    "self-blended": self_blend,
+    "reconstruction": reconstruct,
+}

@@ -1,0 +1,105 @@
+"""Training batches: planned, read in any order, forged and laundered on the way to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deepfake.data.pseudo_fakes import PSEUDO_FAKES
+from deepfake.errors import TrainingError
+from deepfake.params.training import Train
+from deepfake.training.augment import Purpose, augment, stream
+from deepfake.training.index import FaceIndex, index_faces, split_facts
+from deepfake.training.plan import AS_IS, Composition, plan_epoch
+from deepfake.training.recipes import RECIPES
+
+
+def training_batches(
+    faces: Path, size: int, params: Train, seed: int, epochs: range,
+    exclude: Collection[str] = (), two_views: bool = False,
+) -> Any:  # fmt: skip
+    """Augmented batches for all `epochs`, one after the other, as `train` of the parameters has it.
+
+    An epoch's order, pseudo-fakes and augmentation are functions of (seed, epoch, position) alone, so a
+    run resumed at epoch k sees what an uninterrupted one would have seen. In memory are the index
+    (19 bytes a picture), an epoch's plan (some 40 bytes a slot) and the batches in work.
+
+    Args:
+        exclude: generators whose fakes are left out.
+        two_views: give each picture as it is beside its augmented copy.
+
+    Returns:
+        A `tf.data.Dataset` of (float32 [batch, size, size, 3] in 0..255, float32 [batch, 1]); with
+        two views the first is a pair (clean, augmented) of such.
+    """
+    index = index_faces(faces, "train")
+    kept = np.flatnonzero(index.kept(exclude))
+    steps = steps_per_epoch(faces, params.batch_size, exclude)
+
+    def rows(epoch: Any) -> np.ndarray:
+        """Of one epoch: epoch, position, example, kind; int64 [steps * batch, 4]."""
+        chosen = index.label[kept], index.origin[kept]
+        example, kind = plan_epoch(*chosen, composition(params), seed, int(epoch), steps)
+        position = np.arange(example.size)
+        table = np.full_like(position, epoch), position, kept[example.ravel()], kind.ravel()
+        return np.stack(table, axis=1).astype(np.int64)
+
+    def one_epoch(epoch: Any) -> Any:
+        # Stateless: without it, determinism would let one thread alone prepare all pictures.
+        table = tf.numpy_function(rows, [epoch], tf.int64, stateful=False)
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(table, (None, 4)))
+
+    def prepare(row: Any) -> tuple[Any, Any, Any]:
+        types = [tf.uint8, tf.uint8, tf.float32]
+        made = tf.numpy_function(
+            lambda row: _example(index, params, seed, row), [row], types, stateful=False
+        )
+        clean, augmented = (tf.ensure_shape(view, (size, size, 3)) for view in made[:2])
+        return clean, augmented, tf.ensure_shape(made[2], (1,))
+
+    def to_float(clean: Any, augmented: Any, label: Any) -> tuple[Any, Any]:
+        views = [tf.cast(view, tf.float32) for view in (clean, augmented)]
+        return (tuple(views) if two_views else views[1]), label
+
+    start_stop = (tf.constant(epochs.start, tf.int64), tf.constant(epochs.stop, tf.int64))
+    data = tf.data.Dataset.range(*start_stop).flat_map(one_epoch)
+    data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    data = data.batch(params.batch_size, drop_remainder=True)
+    return data.map(to_float).prefetch(tf.data.AUTOTUNE)
+
+
+def _example(
+    index: FaceIndex, params: Train, seed: int, row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One slot of a batch: before and after augmentation, uint8 [size, size, 3], and its label [1]."""
+    epoch, position, example, kind = (int(number) for number in row)
+    pixels, label = index.crop(example), index.label[example]
+    if kind != AS_IS:
+        make = PSEUDO_FAKES[params.pseudo_fakes.kinds[kind - 1]]
+        pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
+    rng = stream(seed, epoch, Purpose.AUGMENT, position)
+    return pixels, augment(pixels, RECIPES[params.augment], rng), np.array([label], np.float32)
+
+
+def composition(params: Train) -> Composition:
+    """What a batch is made of, in whole slots."""
+    pseudo = params.pseudo_fakes
+    return Composition(
+        params.batch_size, params.balance, int(pseudo.share * params.batch_size), len(pseudo.kinds)
+    )
+
+
+def steps_per_epoch(faces: Path, batch: int, exclude: Collection[str] = ()) -> int:
+    """Batches in an epoch: as many whole ones as there are training pictures for, however balanced.
+
+    Raises:
+        TrainingError: there are fewer pictures than one batch.
+    """
+    examples = len(split_facts(faces, "train", exclude))
+    if examples < batch:
+        raise TrainingError(f"{examples} training pictures, but train.batch_size is {batch}: lower it")
+    return examples // batch

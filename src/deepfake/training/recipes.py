@@ -1,0 +1,59 @@
+"""Augmentation by name: what may happen to a training picture, how often and how hard.
+
+A recipe is stored with the model that it trained. Steps follow the way of a picture into the wild: taken,
+edited, scaled, compressed, and compressed again by whoever passes it on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of a recipe.
+
+    Attributes:
+        operator: key of `deepfake.data.operators.OPERATORS`.
+        probability: that it is applied.
+        low, high: its knob is drawn evenly between; in the operator's own unit.
+    """
+
+    operator: str
+    probability: float
+    low: float = 0.0
+    high: float = 0.0
+
+
+RECIPES: dict[str, tuple[Step, ...]] = {
+    "none": (),
+    "flip": (Step("flip", 0.5),),
+    "light": (
+        Step("flip", 0.5),
+        Step("brightness", 1.0, -0.1, 0.1),
+        Step("jpeg", 0.3, 75, 100),  # residual features collapse under JPEG unless they met it in training
+    ),
+    "laundering": (
+        Step("flip", 0.5),
+        Step("crop", 0.5, 0.0, 0.15),
+        Step("brightness", 0.3, -0.12, 0.12),
+        Step("contrast", 0.3, 0.75, 1.25),
+        Step("gamma", 0.2, 0.75, 1.35),
+        Step("saturation", 0.3, 0.5, 1.5),
+        Step("hue", 0.2, -15, 15),
+        Step("jpeg", 0.2, 60, 98),  # the camera's, before what follows: makes the last one the second
+        Step("blur", 0.2, 0.3, 1.5),
+        Step("rescale", 0.3, 0.4, 0.95),
+        Step("noise", 0.2, 1.0, 8.0),
+        Step("patch-mask", 0.15, 0.02, 0.2),
+        Step("frequency-mask", 0.15, 0.02, 0.15),
+        Step("webp", 0.15, 40, 95),
+        Step("jpeg", 0.5, 30, 100),
+    ),
+}
+
+
+def describe(name: str) -> dict[str, Any]:
+    """A recipe's name and content as JSON, for whoever opens the model later."""
+    return {"name": name, "steps": [asdict(step) for step in RECIPES[name]]}

@@ -1,0 +1,136 @@
+"""Batches from face shards: whose they are, in which order, and the same whenever they are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from behaviour_data import write_faces
+
+from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.errors import TrainingError
+from deepfake.params.training import Train
+from deepfake.training.batches import steps_per_epoch, training_batches
+from deepfake.training.index import index_faces
+from deepfake.training.inputs import evaluation_batches
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    return write_faces(tmp_path / "faces", 24)
+
+
+def two_generators(faces: Path) -> None:
+    """Every other fake came from a second generator."""
+    path = faces / "manifest.parquet"
+    frame = read_manifest(path)
+    fakes = frame.index[frame["label"] == 1]
+    frame.loc[fakes[::2], "generator"] = "other"
+    write_manifest(frame.astype(object).where(frame.notna(), None), path, FACE_SCHEMA)
+
+
+def batches(faces: Path, params: Train, epochs: range, **options: object) -> list[tuple]:
+    return list(training_batches(faces, 64, params, 7, epochs, **options).as_numpy_iterator())
+
+
+def of(make_params, **train: object) -> Train:
+    return make_params(**{f"train.{key}": value for key, value in train.items()}).train
+
+
+LAUNDERED = {
+    "augment": "laundering", "balance": "class",
+    "pseudo_fakes": {"share": 0.25, "kinds": ["self-blended", "reconstruction"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("train", [{}, LAUNDERED], ids=["demo", "laundered"])
+def test_an_epoch_is_the_same_whenever_it_starts(faces: Path, make_params, train: dict) -> None:
+    params = of(make_params, **train)
+    both, second = batches(faces, params, range(2)), batches(faces, params, range(1, 2))
+    assert len(both) == 6 and len(second) == 3
+    for one, other in zip(both[3:], second, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+    assert not all(np.array_equal(one[0], two[0]) for one, two in zip(both[:3], both[3:], strict=True))
+
+
+def test_batches_hold_the_shards_pictures_and_their_labels(faces: Path, make_params) -> None:
+    stored = {
+        picture.tobytes(): float(label[0])
+        for pictures, labels, _ in evaluation_batches(faces, 64, "train", 8).as_numpy_iterator()
+        for picture, label in zip(pictures, labels, strict=True)
+    }
+    seen = {
+        picture.tobytes(): float(label[0])
+        for pictures, labels in batches(faces, of(make_params, augment="none"), range(1))
+        for picture, label in zip(pictures, labels, strict=True)
+    }
+    assert seen == stored and len(seen) == 24
+
+
+def test_pseudo_fakes_are_fakes_beside_their_parents(faces: Path, make_params) -> None:
+    params = of(make_params, **{**LAUNDERED, "augment": "none"})
+    index = index_faces(faces, "train")
+    stored = {index.crop(n).astype(np.float32).tobytes(): index.label[n] for n in range(len(index))}
+    made = 0
+    for pictures, labels in batches(faces, params, range(2)):
+        assert labels.sum() == 4 and pictures.dtype == np.float32
+        new = [n for n, picture in enumerate(pictures) if picture.tobytes() not in stored]
+        assert len(new) == 2 and (labels[new] == 1).all()
+        reals = pictures[labels[:, 0] == 0]
+        for number in new:
+            # The parent is nearer than any other real can be: these have colours of their own.
+            assert np.abs(reals - pictures[number]).mean(axis=(1, 2, 3)).min() < 6
+        made += len(new)
+    assert made == 12
+
+
+def test_a_generator_can_be_left_out(faces: Path, make_params) -> None:
+    two_generators(faces)
+    names = read_manifest(faces / "manifest.parquet").set_index("image_id")["generator"]
+    params = of(make_params, augment="none")
+    assert steps_per_epoch(faces, 8, ["other"]) == 2
+    index = index_faces(faces, "train")
+    left_out = {index.crop(n).astype(np.float32).tobytes() for n in np.flatnonzero(~index.kept(["other"]))}
+    made = batches(faces, params, range(3), exclude=["other"])
+    shown = [picture.tobytes() for pictures, _ in made for picture in pictures]
+    assert len(left_out) == 6 and not left_out & set(shown)
+    keys = [
+        key.decode()
+        for _, _, each in evaluation_batches(faces, 64, "val", 8, ["other"]).as_numpy_iterator()
+        for key in each
+    ]
+    assert len(keys) == 18 and set(names[keys]) == {"none", "toy"}
+    with pytest.raises(TrainingError, match=r"no fakes of nobody .* the data hold those of other, toy"):
+        steps_per_epoch(faces, 8, ["nobody"])
+
+
+def test_two_views_are_one_picture_before_and_after(faces: Path, make_params) -> None:
+    params = of(make_params, **LAUNDERED)
+    pairs = batches(faces, params, range(1), two_views=True)
+    for ((clean, augmented), labels), (alone, again) in zip(
+        pairs, batches(faces, params, range(1)), strict=True
+    ):
+        np.testing.assert_array_equal(augmented, alone)
+        np.testing.assert_array_equal(labels, again)
+        assert clean.shape == augmented.shape and not np.array_equal(clean, augmented)
+
+
+def test_a_damaged_shard_is_named(faces: Path, make_params) -> None:
+    shard = faces / "train" / "shard-00000.tfrecord"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(bytes(data))
+    with pytest.raises(TrainingError, match=r"shard-00000.*delete it and run the stage preprocess"):
+        training_batches(faces, 64, of(make_params), 7, range(1))
+
+
+def test_shards_of_another_run_are_named(faces: Path) -> None:
+    path = faces / "manifest.parquet"
+    frame = read_manifest(path)
+    rest = frame[frame["image_id"] != "train-0003"]
+    write_manifest(rest.astype(object).where(pd.notna(rest), None), path, FACE_SCHEMA)
+    with pytest.raises(TrainingError, match=r"the manifest beside it differ: run the stage preprocess"):
+        index_faces(faces, "train")

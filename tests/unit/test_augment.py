@@ -1,0 +1,81 @@
+"""Augmentation: recipes of known parts, drawn alike for both classes, from counters."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency, ks_2samp
+
+from deepfake.data.operators import OPERATORS
+from deepfake.data.pseudo_fakes import PSEUDO_FAKES
+from deepfake.params.training import PseudoFakes, Train
+from deepfake.training.augment import Purpose, augment, draw, stream
+from deepfake.training.plan import AS_IS, Balance, Composition, plan_epoch
+from deepfake.training.recipes import RECIPES, describe
+
+
+def test_the_parameters_know_every_name() -> None:
+    fields = Train.model_fields
+    assert set(get_args(fields["augment"].annotation)) == set(RECIPES)
+    assert set(get_args(fields["balance"].annotation)) == set(get_args(Balance))
+    (kind, _) = get_args(PseudoFakes.model_fields["kinds"].annotation)
+    assert set(get_args(kind)) == set(PSEUDO_FAKES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_made_of_known_parts(name: str) -> None:
+    for step in RECIPES[name]:
+        assert step.operator in OPERATORS and 0 < step.probability <= 1 and step.low <= step.high
+    told = describe(name)
+    assert told["name"] == name and len(told["steps"]) == len(RECIPES[name])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_equal_streams_give_equal_pictures(name: str) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    made = [
+        [augment(picture, RECIPES[name], stream(3, epoch, Purpose.AUGMENT, at)) for at in range(6)]
+        for epoch in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(made[0], made[1])
+    assert name == "none" or not np.array_equal(made[0], made[2])
+    assert all(each.dtype == np.uint8 and each.shape == picture.shape for each in made[0])
+
+
+def test_streams_never_touch() -> None:
+    """Other positions, purposes, epochs and seeds give other numbers, however many are drawn."""
+    places = [(1, 0, 1, 0), (1, 0, 1, 1), (1, 0, 2, 0), (1, 1, 1, 0), (2, 0, 1, 0)]
+    numbers = [stream(s, e, Purpose(p), at).integers(0, 2**63, 5000) for s, e, p, at in places]
+    assert len(np.unique(np.concatenate(numbers))) == 25_000
+    np.testing.assert_array_equal(numbers[0], stream(1, 0, Purpose(1), 0).integers(0, 2**63, 5000))
+
+
+def test_augmentation_does_not_know_the_class() -> None:
+    """Operators and knobs of the slots of either class come from one distribution."""
+    recipe = RECIPES["laundering"]
+    classes = np.array([0] * 60 + [1] * 30)
+    example, kind = plan_epoch(classes, 0 * classes, Composition(20, "class", 5, 2), 7, 0, 400)
+    label = np.where(kind == AS_IS, classes[example], 1).ravel()
+    draws = [draw(recipe, stream(7, 0, Purpose.AUGMENT, position)) for position in range(label.size)]
+    for operator in {step.operator for step in recipe}:
+        count = np.array([sum(name == operator for name, _ in drawn) for drawn in draws])
+        table = [[(count[label == each] == n).sum() for n in np.unique(count)] for each in (0, 1)]
+        assert chi2_contingency(table).pvalue > 1e-3, operator
+        knobs = [
+            [knob for drawn, own in zip(draws, label, strict=True) for name, knob in drawn
+             if own == each and name == operator]
+            for each in (0, 1)
+        ]  # fmt: skip
+        assert ks_2samp(*knobs).pvalue > 1e-3, operator
+
+
+def test_a_recipe_draws_its_shares_and_ranges() -> None:
+    recipe = RECIPES["laundering"]
+    draws = [draw(recipe, stream(1, 0, Purpose.AUGMENT, position)) for position in range(4000)]
+    jpegs = [sum(name == "jpeg" for name, _ in drawn) for drawn in draws]
+    assert np.mean(jpegs) == pytest.approx(0.7, abs=0.04)
+    assert np.mean([number == 2 for number in jpegs]) == pytest.approx(0.1, abs=0.02)  # twice compressed
+    sigmas = [knob for drawn in draws for name, knob in drawn if name == "blur"]
+    assert 0.3 <= min(sigmas) < 0.35 and 1.45 < max(sigmas) <= 1.5
