@@ -31,6 +31,13 @@ class Train(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     batch_norm_momentum: Annotated[float, Field(gt=0.0, lt=1.0)]
     early_stopping_patience: Positive
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)]
+    sam: Annotated[float, Field(ge=0.0)]
+    consistency: Annotated[float, Field(ge=0.0)]
+    gradient_accumulation: Positive
+    non_negative_head: Phase
+    select_holdout: tuple[str, ...]
     augment: Augment
 
     @model_validator(mode="after")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from deepfake.data.manifest import read_manifest, usable
@@ -21,34 +23,43 @@ _FEATURES = {
 }
 
 
-def count_examples(faces: Path, split: str) -> int:
-    """Pictures in a split, from the face manifest."""
+def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
+    """Rows of a split's usable faces in the manifest, without the fakes of the generators to exclude."""
     frame = usable(read_manifest(faces / "manifest.parquet"))
-    return int((frame["split"] == split).sum())
+    return frame[(frame["split"] == split) & ~frame["generator"].isin(exclude)]
 
 
-def training_batches(faces: Path, size: int, batch: int, params: Augment, seed: int, epochs: range) -> Any:
+def training_batches(
+    faces: Path, size: int, batch: int, params: Augment, seed: int, epochs: range,
+    exclude: Collection[str] = (), two_views: bool = False,
+) -> Any:  # fmt: skip
     """Augmented, shuffled batches for all `epochs`, one after the other.
 
     The order and the augmentation of an epoch are functions of (seed, epoch) alone, so a run resumed
     at epoch k sees what an uninterrupted one would have seen.
 
+    Args:
+        exclude: generators whose fakes are left out.
+        two_views: give each crop as it is beside its augmented copy.
+
     Returns:
-        A `tf.data.Dataset` of (float32 [batch, size, size, 3] in 0..255, float32 [batch, 1]).
+        A `tf.data.Dataset` of (float32 [batch, size, size, 3] in 0..255, float32 [batch, 1]); with
+        two views the first is a pair (clean, degraded) of such.
     """
     files = tf.constant(_files(faces, "train"))
-    steps = steps_per_epoch(faces, batch)
+    steps = steps_per_epoch(faces, batch, exclude)
+    kept = _without(faces, "train", exclude)
 
     def one_epoch(epoch: Any) -> Any:
         order = tf.random.experimental.stateless_shuffle(files, seed=tf.stack([seed, epoch]))
-        data = tf.data.TFRecordDataset(order)
+        data = kept(tf.data.TFRecordDataset(order))
         data = data.shuffle(_SHUFFLE_BUFFER, seed=seed + epoch).enumerate()
 
         def prepare(index: Any, record: Any) -> Any:
             picture, label, _ = _parse(record, size)
             example_seed = tf.stack([seed + epoch * 2**32, index])
-            picture = augment(picture, example_seed, params)
-            return tf.cast(picture, tf.float32), label
+            degraded = tf.cast(augment(picture, example_seed, params), tf.float32)
+            return ((tf.cast(picture, tf.float32), degraded) if two_views else degraded), label
 
         data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return data.batch(batch, drop_remainder=True).take(steps)
@@ -57,32 +68,52 @@ def training_batches(faces: Path, size: int, batch: int, params: Augment, seed: 
     return tf.data.Dataset.range(*start_stop).flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
 
 
-def steps_per_epoch(faces: Path, batch: int) -> int:
+def steps_per_epoch(faces: Path, batch: int, exclude: Collection[str] = ()) -> int:
     """Whole batches in the training split.
 
     Raises:
         TrainingError: there are fewer pictures than one batch.
     """
-    examples = count_examples(faces, "train")
+    examples = len(split_facts(faces, "train", exclude))
     if examples < batch:
         raise TrainingError(f"{examples} training pictures, but train.batch_size is {batch}: lower it")
     return examples // batch
 
 
-def evaluation_batches(faces: Path, size: int, split: str, batch: int) -> Any:
-    """A split once, in shard order, without augmentation.
+def evaluation_batches(
+    faces: Path, size: int, split: str, batch: int, exclude: Collection[str] = ()
+) -> Any:
+    """A split once, in shard order, without augmentation; without the fakes of generators to exclude.
 
     Returns:
         A `tf.data.Dataset` of (float32 [<=batch, size, size, 3], float32 [<=batch, 1], image_id
         string [<=batch]).
     """
-    data = tf.data.TFRecordDataset(_files(faces, split))
+    data = _without(faces, split, exclude)(tf.data.TFRecordDataset(_files(faces, split)))
     data = data.map(lambda record: _parse(record, size), num_parallel_calls=tf.data.AUTOTUNE)
     data = data.map(lambda picture, label, key: (tf.cast(picture, tf.float32), label, key))
     # A stated length: Keras warns of running out of data when it has to find the end by itself.
-    batches = -(-count_examples(faces, split) // batch)
+    batches = -(-len(split_facts(faces, split, exclude)) // batch)
     data = data.batch(batch).apply(tf.data.experimental.assert_cardinality(batches))
     return data.prefetch(tf.data.AUTOTUNE)
+
+
+def _without(faces: Path, split: str, exclude: Collection[str]) -> Callable[[Any], Any]:
+    """What takes the fakes of some generators out of a dataset of records."""
+    if not exclude:
+        return lambda data: data
+    table = id_table(split_facts(faces, split, exclude)["image_id"])
+    key_only = {"image_id": _FEATURES["image_id"]}
+    return lambda data: data.filter(
+        lambda record: table.lookup(tf.io.parse_single_example(record, key_only)["image_id"])
+    )
+
+
+def id_table(image_ids: Collection[str]) -> Any:
+    """A `tf.lookup` table that is True for some image_ids."""
+    keys = tf.constant(list(image_ids), tf.string)
+    values = tf.ones(len(image_ids), tf.bool)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=False)
 
 
 def _files(faces: Path, split: str) -> list[str]:
