@@ -9,6 +9,7 @@ NAME ?=
 IMAGES ?=
 SET ?=
 PATHS ?=
+TRIALS ?=
 VERSION ?=
 WHY ?= not stated
 PORT ?=
@@ -52,6 +53,9 @@ rollback: env  ## back to the production version before [WHY="..."]
 experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
+sweep: env  ## Optuna on experiments/sweeps/NAME.yaml; goes on where it was: [NAME=small] [TRIALS=20]
+	deepfake sweep experiments/sweeps/$(or $(NAME),small).yaml --trials $(or $(TRIALS),20)
+
 bench: env  ## speed and memory as ratios to limits of this machine
 	python benchmarks/bench.py
 
@@ -62,11 +66,11 @@ bench-train: env  ## does the input pipeline starve the device? (needs data/face
 	python benchmarks/bench_train.py
 
 lock: env  ## make requirements.lock again from pyproject.toml (every extra but gpu: tests use them)
-	pip-compile --quiet $(addprefix --extra ,dev huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	pip-compile --quiet $(addprefix --extra ,dev distributed huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment bench bench-data bench-train lock clean
+.PHONY: help env repro test app ui predict promote rollback experiment sweep bench bench-data bench-train lock clean

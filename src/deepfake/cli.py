@@ -1,4 +1,4 @@
-"""The command line: predict, register, promote, rollback, ui, experiment."""
+"""The command line: predict, register, promote, rollback, ui, experiment, sweep."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     experiment.set_defaults(run=_experiment)
+
+    sweep = commands.add_parser("sweep", help="Optuna over parameters; the winner becomes an experiment")
+    sweep.add_argument("file", type=Path, help="YAML: key of train -> {low, high, log} or {choices}")
+    sweep.add_argument("--trials", type=int, default=20, help="finished ones to have in the end")
+    sweep.set_defaults(run=_sweep)
     return parser
 
 
@@ -107,3 +112,11 @@ def _experiment(options: argparse.Namespace) -> None:
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml"))) or "none"
         raise DeepfakeError(f"no experiment {file}; there are: {known}")
     run_experiment(file, options.overrides)
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from deepfake.sweep import run_sweep
+
+    if not options.file.is_file():
+        raise DeepfakeError(f"no sweep {options.file}; experiments/sweeps/ holds some")
+    print(f"winner: {run_sweep(options.file, options.trials)}")

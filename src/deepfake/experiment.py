@@ -24,7 +24,7 @@ def run_experiment(file: Path, overrides: Sequence[str]) -> None:
         ParamsError: the result does not fit the parameter models.
         DeepfakeError: DVC failed; it has said why.
     """
-    changes = dict(flat_overrides(_mapping(file)))
+    changes = dict(flat_overrides(read_mapping(file)))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -32,7 +32,7 @@ def run_experiment(file: Path, overrides: Sequence[str]) -> None:
         changes[key] = yaml.safe_load(value)
     content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
-        _set(content, key.split("."), value)
+        set_value(content, key.split("."), value)
     parse_params(content, origin=str(file))
     settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
     command = [sys.executable, "-m", "dvc", "exp", "run", "--name", file.stem, "--force", *settings]
@@ -40,7 +40,7 @@ def run_experiment(file: Path, overrides: Sequence[str]) -> None:
         raise DeepfakeError(f"experiment {file.stem} failed; see above")
 
 
-def _mapping(file: Path) -> dict[str, Any]:
+def read_mapping(file: Path) -> dict[str, Any]:
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ParamsError(f"{file} must hold a mapping of sections")
@@ -56,7 +56,8 @@ def flat_overrides(content: Mapping[str, Any], prefix: str = "") -> Iterator[tup
             yield f"{prefix}{key}", value
 
 
-def _set(content: dict[str, Any], keys: list[str], value: Any) -> None:
+def set_value(content: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Set a leaf of nested mappings, in place."""
     *parents, last = keys
     for key in parents:
         content = content.setdefault(key, {})

@@ -30,7 +30,7 @@ def write_faces(
             crop += fake * 8.0 * (np.indices((size, size)).sum(axis=0) % 2)[:, :, None]
             label = int(rng.integers(0, 2)) if shuffled else fake
             image_id = f"{split}-{number:04d}"
-            generator = "toy" if label else "none"
+            generator = ("toy", "other")[number // 2 % 2] if label else "none"
             rows.append({
                 "image_id": image_id, "label": label, "split": split, "path": image_id,
                 "group": image_id, "source": "toy", "generator": generator,

@@ -53,15 +53,26 @@ def test_overfits_eight_pictures(name: str) -> None:
     assert loss < 0.01
 
 
-def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, runtime, make_params) -> None:
+FULL_RECIPE = {
+    "train.label_smoothing": 0.1, "train.ema": 0.5, "train.sam": 0.02, "train.consistency": 0.2,
+    "train.gradient_accumulation": 2, "train.select_holdout": ["other"],
+    "train.non_negative_head.epochs": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("recipe", "kills"), [({}, (1, 2)), (FULL_RECIPE, (2, 4))], ids=["plain", "full"])
+def test_a_resumed_run_ends_in_the_same_bytes(
+    recipe: dict, kills: tuple[int, ...], tmp_path: Path, runtime, make_params
+) -> None:
     faces = write_faces(tmp_path / "faces", 48)
-    params = make_params(**{"train.phase1.epochs": 3, "train.phase2.epochs": 1})
+    params = make_params(**{"train.phase1.epochs": 3, "train.phase2.epochs": 1, **recipe})
     model, architecture, history = train(params, runtime, faces, tmp_path / "whole")
-    for epoch in (1, 2):
+    for epoch in kills:
         with pytest.raises(KeyboardInterrupt):
             train(params, runtime, faces, tmp_path / "cut", [Stop(epoch)])
     resumed, _, resumed_history = train(params, runtime, faces, tmp_path / "cut")
-    assert list(history["epoch"]) == [0, 1, 2, 3]
+    assert list(history["epoch"]) == list(range(5 if recipe else 4))
+    assert ("select_auc" in history) == bool(recipe)
     assert history.equals(resumed_history)
     first = digest(model, architecture, tmp_path / "a")
     assert first == digest(resumed, architecture, tmp_path / "b")
@@ -72,6 +83,16 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, runtime, make_para
     ]
     labels, logits = np.array(scores).T
     assert auc(labels, logits, np.ones((1, len(labels))))[0] > 0.9
+    if recipe:
+        assert (model.get_layer("logit").kernel.numpy() >= 0.0).all()
+
+
+def test_generators_to_select_on_must_be_there_and_not_all(tmp_path: Path, runtime, make_params) -> None:
+    faces = write_faces(tmp_path / "faces", 16)
+    for names, words in ((["toy", "nobody"], "no fakes of nobody; there are: other, toy"),
+                         (["toy", "other"], "names every generator")):  # fmt: skip
+        with pytest.raises(TrainingError, match=words):
+            train(make_params(**{"train.select_holdout": names}), runtime, faces, tmp_path / "run")
 
 
 def test_dropout_starts_every_epoch_from_its_own_seed(tmp_path: Path) -> None:

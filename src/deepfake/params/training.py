@@ -41,6 +41,13 @@ class Train(Section):
     balance: Literal["none", "class", "source"]
     pseudo_fakes: PseudoFakes
     exclude_generators: tuple[str, ...]
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)]
+    sam: Annotated[float, Field(ge=0.0)]
+    consistency: Annotated[float, Field(ge=0.0)]
+    gradient_accumulation: Positive
+    non_negative_head: Phase
+    select_holdout: tuple[str, ...]
 
     @model_validator(mode="after")
     def _trains_at_all(self) -> Train:

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import keras
 import pandas as pd
 
+from deepfake.training.phases import HEAD_PHASE
+
 COLUMNS = ["phase", "epoch", "loss", "auc", "val_loss", "val_auc", "learning_rate"]
-MONITOR = "val_loss"
+SELECT_AUC = "select_auc"  # a further column, with train.select_holdout
+
+
+def monitored(figures: Collection[str]) -> tuple[str, str]:
+    """What an epoch is chosen by, of the figures that there are: name and `min` or `max`."""
+    return (SELECT_AUC, "max") if SELECT_AUC in figures else ("val_loss", "min")
+
+
+def best_epoch(history: pd.DataFrame) -> pd.Series:
+    """The row of the epoch whose weights are kept; of equals the first.
+
+    A head trained in a phase of its own is kept even if the one before it was better in distribution:
+    it is there for what lies outside.
+    """
+    head = history[history["phase"] == HEAD_PHASE]
+    rows = history if head.empty else head
+    name, mode = monitored(history.columns)
+    badness = rows[name] if mode == "min" else -rows[name]
+    return rows.loc[badness.fillna(float("inf")).idxmin()]
 
 
 class History(keras.callbacks.Callback):
-    """Keeps `history.csv`: one row per epoch of both phases, epochs counted through.
+    """Keeps `history.csv`: one row per epoch of all phases, epochs counted through.
 
     Args:
         path: the file; rows of an earlier, interrupted run are kept up to the epoch it resumes at.
-        phase: 1 or 2.
+        phase: 1, 2 or 3 (the head).
     """
 
     def __init__(self, path: Path, phase: int) -> None:
@@ -38,7 +59,8 @@ class History(keras.callbacks.Callback):
             **{k: float(v) for k, v in (logs or {}).items()},
         }
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
-        frame = pd.DataFrame([row], columns=COLUMNS)
+        columns = [*COLUMNS, SELECT_AUC] if SELECT_AUC in row else COLUMNS
+        frame = pd.DataFrame([row], columns=columns)
         frame.to_csv(self._path, mode="a", header=not self._path.exists(), index=False)
 
 
@@ -56,9 +78,9 @@ class EpochSeeds(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights (without optimizer) of the epoch with the lowest validation loss.
+    """Keeps the weights (without optimizer) of the best epoch.
 
-    The best so far is read from the history, not held in memory.
+    The best so far is read from the history, not held in memory; put it after `History`.
     """
 
     def __init__(self, path: Path, history: Path) -> None:
@@ -66,17 +88,19 @@ class BestWeights(keras.callbacks.Callback):
         self._path, self._history = path, history
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        earlier = read_history(self._history)
-        earlier = earlier[earlier["epoch"] < epoch]
-        if earlier.empty or (logs or {})[MONITOR] < earlier[MONITOR].min():
+        if best_epoch(read_history(self._history))["epoch"] == epoch:
             save_weights(self.model, self._path)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' early stopping that remembers the phase's epochs before an interruption."""
+    """Keras' early stopping that remembers the phase's epochs before an interruption.
 
-    def __init__(self, patience: int, history: Path, phase: int) -> None:
-        super().__init__(monitor=MONITOR, mode="min", patience=patience)
+    Args:
+        monitor: from `monitored`.
+    """
+
+    def __init__(self, monitor: tuple[str, str], patience: int, history: Path, phase: int) -> None:
+        super().__init__(monitor=monitor[0], mode=monitor[1], patience=patience)
         self._history, self._phase = history, phase
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -102,10 +126,10 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 def summarise(history: pd.DataFrame) -> dict[str, float | int]:
     """The best epoch of a history, in figures."""
-    best = history.loc[history[MONITOR].idxmin()]
+    best = best_epoch(history)
+    names = ["val_loss", "val_auc", *({SELECT_AUC} & set(history.columns))]
     return {
         "epochs": len(history),
         "best_epoch": int(best["epoch"]),
-        "best_val_loss": float(best["val_loss"]),
-        "best_val_auc": float(best["val_auc"]),
+        **{f"best_{name}": float(best[name]) for name in names},
     }

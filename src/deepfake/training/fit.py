@@ -1,4 +1,4 @@
-"""Two-phase training that survives a kill."""
+"""Training in two phases, and a third of the head alone; it survives a kill."""
 
 from __future__ import annotations
 
@@ -17,19 +17,29 @@ import pandas as pd
 from deepfake.errors import TrainingError
 from deepfake.models.detector import (
     Architecture,
-    backbone_layers,
     build_detector,
     load_detector_model,
 )
 from deepfake.params import Params
-from deepfake.params.training import Phase, Train
 from deepfake.runtime import Runtime
+from deepfake.training.averaging import MovingAverage
 from deepfake.training.backup import Backup, finished_epochs
 from deepfake.training.batches import steps_per_epoch, training_batches
-from deepfake.training.callbacks import BestWeights, EarlyStopping, EpochSeeds, History, read_history
+from deepfake.training.callbacks import (
+    SELECT_AUC,
+    BestWeights,
+    EarlyStopping,
+    EpochSeeds,
+    History,
+    monitored,
+    read_history,
+)
 from deepfake.training.inputs import evaluation_batches, shards_digest
+from deepfake.training.phases import HEAD_PHASE, choose_layers, compile_phase, phases
+from deepfake.training.selection import SelectionAuc
+from deepfake.training.speed import Speed
+from deepfake.training.steps import RecipeModel, interleave
 
-_WARM_UP_SHARE = 0.1  # of a phase's steps: Adam's moments are noise in the first ones
 _COPIES = 6  # weights, two Adam moments, and the same again while a backup is replaced
 
 
@@ -43,9 +53,14 @@ class Workspace:
     def history(self) -> Path:
         return self.folder / "history.csv"
 
-    @property
-    def best(self) -> Path:
-        return self.folder / "best.weights.h5"
+    def best(self, phase: int) -> Path:
+        """Weights of the best epoch so far; a phase in which no epoch is better writes none."""
+        return self.folder / f"best{phase}.weights.h5"
+
+    def best_before(self, phase: int) -> Path | None:
+        """What a phase starts from. A file per phase: a kill must not let one start from its own."""
+        files = (self.best(number) for number in range(phase - 1, 0, -1))
+        return next((file for file in files if file.exists()), None)
 
     def backups(self, phase: int) -> Path:
         return self.folder / f"phase{phase}"
@@ -72,7 +87,7 @@ def train(
     folder: Path,
     listeners: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, Architecture, pd.DataFrame]:
-    """Fit both phases and return the best epoch's model.
+    """Fit all phases and return the best epoch's model.
 
     Args:
         params: sections base, preprocess and train are read.
@@ -99,15 +114,29 @@ def train(
     keras.config.set_dtype_policy(runtime.precision)
     with runtime.strategy.scope():
         model = build_detector(architecture, params.train.backbone_weights)
+    if runtime.replicas > 1:
+        _spread_batch_norm(model, params.train.batch_size, runtime.replicas)
     with _disk_full_in_words(folder, model):
         start = 0
-        for number, phase in ((1, params.train.phase1), (2, params.train.phase2)):
+        for number, phase in phases(params.train).items():
             epochs = range(start, start + phase.epochs)
             if epochs and not space.done(number).exists():
                 _fit_phase(model, number, epochs, params, runtime, faces, space, listeners)
                 space.done(number).touch()
             start = epochs.stop
-    return load_detector_model(architecture, space.best), architecture, read_history(space.history)
+    best = space.best_before(HEAD_PHASE + 1)
+    if best is None:
+        raise TrainingError(f"{folder} says that training is done, but holds no weights: delete it")
+    return load_detector_model(architecture, best), architecture, read_history(space.history)
+
+
+def _spread_batch_norm(model: keras.Model, batch: int, replicas: int) -> None:
+    """Let batch norm see the whole batch: otherwise each device would normalise by its own part."""
+    if batch % replicas:
+        raise TrainingError(f"train.batch_size is {batch}: {replicas} devices can't share it equally")
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def _fit_phase(
@@ -120,21 +149,33 @@ def _fit_phase(
     space: Workspace,
     listeners: Sequence[keras.callbacks.Callback],
 ) -> None:
-    recipe, size = params.train, params.preprocess.size
-    unseen = recipe.exclude_generators
-    steps = steps_per_epoch(faces, recipe.batch_size, unseen)
-    if space.best.exists():  # a phase starts from the best epoch before it
-        keras.Model(model.inputs, model.outputs).load_weights(space.best)
+    recipe, size, batch = params.train, params.preprocess.size, params.train.batch_size
+    head_only = number == HEAD_PHASE  # a convex problem on fixed features: it needs no help
+    unseen = {*recipe.exclude_generators, *recipe.select_holdout}
+    steps = steps_per_epoch(faces, batch, unseen)
+    best = space.best_before(number)
+    if best is not None:  # a phase starts from the best epoch before it
+        keras.Model(model.inputs, model.outputs).load_weights(best)
     with runtime.strategy.scope():
-        _compile(model, number, recipe, steps * len(epochs))
+        choose_layers(model, number)
+        model = RecipeModel(
+            model, recipe.label_smoothing, *((0.0, 0.0) if head_only else (recipe.sam, recipe.consistency))
+        )
+        compile_phase(model, phases(recipe)[number], recipe, steps * len(epochs))
+        average = [MovingAverage(model, recipe.ema)] if recipe.ema > 0.0 and not head_only else []
+    chosen_by = recipe.select_holdout
+    selection = [SelectionAuc(faces, size, chosen_by, batch)] if chosen_by else []
+    monitor = monitored([SELECT_AUC] if chosen_by else [])
     backups = space.backups(number)
     first = finished_epochs(backups, epochs.start)
     if first > epochs.start:
         print(f"phase {number}: resuming after {first} finished epochs")
-    data = training_batches(faces, size, recipe, params.base.seed, range(first, epochs.stop), unseen)
-    validation = evaluation_batches(faces, size, "val", recipe.batch_size, unseen)
+    two_views = recipe.consistency > 0.0 and not head_only
+    seed, left = params.base.seed, range(first, epochs.stop)
+    data = training_batches(faces, size, recipe, seed, left, unseen, two_views)
+    validation = evaluation_batches(faces, size, "val", batch, unseen)
     model.fit(
-        data,
+        data.map(interleave) if two_views else data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),
         initial_epoch=epochs.start,  # Backup moves it on
         epochs=epochs.stop,
@@ -142,37 +183,17 @@ def _fit_phase(
         shuffle=False,  # the data are shuffled already
         verbose=1 if sys.stdout.isatty() else 2,  # a bar for people, a line per epoch for logs
         callbacks=[
-            EarlyStopping(recipe.early_stopping_patience, space.history, number),
+            *selection,  # first: it adds a figure that the others go by
+            EarlyStopping(monitor, recipe.early_stopping_patience, space.history, number),
             EpochSeeds(params.base.seed),
             History(space.history, number),
-            BestWeights(space.best, space.history),
+            BestWeights(space.best(number), space.history),
+            *average,  # out of the weights' place again, once they are kept
+            Speed(steps * batch),
             *listeners,
             Backup(backups),  # last: an epoch counts once everybody has seen it
         ],
     )
-
-
-def _compile(model: keras.Model, number: int, recipe: Train, steps: int) -> None:
-    # Phase 1 brings the new layers up to a backbone that stands still: pretrained weights would be
-    # torn by their first gradients, and without weights it is a cheap warm-up of the other branch.
-    for layer in backbone_layers(model):
-        layer.trainable = number == 2
-    phase: Phase = recipe.phase1 if number == 1 else recipe.phase2
-    warm_up = max(1, round(_WARM_UP_SHARE * steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=phase.learning_rate,
-        warmup_steps=warm_up,
-        decay_steps=max(1, steps - warm_up),
-    )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
-        jit_compile=False,  # slower on CPUs, and not bit-stable
-    )
-    # Built inside the first step, they would make TensorFlow trace the whole step twice.
-    model.optimizer.build(model.trainable_variables)
 
 
 @contextmanager

@@ -43,6 +43,13 @@ def evaluation_batches(
     return data.prefetch(tf.data.AUTOTUNE)
 
 
+def id_table(image_ids: Collection[str]) -> Any:
+    """A `tf.lookup` table that is True for some image_ids."""
+    keys = tf.constant(list(image_ids), tf.string)
+    values = tf.ones(len(image_ids), tf.bool)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=False)
+
+
 def _parse(record: Any, size: int) -> tuple[Any, Any, Any]:
     example = tf.io.parse_single_example(record, _FEATURES)
     picture = tf.io.decode_png(example["image"], channels=3)

@@ -1,0 +1,89 @@
+"""More than one device: two on one host give one's losses, two processes end in the same weights."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from behaviour_data import write_faces
+from helpers import clean_environment, run, tiny_params
+
+from deepfake.models.detector import load_detector
+
+# In a process of its own: TensorFlow divides a CPU only before its first operation.
+_TWO_ON_ONE_HOST = """
+import dataclasses, sys
+from pathlib import Path
+import tensorflow as tf
+from deepfake.params import load_params
+from deepfake.runtime import configure
+from deepfake.training.fit import train
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+folder = Path(sys.argv[1])
+params = load_params(folder / "params.yaml")
+one = configure(params.base)
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+for name, runtime in (("one", one), ("two", dataclasses.replace(one, replicas=2, strategy=both))):
+    train(params, runtime, folder / "faces", folder / name)[2].to_csv(folder / f"{name}.csv")
+"""
+
+
+def write_inputs(folder: Path, **overrides: object) -> None:
+    write_faces(folder / "faces", 32)
+    values = {"base.device": "cpu", "train.dropout": 0.0, "train.phase1.epochs": 1, **overrides}
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(**values)))
+
+
+def test_two_devices_of_one_host_train_like_one(tmp_path: Path) -> None:
+    recipe = {"train.sam": 0.01, "train.ema": 0.5, "train.non_negative_head.epochs": 1}
+    write_inputs(tmp_path, **recipe)
+    run([sys.executable, "-W", "error::RuntimeWarning", "-c", _TWO_ON_ONE_HOST, str(tmp_path)], tmp_path)
+    one, two = (np.genfromtxt(tmp_path / f"{n}.csv", delimiter=",", names=True) for n in ("one", "two"))
+    assert len(one) == 3
+    # Sums of floats in another order; SAM climbs by half a batch on each device.
+    np.testing.assert_allclose(two["loss"], one["loss"], rtol=0.05)
+    np.testing.assert_allclose(two["val_loss"], one["val_loss"], rtol=0.05)
+
+
+def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    command = [sys.executable, "-m", "deepfake.training.distributed", "--coordinator", address]
+    ranks = [
+        subprocess.Popen(
+            [*command, "--processes", "2", "--rank", str(rank), "--output", str(tmp_path / f"out{rank}"),
+             "--params", str(tmp_path / "params.yaml"), "--faces", str(tmp_path / "faces")],
+            env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    said = [process.communicate() for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0], said
+    weights = [(tmp_path / f"out{rank}" / "model.weights.h5").read_bytes() for rank in range(2)]
+    assert weights[0] == weights[1]
+    model, architecture = load_detector(tmp_path / "out0")
+    logits = model.predict_on_batch(np.zeros((1, architecture.size, architecture.size, 3), np.float32))
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "arguments", "words"),
+    [
+        ({"train.sam": 0.1}, ["--rank", "0"], "knows no train.sam: set to 0"),
+        ({}, ["--rank", "2"], "--rank 2: must be 0 to 1"),
+        ({}, ["--rank", "1", "--wait", "1"], "not all 2 processes met at 127.0.0.1:9"),
+    ],
+)
+def test_what_is_wrong_is_said(overrides: dict, arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params(**overrides)))
+    command = [sys.executable, "-m", "deepfake.training.distributed", "--coordinator", "127.0.0.1:9"]
+    done = run([*command, "--processes", "2", "--output", "out", *arguments], tmp_path, check=False)
+    assert done.returncode == 1 and words in done.stderr.strip().splitlines()[-1]
