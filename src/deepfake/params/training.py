@@ -22,7 +22,13 @@ class Augment(Section):
 
 
 class Train(Section):
-    model: Literal["hybrid-resnet50", "hybrid-small"]
+    model: Literal[
+        "hybrid-resnet50",
+        "hybrid-efficientnet-lite0",
+        "hybrid-efficientnet-lite1",
+        "hybrid-efficientnet-lite2",
+        "hybrid-small",
+    ]
     backbone_weights: str | None
     batch_size: Positive
     phase1: Phase
