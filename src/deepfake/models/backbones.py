@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _small(pictures: Any, weights: str | None) -> Any:
     return maps
 
 
-BACKBONES = {
+BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
     "resnet50": _resnet50,
     "efficientnet-lite0": partial(pretrained_lite, 0),
     "efficientnet-lite1": partial(pretrained_lite, 1),
