@@ -45,6 +45,8 @@ def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
         )
         terms = "; ".join(f"{x['name']}: {x['licence']}" for x in card["sources"])
         _small(f"Terms of the pictures, as far as they were stated: {terms}.")
+        for weights in card.get("pretrained", ()):  # models registered earlier say nothing of it
+            _small(f"It started from {weights['source']} ({weights['name']}): {weights['licence']}.")
 
 
 def _small(text: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from deepfake.errors import TrainingError
+from deepfake.models.efficientnet_lite import pretrained_lite
 from deepfake.models.layers import ImageNetCaffe
+from deepfake.models.wheels import wheel_of
 
 
 def backbone(name: str, pictures: Any, weights: str | None) -> Any:
@@ -17,8 +21,8 @@ def backbone(name: str, pictures: Any, weights: str | None) -> Any:
     Args:
         name: a key of `BACKBONES`.
         pictures: tensor [batch, height, width, 3], RGB, 0..255.
-        weights: `imagenet` (Keras downloads them once), the path of a `.weights.h5`/`.h5` file for
-            this graph, or None for random initialisation.
+        weights: `imagenet` (Keras downloads them once), `wheel` (from an installed package), the path of
+            a `.weights.h5`/`.h5` file for this graph, or None for random initialisation.
 
     Returns:
         A tensor [batch, smaller height, smaller width, channels].
@@ -26,10 +30,16 @@ def backbone(name: str, pictures: Any, weights: str | None) -> Any:
     Raises:
         TrainingError: the weights can't be had; the text says how to go on.
     """
-    if weights is not None and weights != "imagenet" and not Path(weights).is_file():
-        raise TrainingError(f"train.backbone_weights: no file {weights}; give a path, imagenet or null")
+    if weights == "wheel":
+        wheel_of(name)  # says which backbones have one
+    elif weights is not None and weights != "imagenet" and not Path(weights).is_file():
+        raise TrainingError(
+            f"train.backbone_weights: no file {weights}; give a path, wheel, imagenet or null"
+        )
     try:
         return BACKBONES[name](pictures, weights)
+    except TrainingError:
+        raise
     except Exception as error:
         if weights is None:
             raise
@@ -66,4 +76,10 @@ def _small(pictures: Any, weights: str | None) -> Any:
     return maps
 
 
-BACKBONES = {"resnet50": _resnet50, "small": _small}
+BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
+    "resnet50": _resnet50,
+    "efficientnet-lite0": partial(pretrained_lite, 0),
+    "efficientnet-lite1": partial(pretrained_lite, 1),
+    "efficientnet-lite2": partial(pretrained_lite, 2),
+    "small": _small,
+}

@@ -28,7 +28,13 @@ class PseudoFakes(Section):
 
 
 class Train(Section):
-    model: Literal["hybrid-resnet50", "hybrid-small"]
+    model: Literal[
+        "hybrid-resnet50",
+        "hybrid-efficientnet-lite0",
+        "hybrid-efficientnet-lite1",
+        "hybrid-efficientnet-lite2",
+        "hybrid-small",
+    ]
     backbone_weights: str | None
     batch_size: Positive
     phase1: Phase

@@ -13,6 +13,7 @@ from deepfake.data.faces import detector_weights
 from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
 from deepfake.models.detector import WEIGHTS, Architecture, weights_digest
+from deepfake.models.wheels import wheel_facts
 from deepfake.params import Params
 from deepfake.stage import read_json, write_json
 
@@ -76,6 +77,9 @@ def write_bundle(
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
             "sources": sources,
+            "pretrained": wheel_facts(
+                params.train.model.removeprefix("hybrid-"), params.train.backbone_weights
+            ),
             "trained_on": statistics["per_source"],
             "split": statistics["split"],
             "test": metrics["test"],
