@@ -7,7 +7,7 @@ import numpy as np
 
 from deepfake.explain.gradcam import feature_model, grad_cam_plus_plus, heat_maps
 from deepfake.explain.panels import choose, overlay
-from deepfake.models.detector import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
 
 
 def corner_net(size: int = 32) -> keras.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 
 from deepfake.errors import TrainingError
 from deepfake.models.layers import ImageNetCaffe
+from deepfake.models.transformers import swin, vit
 
 
 def backbone(name: str, pictures: Any, weights: str | None) -> Any:
@@ -30,6 +32,8 @@ def backbone(name: str, pictures: Any, weights: str | None) -> Any:
         raise TrainingError(f"train.backbone_weights: no file {weights}; give a path, imagenet or null")
     try:
         return BACKBONES[name](pictures, weights)
+    except TrainingError:
+        raise
     except Exception as error:
         if weights is None:
             raise
@@ -44,6 +48,31 @@ def _resnet50(pictures: Any, weights: str | None) -> Any:
     """ResNet50 (He et al. 2016) without its head."""
     values = ImageNetCaffe(name="caffe")(pictures)
     return keras.applications.ResNet50(include_top=False, weights=weights, input_tensor=values).output
+
+
+def _efficientnetv2_b0(pictures: Any, weights: str | None) -> Any:
+    """EfficientNetV2-B0 (Tan and Le 2021); it scales 0..255 itself."""
+    return keras.applications.EfficientNetV2B0(
+        include_top=False, weights=weights, input_tensor=pictures
+    ).output
+
+
+def _mobilenetv3_small(pictures: Any, weights: str | None) -> Any:
+    """MobileNetV3-Small (Howard et al. 2019); it scales 0..255 itself."""
+    return keras.applications.MobileNetV3Small(
+        include_top=False, weights=weights, input_tensor=pictures
+    ).output
+
+
+def _convnext_tiny(pictures: Any, weights: str | None) -> Any:
+    """ConvNeXt-T (Liu et al. 2022); it scales 0..255 itself."""
+    return keras.applications.ConvNeXtTiny(include_top=False, weights=weights, input_tensor=pictures).output
+
+
+def _xception(pictures: Any, weights: str | None) -> Any:
+    """Xception (Chollet 2017), FaceForensics++'s reference; its weights expect -1..1."""
+    values = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rgb_scale")(pictures)
+    return keras.applications.Xception(include_top=False, weights=weights, input_tensor=values).output
 
 
 def _small(pictures: Any, weights: str | None) -> Any:
@@ -66,4 +95,14 @@ def _small(pictures: Any, weights: str | None) -> Any:
     return maps
 
 
-BACKBONES = {"resnet50": _resnet50, "small": _small}
+# The names are those of params: `hybrid-<name>` is a `train.model`.
+BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
+    "resnet50": _resnet50,
+    "efficientnetv2-b0": _efficientnetv2_b0,
+    "mobilenetv3-small": _mobilenetv3_small,
+    "convnext-tiny": _convnext_tiny,
+    "xception": _xception,
+    "vit-tiny": vit,
+    "swin-tiny": swin,
+    "small": _small,
+}

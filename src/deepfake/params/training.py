@@ -8,6 +8,20 @@ from pydantic import Field, model_validator
 
 from deepfake.params.section import Fraction, Positive, Quality, Section
 
+# The RGB backbones by name; models/backbones.py builds them.
+Model = Literal[
+    "hybrid-resnet50",
+    "hybrid-efficientnetv2-b0",
+    "hybrid-mobilenetv3-small",
+    "hybrid-convnext-tiny",
+    "hybrid-xception",
+    "hybrid-vit-tiny",
+    "hybrid-swin-tiny",
+    "hybrid-small",
+]
+Branch = Literal["rgb", "residual", "spectral"]
+Residual = Literal["srm", "npr", "constrained"]
+
 
 class Phase(Section):
     epochs: Annotated[int, Field(ge=0)]
@@ -22,7 +36,9 @@ class Augment(Section):
 
 
 class Train(Section):
-    model: Literal["hybrid-resnet50", "hybrid-small"]
+    model: Model
+    branches: Annotated[tuple[Branch, ...], Field(min_length=1)]
+    residuals: Annotated[tuple[Residual, ...], Field(min_length=1)]
     backbone_weights: str | None
     batch_size: Positive
     phase1: Phase
