@@ -119,7 +119,7 @@ def test_the_profile_is_that_of_a_fourier_transform(size: int) -> None:
 def test_a_wave_lights_up_its_ring() -> None:
     wave = 128.0 + 50.0 * np.cos(2 * np.pi * 20 / 64 * np.arange(64, dtype=np.float32))
     rings = of(AzimuthalProfile(), np.tile(wave[None, None, :, None], (1, 64, 1, 3)))[0]
-    assert rings.argmax() == 19  # radii in (19/64, 20/64]
+    assert rings.argmax() in (19, 20)  # the rings on either side of 20/64
 
 
 def test_pictures_that_hold_too_few_rings_are_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from deepfake.params.section import Fraction, Positive, Quality, Section
 
@@ -23,6 +23,12 @@ Branch = Literal["rgb", "residual", "spectral"]
 Residual = Literal["srm", "npr", "constrained"]
 
 
+def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("no name may come twice")
+    return names
+
+
 class Phase(Section):
     epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0.0)]
@@ -37,8 +43,8 @@ class Augment(Section):
 
 class Train(Section):
     model: Model
-    branches: Annotated[tuple[Branch, ...], Field(min_length=1)]
-    residuals: Annotated[tuple[Residual, ...], Field(min_length=1)]
+    branches: Annotated[tuple[Branch, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
+    residuals: Annotated[tuple[Residual, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
     backbone_weights: str | None
     batch_size: Positive
     phase1: Phase
