@@ -7,7 +7,8 @@ import numpy as np
 
 from deepfake.explain.gradcam import feature_model, grad_cam_plus_plus, heat_maps
 from deepfake.explain.panels import choose, overlay
-from deepfake.models.detector import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.models.detector import Architecture, build_detector
 
 
 def corner_net(size: int = 32) -> keras.Model:
@@ -36,6 +37,14 @@ def test_the_map_is_where_the_evidence_is() -> None:
 def test_no_evidence_gives_an_empty_map() -> None:
     heat = heat_maps(feature_model(corner_net()), np.full((1, 32, 32, 3), 90.0, np.float32))
     assert not heat.any()
+
+
+def test_a_detector_without_maps_has_an_empty_map_and_one_branch_suffices() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
+    for branch, maps in (("residual", 1), ("spectral", 0)):
+        features = feature_model(build_detector(Architecture("hybrid-small", 64, 0.0, 0.9, (branch,))))
+        assert len(features.outputs) == maps + 1
+        assert heat_maps(features, crop).max() <= maps
 
 
 def test_weights_follow_equation_19() -> None:

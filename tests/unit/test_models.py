@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from deepfake.errors import TrainingError
+from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
 from deepfake.models.detector import (
-    RESIDUAL_FEATURES,
-    RGB_FEATURES,
     Architecture,
     backbone_layers,
     build_detector,
     load_detector,
     save_detector,
 )
-from deepfake.models.layers import HighPassResidual, ImageNetCaffe
+from deepfake.models.layers import ImageNetCaffe
+from deepfake.models.residuals import HighPassResidual
 
 ARCHITECTURE = Architecture("hybrid-resnet50", size=64, dropout=0.2, batch_norm_momentum=0.9)
 

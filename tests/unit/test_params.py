@@ -120,3 +120,11 @@ def test_what_dvc_writes_is_what_we_read() -> None:
     yaml12 = YAML()
     yaml12.dump(yaml12.load(text), written)
     assert yaml.safe_load(written.getvalue()) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("branches", []), ("branches", ["rgb", "rgb"]), ("residuals", ["fft"])]
+)
+def test_branches_and_residuals_are_checked(key: str, value: list[str]) -> None:
+    with pytest.raises(ParamsError, match=f"train.{key}"):
+        parse_params(tiny_params(**{f"train.{key}": value}), origin="p")

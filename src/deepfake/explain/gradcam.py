@@ -7,19 +7,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepfake.models.detector import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
 
 
 def feature_model(model: keras.Model) -> keras.Model:
-    """The detector with both branches' last feature maps as further outputs; shares its weights."""
-    layers = [model.get_layer(name) for name in (RGB_FEATURES, RESIDUAL_FEATURES)]
+    """The detector with its branches' last feature maps as further outputs; shares its weights.
+
+    The spectral branch has none: what it sees lies at no place of the picture.
+    """
+    layers = [layer for layer in model.layers if layer.name in (RGB_FEATURES, RESIDUAL_FEATURES)]
     return keras.Model(model.inputs, [*(layer.output for layer in layers), model.outputs[0]])
 
 
 def heat_maps(features: keras.Model, crops: np.ndarray) -> np.ndarray:
     """Grad-CAM++ of the verdict's side of the logit (Chattopadhay et al. 2018, equation 19).
 
-    Taken on the logit, since the gradient of a saturated sigmoid vanishes. The maps of the two
+    Taken on the logit, since the gradient of a saturated sigmoid vanishes. The maps of the
     branches are added before scaling: they explain the same logit, so their sizes compare.
 
     Args:

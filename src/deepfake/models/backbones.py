@@ -12,6 +12,7 @@ import keras
 from deepfake.errors import TrainingError
 from deepfake.models.efficientnet_lite import pretrained_lite
 from deepfake.models.layers import ImageNetCaffe
+from deepfake.models.transformers import swin, vit
 from deepfake.models.wheels import wheel_of
 
 
@@ -56,6 +57,31 @@ def _resnet50(pictures: Any, weights: str | None) -> Any:
     return keras.applications.ResNet50(include_top=False, weights=weights, input_tensor=values).output
 
 
+def _efficientnetv2_b0(pictures: Any, weights: str | None) -> Any:
+    """EfficientNetV2-B0 (Tan and Le 2021); it scales 0..255 itself."""
+    return keras.applications.EfficientNetV2B0(
+        include_top=False, weights=weights, input_tensor=pictures
+    ).output
+
+
+def _mobilenetv3_small(pictures: Any, weights: str | None) -> Any:
+    """MobileNetV3-Small (Howard et al. 2019); it scales 0..255 itself."""
+    return keras.applications.MobileNetV3Small(
+        include_top=False, weights=weights, input_tensor=pictures
+    ).output
+
+
+def _convnext_tiny(pictures: Any, weights: str | None) -> Any:
+    """ConvNeXt-T (Liu et al. 2022); it scales 0..255 itself."""
+    return keras.applications.ConvNeXtTiny(include_top=False, weights=weights, input_tensor=pictures).output
+
+
+def _xception(pictures: Any, weights: str | None) -> Any:
+    """Xception (Chollet 2017), FaceForensics++'s reference; its weights expect -1..1."""
+    values = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rgb_scale")(pictures)
+    return keras.applications.Xception(include_top=False, weights=weights, input_tensor=values).output
+
+
 def _small(pictures: Any, weights: str | None) -> Any:
     """Five convolutions, 0.2 million weights, for CPUs.
 
@@ -76,10 +102,17 @@ def _small(pictures: Any, weights: str | None) -> Any:
     return maps
 
 
+# The names are those of params: `hybrid-<name>` is a `train.model`.
 BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
     "resnet50": _resnet50,
     "efficientnet-lite0": partial(pretrained_lite, 0),
     "efficientnet-lite1": partial(pretrained_lite, 1),
     "efficientnet-lite2": partial(pretrained_lite, 2),
+    "efficientnetv2-b0": _efficientnetv2_b0,
+    "mobilenetv3-small": _mobilenetv3_small,
+    "convnext-tiny": _convnext_tiny,
+    "xception": _xception,
+    "vit-tiny": vit,
+    "swin-tiny": swin,
     "small": _small,
 }

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from deepfake.models.backbones import BACKBONES, backbone
-from deepfake.models.layers import HighPassResidual
+from deepfake.models.backbones import BACKBONES
+from deepfake.models.branches import (
+    OWN_LAYERS,
+    RESIDUALS,
+    residual_branch,
+    rgb_branch,
+    spectral_branch,
+)
 from deepfake.stage import read_json, write_json
 
 WEIGHTS = "model.weights.h5"
 
-# The last feature maps of the two branches: what Grad-CAM++ looks at.
-RGB_FEATURES = "rgb_features"
-RESIDUAL_FEATURES = "residual_features"
+BRANCHES = ("rgb", "residual", "spectral")
 
 
 @dataclass(frozen=True)
@@ -29,22 +34,31 @@ class Architecture:
         size: side of the input crop in pixels.
         dropout: share of fused features dropped in training.
         batch_norm_momentum: of the running statistics.
+        branches: of `BRANCHES`; their order says nothing.
+        residuals: what the residual branch sees, of `RESIDUALS`; likewise. Not read without the branch.
     """
 
     model: str
     size: int
     dropout: float
     batch_norm_momentum: float
+    # What releases before the choice built, and so what their files without these keys mean.
+    branches: tuple[str, ...] = ("rgb", "residual")
+    residuals: tuple[str, ...] = ("srm",)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"branches": list(self.branches), "residuals": list(self.residuals)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Architecture:
+        """Read what `to_json` made; JSON knows no tuples."""
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
 
 
 def build_detector(architecture: Architecture, backbone_weights: str | None = None) -> keras.Model:
     """The hybrid classifier; with the backbone resnet50, the Hybrid CNN + ResNet50.
 
-    A backbone on RGB sees content; a CNN branch on fixed high-pass residuals sees noise and
-    resampling at full resolution. Both are pooled, fused, and end in one logit (above 0: fake).
+    Up to three branches look at a crop; their vectors are joined and end in one logit (above 0: fake).
 
     Args:
         architecture: what to build.
@@ -54,22 +68,18 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
         A model from [batch, size, size, 3] (RGB, 0..255) to float32 [batch, 1].
 
     Raises:
-        ValueError: the architecture's name is unknown.
+        TrainingError: the backbone's weights can't be had, or it can't take crops of this size.
+        ValueError: a name in the architecture is unknown, or it has no branch.
     """
-    name = architecture.model.removeprefix("hybrid-")
-    if name not in BACKBONES or name == architecture.model:
-        known = ", ".join(f"hybrid-{name}" for name in BACKBONES)
-        raise ValueError(f"unknown model {architecture.model!r}; known: {known}")
+    _check_names(architecture)
     pictures = keras.Input((architecture.size, architecture.size, 3), name="pictures")
-    rgb = backbone(name, pictures, backbone_weights)
-    rgb = keras.layers.Activation("linear", name=RGB_FEATURES)(rgb)
-    residual = _residual_branch(HighPassResidual(name="high_pass")(pictures))
-    fused = keras.layers.Concatenate(name="fused")(
-        [
-            keras.layers.GlobalAveragePooling2D(name="rgb_pooled")(rgb),
-            keras.layers.GlobalAveragePooling2D(name="residual_pooled")(residual),
-        ]
-    )
+    builders = {
+        "rgb": lambda: rgb_branch(pictures, architecture.model.removeprefix("hybrid-"), backbone_weights),
+        "residual": lambda: residual_branch(pictures, _in_order(architecture.residuals, RESIDUALS)),
+        "spectral": lambda: spectral_branch(pictures),
+    }
+    vectors = [builders[branch]() for branch in _in_order(architecture.branches, BRANCHES)]
+    fused = vectors[0] if len(vectors) == 1 else keras.layers.Concatenate(name="fused")(vectors)
     fused = keras.layers.BatchNormalization(name="fused_norm")(fused)  # the branches differ in scale
     fused = keras.layers.Dropout(architecture.dropout, name="fused_dropout")(fused)
     # float32 whatever the policy: a rounded logit can't be calibrated.
@@ -81,22 +91,26 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
     return model
 
 
-def _residual_branch(residual: Any) -> Any:
-    """Four convolution blocks; the first two keep full resolution, where the traces live."""
-    for number, (filters, stride) in enumerate(((24, 1), (32, 2), (64, 2), (128, 2))):
-        name = f"residual{number}"
-        residual = keras.layers.Conv2D(
-            filters, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_conv"
-        )(residual)
-        residual = keras.layers.BatchNormalization(name=f"{name}_norm")(residual)
-        residual = keras.layers.Activation("relu", name=f"{name}_relu")(residual)
-    return keras.layers.Activation("linear", name=RESIDUAL_FEATURES)(residual)
+def _in_order(chosen: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Equal sets give equal graphs, so that weights files fit whatever the order in params."""
+    return [name for name in known if name in chosen]
+
+
+def _check_names(architecture: Architecture) -> None:
+    models = [f"hybrid-{name}" for name in BACKBONES]
+    for key, chosen, known in (
+        ("model", [architecture.model], models),
+        ("branch", architecture.branches, BRANCHES),
+        ("residual", architecture.residuals, RESIDUALS),
+    ):
+        unknown = [name for name in chosen if name not in known]
+        if unknown or not chosen:
+            raise ValueError(f"unknown {key} {', '.join(unknown) or 'none'!r}; known: {', '.join(known)}")
 
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers that pretrained weights fill: frozen in phase 1 when there are any."""
-    ours = ("pictures", "high_pass", "residual", "rgb_", "fused", "logit")
-    return [layer for layer in model.layers if not layer.name.startswith(ours)]
+    return [layer for layer in model.layers if not layer.name.startswith(OWN_LAYERS)]
 
 
 def save_detector(model: keras.Model, architecture: Architecture, folder: Path) -> str:
@@ -109,7 +123,7 @@ def save_detector(model: keras.Model, architecture: Architecture, folder: Path) 
 
 def load_detector(folder: Path) -> tuple[keras.Model, Architecture]:
     """Read what `save_detector` wrote, as a float32 inference model."""
-    architecture = Architecture(**read_json(folder / "architecture.json"))
+    architecture = Architecture.from_json(read_json(folder / "architecture.json"))
     return load_detector_model(architecture, folder / WEIGHTS), architecture
 
 

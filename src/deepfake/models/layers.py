@@ -1,4 +1,4 @@
-"""Layers of our own. Fixed kernels are non-trainable weights, so that every export keeps them."""
+"""Layers of our own that don't belong to one branch, and how fixed numbers become weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+
+def add_fixed_weight(layer: keras.layers.Layer, name: str, values: np.ndarray) -> Any:
+    """A non-trainable weight that holds `values`, so that every export keeps them."""
+    return layer.add_weight(
+        name=name, shape=values.shape, trainable=False,
+        initializer=lambda shape, dtype=None: ops.convert_to_tensor(values, dtype=dtype),
+    )  # fmt: skip
 
 
 @keras.saving.register_keras_serializable(package="deepfake")
@@ -26,55 +34,11 @@ class ImageNetCaffe(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="deepfake")
-class HighPassResidual(keras.layers.Layer):
-    """Fixed high-pass residuals of every colour channel, clipped.
+class Float32Layer(keras.layers.Layer):
+    """A layer that computes in float32 whatever the dtype policy.
 
-    The kernels are those of steganalysis' spatial rich model that manipulation detectors use
-    (Fridrich and Kodovsky 2012; Zhou et al. 2018, "Learning Rich Features for Image Manipulation
-    Detection"), the second difference both ways: what they leave of a picture is noise and
-    resampling traces, not content.
-
-    Args:
-        limit: residuals are clipped to -limit..limit (in grey levels, after each kernel's scale), so
-            that edges of the content do not drown the noise.
-
-    Shapes: [batch, height, width, 3], 0..255 -> [batch, height, width, 12], -1..1.
+    Differences of a few grey levels out of 255, and logarithms of powers, do not survive bfloat16's 8 bits.
     """
 
-    def __init__(self, limit: float = 8.0, **kwargs: Any) -> None:
-        # Residuals of a few grey levels out of 255 do not survive bfloat16's 8 bits.
-        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
-        self.limit = limit
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.kernel = self.add_weight(
-            name="kernel", shape=(5, 5, 3, 4), trainable=False,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(_kernels(), dtype=dtype),
-        )  # fmt: skip
-
-    def call(self, pictures: Any) -> Any:
-        residual = ops.depthwise_conv(ops.cast(pictures, "float32"), self.kernel, padding="same")
-        return ops.clip(residual, -self.limit, self.limit) / self.limit
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:-1], 12)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "limit": self.limit}
-
-
-def _kernels() -> np.ndarray:
-    """float32 [5, 5, 3 channels, 4 kernels], each kernel scaled to a centre weight of one."""
-    second = np.zeros((5, 5))
-    second[2, 1:4] = [1, -2, 1]
-    square3 = np.zeros((5, 5))
-    square3[1:4, 1:4] = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
-    square5 = np.array([
-        [-1, 2, -2, 2, -1],
-        [2, -6, 8, -6, 2],
-        [-2, 8, -12, 8, -2],
-        [2, -6, 8, -6, 2],
-        [-1, 2, -2, 2, -1],
-    ])  # fmt: skip
-    stack = np.stack([second / 2, second.T / 2, square3 / 4, square5 / 12], axis=-1)
-    return np.repeat(stack[:, :, None, :], 3, axis=2).astype(np.float32)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})

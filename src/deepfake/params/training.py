@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from deepfake.params.section import Positive, Section
+
+# The RGB backbones by name; models/backbones.py builds them.
+Model = Literal[
+    "hybrid-resnet50",
+    "hybrid-efficientnet-lite0",
+    "hybrid-efficientnet-lite1",
+    "hybrid-efficientnet-lite2",
+    "hybrid-efficientnetv2-b0",
+    "hybrid-mobilenetv3-small",
+    "hybrid-convnext-tiny",
+    "hybrid-xception",
+    "hybrid-vit-tiny",
+    "hybrid-swin-tiny",
+    "hybrid-small",
+]
+Branch = Literal["rgb", "residual", "spectral"]
+Residual = Literal["srm", "npr", "constrained"]
+
+
+def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("no name may come twice")
+    return names
 
 
 class Phase(Section):
@@ -28,13 +51,9 @@ class PseudoFakes(Section):
 
 
 class Train(Section):
-    model: Literal[
-        "hybrid-resnet50",
-        "hybrid-efficientnet-lite0",
-        "hybrid-efficientnet-lite1",
-        "hybrid-efficientnet-lite2",
-        "hybrid-small",
-    ]
+    model: Model
+    branches: Annotated[tuple[Branch, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
+    residuals: Annotated[tuple[Residual, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
     backbone_weights: str | None
     batch_size: Positive
     phase1: Phase

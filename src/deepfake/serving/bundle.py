@@ -107,7 +107,7 @@ def read_bundle(folder: Path) -> Bundle:
     faces = recipe.faces.model_copy(update={"weights": str(folder / _DETECTOR)})
     return Bundle(
         folder=folder,
-        architecture=Architecture(**facts["architecture"]),
+        architecture=Architecture.from_json(facts["architecture"]),
         calibration=Calibration(**facts["calibration"]),
         recipe=recipe.model_copy(update={"faces": faces}),
         weights_sha256=facts["weights_sha256"],

@@ -109,6 +109,8 @@ def train(
         size=params.preprocess.size,
         dropout=params.train.dropout,
         batch_norm_momentum=params.train.batch_norm_momentum,
+        branches=params.train.branches,
+        residuals=params.train.residuals,
     )
     keras.utils.set_random_seed(params.base.seed)  # whatever ran before in this process
     keras.config.set_dtype_policy(runtime.precision)
