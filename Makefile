@@ -52,6 +52,9 @@ rollback: env  ## back to the production version before [WHY="..."]
 experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
+study: env  ## leave one generator out: NAME=... of experiments/studies [SET="key=value ..."]
+	deepfake study "$(NAME)" $(SET)
+
 bench: env  ## speed and memory as ratios to limits of this machine
 	python benchmarks/bench.py
 
@@ -66,4 +69,4 @@ clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment bench bench-data lock clean
+.PHONY: help env repro test app ui predict promote rollback experiment study bench bench-data lock clean

@@ -1,4 +1,4 @@
-"""The command line: predict, register, promote, rollback, ui, experiment."""
+"""The command line: predict, register, promote, rollback, ui, experiment, study."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     experiment.set_defaults(run=_experiment)
+
+    study = commands.add_parser("study", help="leave one generator out, for every variant of a study file")
+    study.add_argument("name", help="file name in experiments/studies/, without .yaml")
+    study.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    study.set_defaults(run=_study)
     return parser
 
 
@@ -98,10 +103,33 @@ def _ui(options: argparse.Namespace) -> None:
 
 
 def _experiment(options: argparse.Namespace) -> None:
-    from deepfake.experiment import run_experiment
+    from deepfake.experiment import read_changes, read_sections, run_experiment
 
-    file = Path("experiments") / f"{options.name}.yaml"
+    sections = read_sections(_file(Path("experiments"), options.name))
+    run_experiment(options.name, read_changes(sections, options.overrides))
+
+
+def _study(options: argparse.Namespace) -> None:
+    from deepfake.experiment import read_changes, read_sections, run_experiment
+    from deepfake.runtime import configure
+    from deepfake.study.run import parse_study, run_study, variant_params
+
+    file = _file(Path("experiments/studies"), options.name)
+    study = parse_study(read_sections(file), origin=str(file))
+    run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), "preprocess")
+    content = read_sections(Path("params.yaml"))  # as DVC has just changed it
+    params = next(iter(variant_params(study, content).values()))
+    out = Path("reports/study") / options.name
+    faces = Path("data/faces")
+    lines = run_study(
+        options.name, study, content, configure(params.base), faces, Path(".resume/study"), out
+    )
+    print("\n".join([*lines, f"see {out / 'study.html'}"]))
+
+
+def _file(folder: Path, name: str) -> Path:
+    file = folder / f"{name}.yaml"
     if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml"))) or "none"
-        raise DeepfakeError(f"no experiment {file}; there are: {known}")
-    run_experiment(file, options.overrides)
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+        raise DeepfakeError(f"no file {file}; there are: {known}")
+    return file

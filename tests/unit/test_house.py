@@ -12,7 +12,7 @@ SRC = REPO / "src" / "deepfake"
 # From the top of the house down; a room may import from those before it.
 ROOMS = [
     "errors", "params", "stage", "runtime", "plots", "images", "videos", "data", "models",
-    "training", "evaluation", "explain", "tracking", "serving", "experiment", "cli",
+    "training", "evaluation", "explain", "tracking", "serving", "experiment", "study", "cli",
 ]  # fmt: skip
 
 
