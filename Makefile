@@ -54,7 +54,9 @@ experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
 sweep: env  ## Optuna on experiments/sweeps/NAME.yaml; goes on where it was: [NAME=small] [TRIALS=20]
-	deepfake sweep experiments/sweeps/$(or $(NAME),small).yaml --trials $(or $(TRIALS),20)
+	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
+study: env  ## leave one generator out: of experiments/studies/NAME.yaml: [NAME=faces] [SET="key=value ..."]
+	deepfake study $(or $(NAME),faces) $(SET)
 
 bench: env  ## speed and memory as ratios to limits of this machine
 	python benchmarks/bench.py
@@ -73,4 +75,4 @@ clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment sweep bench bench-data bench-train lock clean
+.PHONY: help env repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean

@@ -1,4 +1,4 @@
-"""The command line: predict, register, promote, rollback, ui, experiment, sweep."""
+"""The command line: predict, register, promote, rollback, ui, experiment, sweep, study."""
 
 from __future__ import annotations
 
@@ -55,22 +55,25 @@ def _parser() -> argparse.ArgumentParser:
     experiment.set_defaults(run=_experiment)
 
     sweep = commands.add_parser("sweep", help="Optuna over parameters; the winner becomes an experiment")
-    sweep.add_argument("file", type=Path, help="YAML: key of train -> {low, high, log} or {choices}")
+    sweep.add_argument("name", help="file name in experiments/sweeps/, without .yaml")
     sweep.add_argument("--trials", type=int, default=20, help="finished ones to have in the end")
     sweep.set_defaults(run=_sweep)
+
+    study = commands.add_parser("study", help="leave one generator out, for every variant of a study file")
+    study.add_argument("name", help="file name in experiments/studies/, without .yaml")
+    study.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    study.set_defaults(run=_study)
     return parser
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from deepfake.serving.batch import list_pictures, score_files, write_scores
+    from deepfake.serving.predictor import Predictor
     from deepfake.tracking.aliases import PRODUCTION, resolve
 
     model = options.model or f"models:/{load_params().register_.name}@{PRODUCTION}"
-    folder, version = resolve(model)
-    # Only now TensorFlow, which takes seconds: an empty registry is said at once.
-    from deepfake.serving.batch import list_pictures, score_files, write_scores
-    from deepfake.serving.predictor import Predictor
-
     files = list_pictures(options.paths)
+    folder, version = resolve(model)
     rows = score_files(Predictor.load(folder), files, version, options.assume_face)
     unscored = write_scores(rows, options.output)
     if unscored:
@@ -105,18 +108,38 @@ def _ui(options: argparse.Namespace) -> None:
 
 
 def _experiment(options: argparse.Namespace) -> None:
-    from deepfake.experiment import run_experiment
+    from deepfake.experiment import read_changes, read_sections, run_experiment
 
-    file = Path("experiments") / f"{options.name}.yaml"
-    if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml"))) or "none"
-        raise DeepfakeError(f"no experiment {file}; there are: {known}")
-    run_experiment(file, options.overrides)
+    sections = read_sections(_file(Path("experiments"), options.name))
+    run_experiment(options.name, read_changes(sections, options.overrides))
 
 
 def _sweep(options: argparse.Namespace) -> None:
     from deepfake.sweep import run_sweep
 
-    if not options.file.is_file():
-        raise DeepfakeError(f"no sweep {options.file}; experiments/sweeps/ holds some")
-    print(f"winner: {run_sweep(options.file, options.trials)}")
+    print(f"winner: {run_sweep(_file(Path('experiments/sweeps'), options.name), options.trials)}")
+
+
+def _study(options: argparse.Namespace) -> None:
+    from deepfake.experiment import read_changes, read_sections, run_experiment
+    from deepfake.runtime import configure
+    from deepfake.study.run import parse_study, run_study
+
+    file = _file(Path("experiments/studies"), options.name)
+    study = parse_study(read_sections(file), origin=str(file))
+    run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), "preprocess")
+    content = read_sections(Path("params.yaml"))  # as DVC has just changed it
+    out = Path("reports/study") / options.name
+    faces = Path("data/faces")
+    lines = run_study(
+        options.name, study, content, configure(load_params().base), faces, Path(".resume/study"), out
+    )
+    print("\n".join([*lines, f"see {out / 'study.html'}"]))
+
+
+def _file(folder: Path, name: str) -> Path:
+    file = folder / f"{name}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+        raise DeepfakeError(f"no file {file}; there are: {known}")
+    return file

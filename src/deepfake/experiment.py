@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,47 @@ from deepfake.errors import DeepfakeError, ParamsError
 from deepfake.params import parse_params
 
 
-def run_experiment(file: Path, overrides: Sequence[str]) -> None:
-    """`dvc exp run` with the file's overrides, then those of the command line.
+def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None:
+    """`dvc exp run` with parameters changed, of all stages or up to `targets`.
 
     The merged parameters are checked first, so that a typo fails in a second and not in a stage.
+
+    Args:
+        name: of the experiment, for `dvc exp show`.
+        changes: dotted key -> value, from `read_changes`.
 
     Raises:
         ParamsError: the result does not fit the parameter models.
         DeepfakeError: DVC failed; it has said why.
     """
-    changes = dict(flat_overrides(read_mapping(file)))
+    parse_params(with_changes(read_sections(Path("params.yaml")), changes), origin=name)
+    settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--name", name, "--force", *settings, *targets]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise DeepfakeError(f"experiment {name} failed; see above")
+
+
+def read_changes(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A file's overrides, then those of the command line, by dotted key.
+
+    Raises:
+        ParamsError: an override is no KEY=VALUE.
+    """
+    changes = dict(flat_overrides(sections))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise ParamsError(f"{override!r} is no KEY=VALUE")
         changes[key] = yaml.safe_load(value)
-    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        set_value(content, key.split("."), value)
-    parse_params(content, origin=str(file))
-    settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--name", file.stem, "--force", *settings]
-    if subprocess.run(command, check=False).returncode != 0:
-        raise DeepfakeError(f"experiment {file.stem} failed; see above")
+    return changes
 
 
-def read_mapping(file: Path) -> dict[str, Any]:
+def read_sections(file: Path) -> dict[str, Any]:
+    """A YAML file of sections: params.yaml, an experiment, a study.
+
+    Raises:
+        ParamsError: it holds no mapping.
+    """
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ParamsError(f"{file} must hold a mapping of sections")
@@ -56,12 +72,16 @@ def flat_overrides(content: Mapping[str, Any], prefix: str = "") -> Iterator[tup
             yield f"{prefix}{key}", value
 
 
-def set_value(content: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a leaf of nested mappings, in place."""
-    *parents, last = keys
-    for key in parents:
-        content = content.setdefault(key, {})
-    content[last] = value
+def with_changes(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested sections with the values of dotted keys replaced or added."""
+    changed = deepcopy(dict(content))
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section = changed
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+    return changed
 
 
 def _hydra(value: Any) -> str:

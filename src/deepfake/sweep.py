@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +14,12 @@ from optuna.trial import TrialState
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from deepfake.errors import DeepfakeError, ParamsError
-from deepfake.experiment import read_mapping, set_value
+from deepfake.experiment import read_sections, with_changes
 from deepfake.params import Params, parse_params
 from deepfake.params.section import Section
 from deepfake.runtime import Runtime, configure
-from deepfake.tracking.runs import create_run, find_run, training_run
-from deepfake.tracking.store import connect, root
+from deepfake.tracking.runs import nested_run, parent_run
+from deepfake.tracking.store import root
 from deepfake.training.callbacks import SELECT_AUC, monitored, summarise
 from deepfake.training.fit import resume_key, train
 
@@ -103,7 +102,7 @@ def read_space(file: Path) -> Space:
     Raises:
         ParamsError: a key is none of `train`, or its values fit neither form.
     """
-    content = read_mapping(file)
+    content = read_sections(file)
     outside = [key for key in content if not str(key).startswith("train.")]
     if outside:
         raise ParamsError(f"{file}: {outside[0]} is no key of train; a sweep makes no new data")
@@ -143,16 +142,12 @@ def _score(
     name: str, number: int, content: Mapping[str, Any], chosen: Mapping[str, Any], runtime: Runtime
 ) -> float:
     """Train with the chosen values, as a run nested in the sweep's."""
-    content = copy.deepcopy(dict(content))
-    for key, value in chosen.items():
-        set_value(content, key.split("."), value)
-    params = parse_params(content, origin=f"sweep {name}")
+    params = parse_params(with_changes(content, chosen), origin=f"sweep {name}")
     keras.backend.clear_session()  # the trial before
     key = resume_key(params, FACES)
     workspace = Path(".resume") / f"sweep-{key}"
-    with training_run(f"sweep-{name}-{key}", params, runtime) as run:
-        run.client.set_tag(run.run_id, "mlflow.parentRunId", _parent(name, params))
-        run.client.set_tag(run.run_id, "mlflow.runName", f"{name}-{number}")
+    parent = parent_run("sweep", name, params)
+    with nested_run(parent, f"{name}-{number}", f"sweep-{name}-{key}", params, runtime) as run:
         _, _, history = train(params, runtime, FACES, workspace, [run.live_curves])
         score = float(summarise(history)[f"best_{_monitor(params)[0]}"])
         run.client.log_metric(run.run_id, "sweep/objective", score)
@@ -161,26 +156,15 @@ def _score(
     return score
 
 
-def _parent(name: str, params: Params) -> str:
-    client = connect()
-    run = find_run(client, "sweep", name)
-    if run is None:
-        run = create_run(client, params, {"sweep": name})
-        client.set_tag(run.info.run_id, "mlflow.runName", f"sweep {name}")
-        client.set_terminated(run.info.run_id, "FINISHED")
-    return str(run.info.run_id)
-
-
 def _write_winner(file: Path, study: optuna.Study, params: Params) -> Path:
-    best, done, content = study.best_trial, len(_finished(study)), dict[str, Any]()
-    for key, value in best.params.items():
-        set_value(content, key.split("."), value)
+    best, done = study.best_trial, len(_finished(study))
+    content = with_changes({}, best.params)
     header = (
         f"# Winner of the sweep {file.name}: trial {best.number}, the best of {done} finished ones.\n"
         f"# Run:  make experiment NAME=sweep-{file.stem}\n"
         f"# Reached: {_monitor(params)[0]} {best.value:.4f} on validation. The best of several\n"
         "#       flatters itself: what it is worth, the test split of the experiment says.\n"
-        f"# Found by: deepfake sweep {file.as_posix()} --trials {done}\n\n"
+        f"# Found by: deepfake sweep {file.stem} --trials {done}\n\n"
     )
     target = Path("experiments") / f"sweep-{file.stem}.yaml"
     target.write_text(header + yaml.safe_dump(content, sort_keys=True), encoding="utf-8")

@@ -6,11 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 from helpers import REPO
 
 from deepfake.errors import DeepfakeError, ParamsError
-from deepfake.experiment import flat_overrides, run_experiment
+from deepfake.experiment import flat_overrides, read_changes, read_sections, run_experiment, with_changes
 
 
 @pytest.fixture
@@ -33,10 +32,8 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_overrides_become_settings(folder: Path, commands: list[list[str]]) -> None:
-    file = folder / "mine.yaml"
-    content = {"train": {"batch_size": 8}, "ingest": {"sources": [{"kind": "folder", "path": "it's"}]}}
-    file.write_text(yaml.safe_dump(content))
-    run_experiment(file, ["base.seed=3", "train.batch_size=4"])
+    sections = {"train": {"batch_size": 8}, "ingest": {"sources": [{"kind": "folder", "path": "it's"}]}}
+    run_experiment("mine", read_changes(sections, ["base.seed=3", "train.batch_size=4"]), "preprocess")
     settings = {c for c in commands[0] if c.startswith("--set-param=")}
     assert settings == {
         "--set-param=train.batch_size=4",
@@ -44,24 +41,31 @@ def test_overrides_become_settings(folder: Path, commands: list[list[str]]) -> N
         "--set-param=ingest.sources=[{kind:'folder',path:'it\\'s'}]",
     }
     assert commands[0][commands[0].index("--name") + 1] == "mine"
+    assert commands[0][-1] == "preprocess"
 
 
 def test_a_typo_stops_before_anything_runs(folder: Path, commands: list[list[str]]) -> None:
-    file = folder / "mine.yaml"
-    file.write_text("train: {batchsize: 8}\n")
     with pytest.raises(ParamsError, match=r"train\.batchsize.*did you mean 'batch_size'"):
-        run_experiment(file, [])
+        run_experiment("mine", {"train.batchsize": 8})
     with pytest.raises(ParamsError, match="KEY=VALUE"):
-        run_experiment(file, ["train"])
+        read_changes({}, ["train"])
+    (folder / "list.yaml").write_text("- train\n")
+    with pytest.raises(ParamsError, match=r"list\.yaml must hold a mapping"):
+        read_sections(folder / "list.yaml")
     assert not commands
 
 
 def test_dvc_failing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 1)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
-    (folder / "mine.yaml").write_text("base: {seed: 1}\n")
     with pytest.raises(DeepfakeError, match="mine failed"):
-        run_experiment(folder / "mine.yaml", [])
+        run_experiment("mine", {"base.seed": 1})
+
+
+def test_changes_leave_the_original_alone() -> None:
+    content = {"train": {"batch_size": 8, "model": "a"}}
+    assert with_changes(content, {"train.batch_size": 4}) == {"train": {"batch_size": 4, "model": "a"}}
+    assert content == {"train": {"batch_size": 8, "model": "a"}}
 
 
 def test_lists_are_one_value() -> None:

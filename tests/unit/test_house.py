@@ -12,7 +12,7 @@ SRC = REPO / "src" / "deepfake"
 # From the top of the house down; a room may import from those before it.
 ROOMS = [
     "errors", "params", "stage", "runtime", "plots", "images", "videos", "data", "models",
-    "training", "evaluation", "explain", "tracking", "serving", "experiment", "sweep", "cli",
+    "training", "evaluation", "explain", "tracking", "serving", "experiment", "sweep", "study", "cli",
 ]  # fmt: skip
 
 

@@ -73,6 +73,30 @@ def training_run(key: str, params: Params, runtime: Runtime) -> Iterator[Trainin
     client.set_terminated(run_id, "FINISHED")
 
 
+def parent_run(kind: str, name: str, params: Params) -> str:
+    """Id of the run that holds all runs of one sweep or study; found again by its name.
+
+    Args:
+        kind: `sweep` or `study`.
+    """
+    client = connect()
+    run = find_run(client, kind, name)
+    if run is None:
+        run = create_run(client, params, {kind: name})
+        client.set_tag(run.info.run_id, "mlflow.runName", f"{kind} {name}")
+        client.set_terminated(run.info.run_id, "FINISHED")
+    return str(run.info.run_id)
+
+
+@contextmanager
+def nested_run(parent: str, name: str, key: str, params: Params, runtime: Runtime) -> Iterator[TrainingRun]:
+    """A training's run (see `training_run`) that MLflow's UI shows below `parent`."""
+    with training_run(key, params, runtime) as run:
+        run.client.set_tag(run.run_id, "mlflow.parentRunId", parent)
+        run.client.set_tag(run.run_id, "mlflow.runName", name)
+        yield run
+
+
 def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool = False) -> Run | None:
     where = f"tags.{tag} = '{value}'"
     runs = client.search_runs([experiment_id(client)], where, order_by=["start_time DESC"])

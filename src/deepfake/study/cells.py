@@ -1,0 +1,131 @@
+"""One cell of a study: a training that never sees a generator, and its scores of that one's fakes."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepfake.data.manifest import FAKE, REAL, read_manifest, usable
+from deepfake.errors import SourceError
+from deepfake.images import jpeg_round_trip
+from deepfake.params import Params
+from deepfake.params.study import Study
+from deepfake.runtime import Runtime
+from deepfake.study.statistics import COLUMNS
+from deepfake.training.fit import resume_key, train
+from deepfake.training.inputs import evaluation_batches
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A variant trained with one seed and without one generator.
+
+    Attributes:
+        params: the whole parameters of this training: its seed, and `held_out` among what it excludes.
+    """
+
+    variant: str
+    held_out: str
+    params: Params
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}, without {self.held_out}, seed {self.params.base.seed}"
+
+
+def held_out_generators(manifest: pd.DataFrame, study: Study) -> list[str]:
+    """The study's rows: the named generators, or all that have enough fakes.
+
+    Raises:
+        SourceError: a named generator does not exist, or there are fewer than two to learn from.
+    """
+    kept = usable(manifest)
+    counts = kept.loc[kept["label"] == FAKE, "generator"].value_counts()
+    if unknown := sorted({*study.held_out} - {*counts.index}):
+        known = ", ".join(sorted(counts.index))
+        raise SourceError(f"held_out: no usable fake of {', '.join(unknown)}; there are: {known}")
+    if len(counts) < 2:
+        raise SourceError("a study needs fakes of two generators: one to train on, one to leave out")
+    enough = counts.index[counts >= study.min_fakes]
+    return sorted(study.held_out or enough)
+
+
+def judged_pictures(manifest: pd.DataFrame, held_out: str) -> pd.DataFrame:
+    """What a training without `held_out` is judged on.
+
+    Its fakes, less those that share a group with a picture of train or val (a parent photo, a
+    near-duplicate); and the real pictures of test.
+    """
+    kept = usable(manifest)
+    seen = kept[kept["split"].isin(["train", "val"]) & (kept["generator"] != held_out)]
+    fakes = kept[(kept["generator"] == held_out) & ~kept["group"].isin(seen["group"])]
+    reals = kept[(kept["label"] == REAL) & (kept["split"] == "test")]
+    return pd.concat([fakes, reals]).sort_values("image_id", ignore_index=True)
+
+
+def run_cell(
+    cell: Cell,
+    study: Study,
+    runtime: Runtime,
+    faces: Path,
+    folder: Path,
+    listeners: Sequence[keras.callbacks.Callback] = (),
+) -> pd.DataFrame:
+    """Train a cell, or go on with a killed training, and score what it is judged on.
+
+    Args:
+        folder: the training's workspace; it goes when all is done.
+
+    Returns:
+        One row per picture and condition (`clean`, `jpeg<quality>`); columns of `statistics.COLUMNS`.
+    """
+    keras.utils.clear_session()  # names of layers count on across models
+    model, _, _ = train(cell.params, runtime, faces, folder, listeners)
+    scores = _score(model, cell, study, faces)
+    shutil.rmtree(folder)
+    facts = {"variant": cell.variant, "held_out": cell.held_out, "seed": cell.params.base.seed}
+    return scores.assign(**facts)[COLUMNS]
+
+
+def cell_key(cell: Cell, study: Study, faces: Path) -> str:
+    """Identity of a cell: parameters, data, code, what is left out, and how it is laundered."""
+    text = f"{resume_key(cell.params, faces)} {study.jpeg_quality}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _score(model: keras.Model, cell: Cell, study: Study, faces: Path) -> pd.DataFrame:
+    manifest = read_manifest(faces / "manifest.parquet")
+    judged = judged_pictures(manifest, cell.held_out)
+    conditions = {"clean": None, f"jpeg{study.jpeg_quality}": study.jpeg_quality}
+    rows = []
+    for crops, image_ids in _crops(faces, cell.params.preprocess.size, {*judged["image_id"]}):
+        for condition, quality in conditions.items():
+            shown = crops if quality is None else _laundered(crops, quality)
+            logits = np.asarray(model.predict_on_batch(shown.astype(np.float32)))[:, 0]
+            rows.append(pd.DataFrame({"image_id": image_ids, "condition": condition, "logit": logits}))
+    facts = judged[["image_id", "label", "source", "group"]]
+    return facts.merge(pd.concat(rows), on="image_id").sort_values(["condition", "image_id"])
+
+
+def _laundered(crops: np.ndarray, quality: int) -> np.ndarray:
+    """As platforms pass pictures on: chroma halved."""
+    return np.stack([jpeg_round_trip(crop, quality, "yuv420") for crop in crops])
+
+
+def _crops(faces: Path, size: int, wanted: set[str]) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """uint8 crops and their image_ids; a held-out generator's fakes lie in every split."""
+    for split in ("train", "val", "test"):
+        for crops, _, keys in evaluation_batches(faces, size, split, _BATCH).as_numpy_iterator():
+            names = [key.decode() for key in keys]
+            chosen = [at for at, name in enumerate(names) if name in wanted]
+            if chosen:
+                yield crops[chosen].astype(np.uint8), [names[at] for at in chosen]

@@ -1,0 +1,85 @@
+"""Leave one generator out, on toy pictures: nothing of it reaches training, and the pages tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from behaviour_data import write_faces
+from helpers import tiny_params
+
+from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.errors import ParamsError, SourceError
+from deepfake.study.cells import held_out_generators, judged_pictures
+from deepfake.study.run import parse_study, run_study, variant_params
+
+STUDY = {
+    "min_fakes": 4,
+    "bootstrap_draws": 20,
+    "variants": {"base": {}, "no flip": {"overrides": {"train": {"augment": "none"}}, "without": "base"}},
+}
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Toy faces whose fakes come from two generators, alternately."""
+    folder = write_faces(tmp_path / "faces", 48)
+    frame = read_manifest(folder / "manifest.parquet")
+    fakes = frame.index[frame["label"] == 1]
+    frame.loc[fakes, "generator"] = np.where(np.arange(len(fakes)) % 2, "gan", "swap")
+    write_manifest(frame, folder / "manifest.parquet", FACE_SCHEMA)
+    return folder
+
+
+def test_every_generator_with_enough_fakes_is_a_row(faces: Path) -> None:
+    manifest = read_manifest(faces / "manifest.parquet")
+    assert held_out_generators(manifest, parse_study(STUDY, "test")) == ["gan", "swap"]
+    assert held_out_generators(manifest, parse_study({**STUDY, "min_fakes": 99}, "test")) == []
+    with pytest.raises(SourceError, match=r"no usable fake of nobody; there are: gan, swap"):
+        held_out_generators(manifest, parse_study({**STUDY, "held_out": ["nobody"]}, "test"))
+
+
+def test_a_held_out_fake_that_shares_a_group_with_training_is_not_judged(faces: Path) -> None:
+    manifest = read_manifest(faces / "manifest.parquet")
+    everything = judged_pictures(manifest, "gan")
+    assert {*everything.loc[everything["label"] == 1, "split"]} == {"train", "val", "test"}
+    assert {*everything.loc[everything["label"] == 0, "split"]} == {"test"}
+    assert {*everything.loc[everything["label"] == 1, "generator"]} == {"gan"}
+    fake = manifest.index[(manifest["generator"] == "gan") & (manifest["split"] == "train")][0]
+    parent = manifest.index[(manifest["label"] == 0) & (manifest["split"] == "train")][0]
+    manifest.loc[fake, "group"] = manifest.loc[parent, "group"]
+    fewer = judged_pictures(manifest, "gan")
+    assert {*everything["image_id"]} - {*fewer["image_id"]} == {manifest.loc[fake, "image_id"]}
+
+
+def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
+    faces: Path, tmp_path: Path, runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    content = tiny_params(**{"train.phase1.epochs": 1, "train.phase2.epochs": 0})
+    study, work, out = parse_study(STUDY, "test"), tmp_path / "work", tmp_path / "out"
+    run_study("toy", study, content, runtime, faces, work, out)
+    scores = pd.read_parquet(out / "scores.parquet")
+    assert len(scores[["variant", "held_out"]].drop_duplicates()) == 4
+    assert {*scores["condition"]} == {"clean", "jpeg60"}
+    markdown = (out / "study.md").read_text()
+    for words in ("Unseen generators", "One part at a time", "| gan", "| swap", "no flip", "jpeg60"):
+        assert words in markdown
+    page = (out / "study.html").read_text()
+    assert "data:image/png;base64," in page and "http" not in page
+    before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")}
+    run_study("toy", study, content, runtime, faces, work, tmp_path / "again")
+    assert {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")} == before
+    assert (tmp_path / "again/study.md").read_text() == markdown
+
+
+def test_mistakes_in_a_study_are_told_before_anything_is_trained() -> None:
+    with pytest.raises(ParamsError, match="changes base and train only: set preprocess in"):
+        parse_study({"variants": {"a": {"overrides": {"preprocess": {"size": 32}}}}}, "file")
+    with pytest.raises(ParamsError, match="without b, which is no variant"):
+        parse_study({"variants": {"a": {"without": "b"}}}, "file")
+    typo = parse_study({"variants": {"a": {"overrides": {"train": {"batchsize": 4}}}}}, "file")
+    with pytest.raises(ParamsError, match=r"variant a: unknown key train\.batchsize"):
+        list(variant_params(typo, tiny_params(), "gan"))

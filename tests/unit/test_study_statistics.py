@@ -1,0 +1,65 @@
+"""The study's figures against what is known by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from deepfake.study.statistics import COLUMNS, draw_aucs
+
+
+def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:
+    """60 reals that all cells share, 40 fakes of the held-out generator; `strength` shifts the fakes."""
+    rng = np.random.default_rng(noise)
+    labels = np.repeat([0, 1], [60, 40])
+    ids = [f"real{n:02}" for n in range(60)] + [f"{held_out}{n:02}" for n in range(40)]
+    return pd.DataFrame({
+        "variant": variant, "held_out": held_out, "seed": seed, "condition": "clean", "image_id": ids,
+        "label": labels, "source": "any", "group": ids,
+        "logit": rng.normal(size=100) + strength * labels,
+    })[COLUMNS]  # fmt: skip
+
+
+def test_a_cell_is_scikit_learns_auc_and_the_mean_weighs_generators_equally() -> None:
+    weak, strong = cell("a", "gan", 0.5), cell("a", "swap", 2.0, noise=1)
+    drawn = draw_aucs(pd.concat([weak, strong]), "clean", draws=50, seed=1)
+    expected = [roc_auc_score(frame["label"], frame["logit"]) for frame in (weak, strong)]
+    assert drawn.cell("a", "gan").value == pytest.approx(expected[0])
+    assert drawn.cell("a", "swap").value == pytest.approx(expected[1])
+    assert drawn.mean("a").value == pytest.approx(np.mean(expected))
+    assert drawn.generators("a") == ["gan", "swap"] and drawn.variants == ["a"]
+
+
+def test_the_same_scores_differ_by_exactly_nothing_and_better_ones_by_more_than_noise() -> None:
+    frames = [cell("a", "gan", 0.5), cell("same", "gan", 0.5), cell("better", "gan", 2.5)]
+    drawn = draw_aucs(pd.concat(frames), "clean", draws=200, seed=1)
+    same = drawn.difference("same", "a")
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert drawn.difference("better", "a").low > 0.0
+    assert drawn.difference("a", "better").high < 0.0
+
+
+def test_pairing_makes_the_interval_of_a_difference_narrower_than_that_of_either() -> None:
+    first = cell("a", "gan", 1.0)
+    second = first.assign(variant="b", logit=first["logit"] + 0.1 * first["label"])
+    drawn = draw_aucs(pd.concat([first, second]), "clean", draws=200, seed=1)
+    difference, alone = drawn.difference("b", "a"), drawn.mean("a")
+    assert difference.high - difference.low < (alone.high - alone.low) / 2
+
+
+def test_seeds_are_averaged_and_their_spread_is_told() -> None:
+    frames = [cell("a", "gan", 1.0, seed=1), cell("a", "gan", 1.0, seed=2, noise=5)]
+    drawn = draw_aucs(pd.concat(frames), "clean", draws=20, seed=1)
+    assert len(drawn.spread["a", "gan"]) == 2 and np.ptp(drawn.spread["a", "gan"]) > 0.0
+    assert drawn.cell("a", "gan").value == pytest.approx(drawn.spread["a", "gan"].mean())
+
+
+def test_only_generators_that_both_were_tried_on_are_compared() -> None:
+    frames = [cell("a", "gan", 0.5), cell("a", "swap", 0.0), cell("b", "gan", 0.5)]
+    drawn = draw_aucs(pd.concat(frames), "clean", draws=20, seed=1)
+    assert drawn.difference("b", "a").value == 0.0
+    alone = draw_aucs(pd.concat([cell("a", "gan", 1.0), cell("b", "swap", 1.0)]), "clean", 20, 1)
+    with pytest.raises(ValueError, match="no common generator"):
+        alone.difference("a", "b")
