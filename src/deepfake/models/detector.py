@@ -52,7 +52,8 @@ class Architecture:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Architecture:
         """Read what `to_json` made; JSON knows no tuples."""
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
+        lists = {key: tuple(content[key]) for key in ("branches", "residuals") if key in content}
+        return cls(**(content | lists))
 
 
 def build_detector(architecture: Architecture, backbone_weights: str | None = None) -> keras.Model:

@@ -26,6 +26,7 @@ def vit(pictures: Any, weights: str | None) -> Any:
     """A Vision Transformer (Dosovitskiy et al. 2021); its tokens, without a class token, as maps."""
     size = _side(pictures, multiple=VIT["patch_size"], least=VIT["patch_size"])
     model = _keras_hub().models.ViTBackbone((size, size, 3), use_class_token=False, **VIT)
+    _as_constant(model.layers[1], "position_ids")
     return _lay_into(model, pictures, weights, size // VIT["patch_size"])
 
 
@@ -39,6 +40,7 @@ def swin(pictures: Any, weights: str | None) -> Any:
         model = _keras_hub().models.SwinTransformerBackbone((size, size, 3), **SWIN)
     for block in [block for stage in model.stages for block in stage.blocks]:
         block.attn.supports_masking = True  # the same, wherever the graph is traced again
+        _as_constant(block.attn, "relative_position_index")
     return _lay_into(model, pictures, weights, size // shrunk)
 
 
@@ -50,6 +52,11 @@ def _keras_hub() -> Any:
             "train.model: transformers come from keras-hub: pip install 'deepfake-detector[transformers]'"
         ) from error
     return keras_hub
+
+
+def _as_constant(layer: keras.layers.Layer, name: str) -> None:
+    """A tensor that a layer holds as an attribute would become one more input of an exported graph."""
+    setattr(layer, name, keras.ops.convert_to_numpy(getattr(layer, name)))
 
 
 def _side(pictures: Any, multiple: int, least: int) -> int:
