@@ -41,48 +41,49 @@ def training_batches(
     steps = steps_per_epoch(faces, params.batch_size, exclude)
 
     def rows(epoch: Any) -> np.ndarray:
-        """Of one epoch: epoch, position, example, kind; int64 [steps * batch, 4]."""
+        """Of one epoch: epoch, position, example and kind of every slot; int64 [steps, batch, 4]."""
         chosen = index.label[kept], index.origin[kept]
         example, kind = plan_epoch(*chosen, composition(params), seed, int(epoch), steps)
-        position = np.arange(example.size)
-        table = np.full_like(position, epoch), position, kept[example.ravel()], kind.ravel()
-        return np.stack(table, axis=1).astype(np.int64)
+        position = np.arange(example.size).reshape(example.shape)
+        table = np.full_like(position, epoch), position, kept[example], kind
+        return np.stack(table, axis=2).astype(np.int64)
 
     def one_epoch(epoch: Any) -> Any:
-        # Stateless: without it, determinism would let one thread alone prepare all pictures.
+        # Stateless: without it, determinism would let one thread alone prepare all batches.
         table = tf.numpy_function(rows, [epoch], tf.int64, stateful=False)
-        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(table, (None, 4)))
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(table, (steps, params.batch_size, 4)))
 
-    def prepare(row: Any) -> tuple[Any, Any, Any]:
+    def prepare(slots: Any) -> tuple[Any, Any]:
+        # One call a batch: a call for each picture would cost as much as a light augmentation.
         types = [tf.uint8, tf.uint8, tf.float32]
         made = tf.numpy_function(
-            lambda row: _example(index, params, seed, row), [row], types, stateful=False
+            lambda slots: _batch(index, params, seed, slots), [slots], types, stateful=False
         )
-        clean, augmented = (tf.ensure_shape(view, (size, size, 3)) for view in made[:2])
-        return clean, augmented, tf.ensure_shape(made[2], (1,))
-
-    def to_float(clean: Any, augmented: Any, label: Any) -> tuple[Any, Any]:
-        views = [tf.cast(view, tf.float32) for view in (clean, augmented)]
-        return (tuple(views) if two_views else views[1]), label
+        shape = params.batch_size, size, size, 3
+        views = tuple(tf.cast(tf.ensure_shape(view, shape), tf.float32) for view in made[:2])
+        return (views if two_views else views[1]), tf.ensure_shape(made[2], (params.batch_size, 1))
 
     start_stop = (tf.constant(epochs.start, tf.int64), tf.constant(epochs.stop, tf.int64))
     data = tf.data.Dataset.range(*start_stop).flat_map(one_epoch)
     data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    data = data.batch(params.batch_size, drop_remainder=True)
-    return data.map(to_float).prefetch(tf.data.AUTOTUNE)
+    return data.prefetch(tf.data.AUTOTUNE)
 
 
-def _example(
-    index: FaceIndex, params: Train, seed: int, row: np.ndarray
+def _batch(
+    index: FaceIndex, params: Train, seed: int, slots: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One slot of a batch: before and after augmentation, uint8 [size, size, 3], and its label [1]."""
-    epoch, position, example, kind = (int(number) for number in row)
-    pixels, label = index.crop(example), index.label[example]
-    if kind != AS_IS:
-        make = PSEUDO_FAKES[params.pseudo_fakes.kinds[kind - 1]]
-        pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
-    rng = stream(seed, epoch, Purpose.AUGMENT, position)
-    return pixels, augment(pixels, RECIPES[params.augment], rng), np.array([label], np.float32)
+    """Before and after augmentation, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
+    clean, augmented, labels = [], [], []
+    for epoch, position, example, kind in slots.tolist():
+        pixels, label = index.crop(example), index.label[example]
+        if kind != AS_IS:
+            make = PSEUDO_FAKES[params.pseudo_fakes.kinds[kind - 1]]
+            pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
+        rng = stream(seed, epoch, Purpose.AUGMENT, position)
+        clean.append(pixels)
+        augmented.append(augment(pixels, RECIPES[params.augment], rng))
+        labels.append(label)
+    return np.stack(clean), np.stack(augmented), np.array(labels, np.float32)[:, None]
 
 
 def composition(params: Train) -> Composition:

@@ -80,30 +80,40 @@ def index_faces(faces: Path, split: str) -> FaceIndex:
     """
     files = tuple(shard_files(faces, split))
     facts = split_facts(faces, split)
-    places: list[tuple[int, int, int]] = []
-    names: list[bytes] = []
-    for number, path in enumerate(files):
-        with path.open("rb") as shard:
-            try:
-                for offset, message in scan_records(shard):
-                    places.append((number, offset, len(message)))
-                    names.append(_image_id(message))
-            except ValueError as error:
-                raise TrainingError(f"{path}: {error}; delete it and run the stage preprocess") from error
-    rows = pd.Index(facts["image_id"]).get_indexer([name.decode() for name in names])
-    if (rows < 0).any():
+    known = pd.Index(facts["image_id"])
+    # Shard by shard, so that names are held for one shard at a time.
+    parts = [_scan(path, number, known) for number, path in enumerate(files)]
+    where = np.concatenate([np.empty((0, 4), np.int64), *parts])
+    if (where[:, 3] < 0).any():
         raise TrainingError(f"{faces / split} and the manifest beside it differ: run the stage preprocess")
     groups = facts.groupby(["label", "source", "generator"], sort=True)
-    where = np.array(places, dtype=np.int64).reshape(-1, 3)
     return FaceIndex(
         files=files,
         file=where[:, 0].astype(np.int32),
-        offset=where[:, 1],
+        offset=where[:, 1].copy(),
         length=where[:, 2].astype(np.int32),
-        label=facts["label"].to_numpy(np.int8)[rows],
-        origin=groups.ngroup().to_numpy(np.int16)[rows],
+        label=facts["label"].to_numpy(np.int8)[where[:, 3]],
+        origin=groups.ngroup().to_numpy(np.int16)[where[:, 3]],
         generators=tuple(str(generator) for _, _, generator in groups.groups),
     )
+
+
+def _scan(path: Path, number: int, known: pd.Index) -> np.ndarray:
+    """Shard number, offset, length and place in `known` of each example; int64 [n, 4], -1: unknown."""
+    places: list[tuple[int, int]] = []
+    names: list[str] = []
+    with path.open("rb") as shard:
+        try:
+            for offset, message in scan_records(shard):
+                places.append((offset, len(message)))
+                names.append(_image_id(message))
+        except ValueError as error:
+            raise TrainingError(f"{path}: {error}; delete it and run the stage preprocess") from error
+    table = np.empty((len(places), 4), np.int64)
+    table[:, 0] = number
+    table[:, 1:3] = np.array(places, np.int64).reshape(-1, 2)
+    table[:, 3] = known.get_indexer(names)
+    return table
 
 
 def shard_files(faces: Path, split: str) -> list[Path]:
@@ -111,7 +121,7 @@ def shard_files(faces: Path, split: str) -> list[Path]:
     return sorted((faces / split).glob("shard-*.tfrecord"))
 
 
-def _image_id(message: bytes) -> bytes:
+def _image_id(message: bytes) -> str:
     name = decode_example(message)["image_id"]
     assert isinstance(name, bytes)
-    return name
+    return name.decode()
