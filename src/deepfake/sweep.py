@@ -87,7 +87,7 @@ def run_sweep(file: Path, trials: int) -> Path:
         trial = study.ask()
         chosen = {key: values.suggest(trial, key) for key, values in space.items()}
         try:
-            study.tell(trial, _score(file.stem, trial.number, content, chosen, runtime))
+            study.tell(trial, _score(file.stem, trial.number, copy.deepcopy(content), chosen, runtime))
         except DeepfakeError as error:  # such as a batch that is too large: the next one may do
             study.tell(trial, state=TrialState.FAIL)
             print(f"trial {trial.number} failed: {error}")
@@ -139,7 +139,7 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _score(
-    name: str, number: int, content: Mapping[str, Any], chosen: Mapping[str, Any], runtime: Runtime
+    name: str, number: int, content: dict[str, Any], chosen: Mapping[str, Any], runtime: Runtime
 ) -> float:
     """Train with the chosen values, as a run nested in the sweep's."""
     params = parse_params(with_changes(content, chosen), origin=f"sweep {name}")

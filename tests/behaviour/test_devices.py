@@ -79,7 +79,7 @@ def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
     [
         ({"train.sam": 0.1}, ["--rank", "0"], "knows no train.sam: set to 0"),
         ({}, ["--rank", "2"], "--rank 2: must be 0 to 1"),
-        ({}, ["--rank", "1", "--wait", "1"], "not all 2 processes met at 127.0.0.1:9"),
+        ({}, ["--rank", "1", "--wait", "1"], "nothing answers at --coordinator 127.0.0.1:9"),
     ],
 )
 def test_what_is_wrong_is_said(overrides: dict, arguments: list[str], words: str, tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ class Architecture:
     def from_json(cls, content: dict[str, Any]) -> Architecture:
         """Read what `to_json` made; JSON knows no tuples."""
         lists = {key: tuple(content[key]) for key in ("branches", "residuals") if key in content}
-        return cls(**(content | lists))
+        facts: dict[str, Any] = content | lists
+        return cls(**facts)
 
 
 def build_detector(architecture: Architecture, backbone_weights: str | None = None) -> keras.Model:

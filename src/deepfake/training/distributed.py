@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,17 +47,12 @@ def main() -> None:
         raise TrainingError("JAX is missing: pip install 'deepfake-detector[distributed]'") from error
     import keras
 
-    # Not keras.distribution.initialize: it takes no time limit, and a host that never comes must be named.
-    try:
-        jax.distributed.initialize(
-            options.coordinator, options.processes, options.rank, initialization_timeout=options.wait
-        )
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0][:200]
-        raise TrainingError(
-            f"not all {options.processes} processes met at {options.coordinator} ({reason}): "
-            "start every rank within --wait seconds of the first"
-        ) from error
+    if options.rank > 0:  # JAX would abort the process, with a page of addresses for a reason
+        _await_coordinator(options.coordinator, options.wait)
+    # Not keras.distribution.initialize, which takes no time limit.
+    jax.distributed.initialize(
+        options.coordinator, options.processes, options.rank, initialization_timeout=options.wait
+    )
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     print(f"rank {options.rank}: {_train(params, options)}")
 
@@ -70,6 +67,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faces", type=Path, default=Path("data/faces"))
     parser.add_argument("--wait", type=int, default=300, help="seconds for the others to come")
     return parser
+
+
+def _await_coordinator(address: str, seconds: int) -> None:
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1.0).close()
+            return
+        except (OSError, ValueError) as error:
+            if time.monotonic() > deadline or isinstance(error, ValueError):
+                raise TrainingError(
+                    f"nothing answers at --coordinator {address} ({error}): start rank 0 on that host, and "
+                    "every other rank within --wait seconds"
+                ) from error
+            time.sleep(0.5)
 
 
 def _refuse_what_is_not_here(recipe: Train) -> None:
