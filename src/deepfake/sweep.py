@@ -87,7 +87,7 @@ def run_sweep(file: Path, trials: int) -> Path:
         trial = study.ask()
         chosen = {key: values.suggest(trial, key) for key, values in space.items()}
         try:
-            study.tell(trial, _score(file.stem, trial.number, copy.deepcopy(content), chosen, runtime))
+            study.tell(trial, _score(file.stem, trial.number, content, chosen, runtime))
         except DeepfakeError as error:  # such as a batch that is too large: the next one may do
             study.tell(trial, state=TrialState.FAIL)
             print(f"trial {trial.number} failed: {error}")
