@@ -22,15 +22,6 @@ def faces(tmp_path: Path) -> Path:
     return write_faces(tmp_path / "faces", 24)
 
 
-def two_generators(faces: Path) -> None:
-    """Every other fake came from a second generator."""
-    path = faces / "manifest.parquet"
-    frame = read_manifest(path)
-    fakes = frame.index[frame["label"] == 1]
-    frame.loc[fakes[::2], "generator"] = "other"
-    write_manifest(frame.astype(object).where(frame.notna(), None), path, FACE_SCHEMA)
-
-
 def batches(faces: Path, params: Train, epochs: range, **options: object) -> list[tuple]:
     return list(training_batches(faces, 64, params, 7, epochs, **options).as_numpy_iterator())
 
@@ -88,7 +79,6 @@ def test_pseudo_fakes_are_fakes_beside_their_parents(faces: Path, make_params) -
 
 
 def test_a_generator_can_be_left_out(faces: Path, make_params) -> None:
-    two_generators(faces)
     names = read_manifest(faces / "manifest.parquet").set_index("image_id")["generator"]
     params = of(make_params, augment="none")
     assert steps_per_epoch(faces, 8, ["other"]) == 2

@@ -78,7 +78,7 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
 def test_mistakes_in_a_study_are_told_before_anything_is_trained() -> None:
     with pytest.raises(ParamsError, match="changes base and train only: set preprocess in"):
         parse_study({"variants": {"a": {"overrides": {"preprocess": {"size": 32}}}}}, "file")
-    with pytest.raises(ParamsError, match="without b, which is no variant"):
+    with pytest.raises(ParamsError, match="a is `without` b, which is no variant"):
         parse_study({"variants": {"a": {"without": "b"}}}, "file")
     typo = parse_study({"variants": {"a": {"overrides": {"train": {"batchsize": 4}}}}}, "file")
     with pytest.raises(ParamsError, match=r"variant a: unknown key train\.batchsize"):
