@@ -1,7 +1,8 @@
 """The data stages on many small pictures. Run with `make bench-data [IMAGES="1400 14000"]`.
 
-Per size: pictures per second of processor time as a ratio to a bare decode + resize + encode, the peak
-memory of a stage with its workers, and DVC's time to find nothing to do. Then the growth between sizes.
+Per size: pictures per second, by the clock and per second of processor time, the latter as a share of
+limits measured in the same run; the peak memory of a stage with its workers; DVC's time to find nothing
+to do, and what one changed picture costs. Then the growth between sizes.
 """
 
 from __future__ import annotations
@@ -14,24 +15,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
-import numpy as np
 import psutil
 import yaml
-from measure import decode_resize_encode
+from measure import SIDE, codec_work, decode_resize_encode, make_pictures, processor_seconds
 
 from deepfake.data.executors import process_pool
 from deepfake.data.shards import map_shards
 from deepfake.params import Params, load_params
 
 REPO = Path(__file__).parents[1]
-STAGES = ("ingest", "validate", "preprocess")
-SIDE, SIZE = 256, 128  # pixels: of the pictures, and of the crops made of them
+BARE, HISTORY = "decode + resize + encode", "the same with border and JPEG history"
+STAGES = {"ingest": ("reading", BARE), "validate": (BARE,), "preprocess": (BARE, HISTORY)}
+SIZE = 128  # pixels: side of the crops
+BORDER = round(0.02 * SIDE)  # pixels: what preprocess.neutralise.border takes off each edge
 CHUNK = 500
 
 
@@ -48,15 +51,6 @@ class Cost:
     seconds: float
     cpu: float
     peak: int
-
-
-def make_pictures(chunk: range, root: Path) -> None:
-    """Smooth random JPEGs, `real/a` and `fake/b` in turn; file n depends on n alone."""
-    for number in chunk:
-        coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        picture = cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-        folder = root / ("real/a", "fake/b")[number % 2]
-        cv2.imwrite(str(folder / f"{number:06d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
 def make_project(folder: Path, images: int, workers: int) -> None:
@@ -112,37 +106,52 @@ def resident(process: psutil.Process) -> int:
     return total
 
 
-def limit(folder: Path, size: int) -> float:
-    """Pictures per processor second of one core, files in memory."""
+def limits(folder: Path) -> dict[str, float]:
+    """Pictures per processor second of one core: what no stage can be faster than."""
     cv2.setNumThreads(1)
-    files = [path.read_bytes() for path in sorted((folder / "data/sources/real/a").iterdir())[:400]]
-    start = time.process_time()
-    for _ in range(3):
-        decode_resize_encode(files, size)
-    return 3 * len(files) / (time.process_time() - start)
+    paths = sorted((folder / "data/sources/real/a").iterdir())[:400]
+    files = [path.read_bytes() for path in paths]
+    work: dict[str, Callable[[], object]] = {
+        "reading": lambda: [path.read_bytes() for path in paths],
+        BARE: lambda: decode_resize_encode(files, SIZE),
+        HISTORY: lambda: codec_work(files, SIZE, BORDER),
+    }
+    return {name: len(files) / processor_seconds(each) for name, each in work.items()}
 
 
 def bench(images: int, params: Params) -> dict[str, Cost]:
-    """One size: a line per stage, and one for DVC."""
+    """One size: lines per stage, and for DVC."""
     workers, costs = params.base.threads, {}
     with tempfile.TemporaryDirectory(prefix="bench-data-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         make_project(folder, images, workers)
-        for stage in STAGES:
-            bound = limit(folder, SIZE)  # beside each: machines have moods
+        for stage, bounds in STAGES.items():
+            before = limits(folder)
             cost = costs[stage] = watch([sys.executable, f"pipelines/{stage}.py"], folder)
-            bound = (bound + limit(folder, SIZE)) / 2
-            print(f"{images:>8} {stage:<11} {images / cost.seconds:6.0f} images/s; per core "
-                  f"{images / cost.cpu / bound:.2f} of the limit; {cost.peak >> 20} MiB",
-                  flush=True)  # fmt: skip
-        watch(["git", "init", "--quiet"], folder)
-        watch(["dvc", "commit", "--quiet", "--force", *STAGES], folder)
-        for command in (["dvc", "repro", "preprocess"], ["dvc", "status", "preprocess"]):
-            print(
-                f"{images:>8} no-op {' '.join(command[:2])}: {watch(command, folder).seconds:.1f} s",
-                flush=True,
-            )
+            after = limits(folder)  # beside each: machines have moods
+            rate = images / cost.cpu
+            shares = [f"{2 * rate / (before[name] + after[name]):.2f} of {name}" for name in bounds]
+            print(f"{images:>8} {stage:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
+                  f"({', '.join(shares)}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
+        bench_dvc(images, folder)
     return costs
+
+
+def bench_dvc(images: int, folder: Path) -> None:
+    """What DVC takes to see that nothing has changed, and what one changed picture costs."""
+    watch(["git", "init", "--quiet"], folder)
+    watch(["dvc", "commit", "--quiet", "--force", *STAGES], folder)
+
+    def show(what: str, command: list[str]) -> None:
+        cost = watch(["dvc", *command], folder)
+        print(f"{images:>8} {what}: {cost.seconds:.1f} s ({cost.cpu:.1f} s of one core)", flush=True)
+
+    watch(["dvc", "status", "preprocess"], folder)  # DVC's own memory of the files is made once
+    show("no-op dvc status", ["status", "preprocess"])
+    show("no-op dvc repro", ["repro", "preprocess"])
+    make_pictures(range(images, images + 1), folder / "data/sources")
+    show("one source changed, dvc status", ["status", "preprocess"])
+    show("one source changed, dvc repro ingest", ["repro", "ingest"])
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from deepfake.data.executors import choose_executor
 from deepfake.data.exhibits import quarantine_exhibits
-from deepfake.data.leakage import check_splits
 from deepfake.data.manifest import read_manifest, write_manifest
 from deepfake.data.preprocess import preprocess
 from deepfake.data.quarantine import draw_quarantine
@@ -22,7 +21,7 @@ def main() -> None:
     params = load_params()
     raw, faces = Path("data/raw"), Path("data/faces")
     manifest, seed, workers = read_manifest(raw / "manifest.parquet"), params.base.seed, params.base.threads
-    frame, statistics = preprocess(
+    frame, statistics, verdict = preprocess(
         manifest, raw, params.ingest, params.preprocess, seed, faces, workers, Path(".resume")
     )  # fmt: skip
     write_manifest(frame[frame["reject_reason"].notna()], Path("data/quarantine.parquet"))
@@ -35,7 +34,7 @@ def main() -> None:
     draw_audit([before, after], Path("reports/preprocess/audit.png"))
     page = render_report(
         frame,
-        check_splits(frame, params.ingest.near_duplicate_distance),
+        verdict,
         audits={"Before: as they came": audit_rows(before), "After: face crops": audit_rows(after)},
         audit_plot=Path("reports/preprocess/audit.png").read_bytes(),
         provenance=read_json(raw / "sources.json"),

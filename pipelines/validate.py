@@ -21,6 +21,7 @@ from deepfake.stage import read_json, run_stage, write_json
 def main() -> None:
     choose_executor()
     params = load_params()
+    base = params.base
     raw, folder = Path("data/raw"), Path("reports/validate")
     frame = read_manifest(raw / "manifest.parquet")
     verdict = validate_manifest(frame, params.validate_)
@@ -30,12 +31,13 @@ def main() -> None:
     shown: dict[str, Any] = {}
     try:
         shown["provenance"] = read_json(raw / "sources.json")
-        shown["exhibits"] = raw_exhibits(frame, raw, params.ingest)
-        audit = audit_raw(frame, raw, params.ingest, params.audit, params.base.seed, params.base.threads)
-        write_json(folder / "audit.json", audit)
-        draw_audit([audit], folder / "audit.png")
-        shown["audits"] = {"Pictures as they came": audit_rows(audit)}
-        shown["audit_plot"] = (folder / "audit.png").read_bytes()
+        if verdict.readable:  # else there are no columns to find pictures by
+            shown["exhibits"] = raw_exhibits(frame, raw, params.ingest)
+            audit = audit_raw(frame, raw, params.ingest, params.audit, base.seed, base.threads)
+            write_json(folder / "audit.json", audit)
+            draw_audit([audit], folder / "audit.png")
+            shown["audits"] = {"Pictures as they came": audit_rows(audit)}
+            shown["audit_plot"] = (folder / "audit.png").read_bytes()
     except SourceError as error:  # such as a class of one picture: the verdict says it better
         if verdict.passed:
             raise

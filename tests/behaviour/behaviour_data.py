@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from deepfake.data.manifest import FACE_SCHEMA, write_manifest
-from deepfake.data.preprocess import encode_crop
 from deepfake.data.shards import write_shard
+from deepfake.images import encode_png
 
 
 def write_faces(
@@ -36,7 +36,7 @@ def write_faces(
                 "group": image_id, "source": "toy", "generator": generator,
             })  # fmt: skip
             examples.append({"image_id": image_id.encode(), "label": label,
-                             "image": encode_crop(crop.clip(0, 255).astype(np.uint8))})  # fmt: skip
+                             "image": encode_png(crop.clip(0, 255).astype(np.uint8))})  # fmt: skip
         write_shard(folder / split / "shard-00000.tfrecord", examples)
     frame = pd.DataFrame(rows).reindex(columns=FACE_SCHEMA.names)
     write_manifest(

@@ -80,7 +80,7 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
     assert params.preprocess.neutralise.enabled
     ingest(params.ingest, 7, tmp_path / "raw", workers=1)
     manifest = read_manifest(tmp_path / "raw" / "manifest.parquet")
-    frame, statistics = preprocess(
+    frame, statistics, _ = preprocess(
         manifest, tmp_path / "raw", params.ingest, params.preprocess, 7, tmp_path / "faces", 1,
         tmp_path / "resume",
     )  # fmt: skip

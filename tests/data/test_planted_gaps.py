@@ -48,12 +48,18 @@ def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
     return file.getvalue()
 
 
-def write_gap(root: Path, gap: str) -> None:
-    for number in range(PICTURES):
+@pytest.fixture(scope="module")
+def portraits() -> list[np.ndarray]:
+    """Drawn alike for both classes: only the files differ; uint8 [192, 192, 3]."""
+    return [make_pair(3, number, 192)[0] for number in range(PICTURES)]
+
+
+def write_gap(root: Path, gap: str, portraits: list[np.ndarray]) -> None:
+    for number, portrait in enumerate(portraits):
         fake = bool(number % 2)
-        crop = make_pair(3, number, 192 if gap == "resolution" else 128)[
-            0
-        ]  # drawn alike for both classes: only the files differ
+        crop = portrait
+        if gap != "resolution":
+            crop = cv2.resize(portrait, (128, 128), interpolation=cv2.INTER_AREA)
         folder = root / ("fake/made" if fake else "real/taken")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number:03d}.jpg").write_bytes(file_of(crop, fake, gap))
@@ -96,7 +102,7 @@ def examined(raw: Path, out: Path, settings: Params) -> tuple[np.ndarray, np.nda
         float64 [pictures, 6] and the labels.
     """
     manifest = read_manifest(raw / "manifest.parquet")
-    frame, _ = preprocess(manifest, raw, settings.ingest, settings.preprocess, 7, out, 1)
+    frame, _, _ = preprocess(manifest, raw, settings.ingest, settings.preprocess, 7, out, 1)
     neutral = settings.preprocess.neutralise.enabled
     rows, features, labels = usable(frame).set_index("image_id"), [], []
     for path in sorted(out.rglob("shard-*.tfrecord")):
@@ -111,8 +117,10 @@ def examined(raw: Path, out: Path, settings: Params) -> tuple[np.ndarray, np.nda
 
 
 @pytest.mark.parametrize("gap", GAPS)
-def test_a_planted_gap_is_clear_before_and_at_chance_after(gap: str, tmp_path: Path) -> None:
-    write_gap(tmp_path / "in", gap)
+def test_a_planted_gap_is_clear_before_and_at_chance_after(
+    gap: str, portraits: list[np.ndarray], tmp_path: Path
+) -> None:
+    write_gap(tmp_path / "in", gap, portraits)
     before, after = params(tmp_path / "in", False), params(tmp_path / "in", True)
     ingest(before.ingest, 7, tmp_path / "raw", workers=1)
     value, low, _ = auc(*examined(tmp_path / "raw", tmp_path / "off", before))

@@ -85,7 +85,7 @@ def run(
     resume: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     manifest = read_manifest(raw[1] / "manifest.parquet")
-    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers, resume)
+    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers, resume)[:2]
 
 
 @pytest.fixture(scope="module")

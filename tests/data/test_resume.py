@@ -17,8 +17,9 @@ import yaml
 from helpers import REPO, tiny_params
 from PIL import Image
 
-from deepfake.data.executors import process_pool
+from deepfake.data.executors import EXECUTOR_VARIABLE, process_pool
 from deepfake.data.ingest import ingest
+from deepfake.data.manifest import read_manifest
 from deepfake.data.preprocess import preprocess
 from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.params import Params, parse_params
@@ -95,19 +96,17 @@ def test_the_key_is_of_parameters_inputs_and_files(tmp_path: Path) -> None:
     assert resume_key(limits, "7") == keys[0]
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with params.yaml and 600 small pictures, most of them noise and so slow."""
-    root = tmp_path_factory.mktemp("project")
+def make_project(root: Path, pictures: int, shard_size: int) -> Path:
+    """A working folder with params.yaml and small pictures of noise, which are slow to compress."""
     rng = np.random.default_rng(0)
-    for number in range(600):
+    for number in range(pictures):
         name = f"{'real' if number % 2 else 'fake'}/set/{number}.png"
         (root / "data" / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
         picture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(picture).save(root / "data" / "sources" / name, compress_level=0)
     sources = [{"kind": "folder", "path": ".", "cropped": True}]
     (root / "params.yaml").write_text(
-        yaml.safe_dump(tiny_params(**{"ingest.sources": sources, "ingest.shard_size": 30}))
+        yaml.safe_dump(tiny_params(**{"ingest.sources": sources, "ingest.shard_size": shard_size}))
     )
     return root
 
@@ -122,7 +121,8 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(project: Path, tmp_path: Path) -> None:
+def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", 600, 30)
     ingest(settings(project)[1], 7, tmp_path / "raw", workers=1)
     command = [sys.executable, REPO / "pipelines" / "ingest.py"]
     env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
@@ -143,15 +143,25 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(project: Path, tmp_pa
     assert [*(project / ".resume").iterdir()] == []
 
 
-def test_ray_writes_the_bytes_that_processes_write(project: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
+def cut_faces(project: Path, out: Path) -> None:
+    """Preprocess what ingest left in `project`, with the executor that the environment names."""
     params, sources = settings(project)
-    manifest = ingest(sources, 7, tmp_path / "raw", 2)
-    preprocess(manifest, tmp_path / "raw", sources, params.preprocess, 7, tmp_path / "faces", 1)
-    env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
-    for stage in ("ingest", "validate", "preprocess"):
-        command = [sys.executable, REPO / "pipelines" / f"{stage}.py", "--executor", "ray"]
+    manifest, raw = read_manifest(project / "data/raw/manifest.parquet"), project / "data/raw"
+    preprocess(manifest, raw, sources, params.preprocess, 7, out, 2)
+
+
+def test_ray_writes_the_bytes_that_processes_write(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    project = make_project(tmp_path / "project", 60, 8)
+    ingest(settings(project)[1], 7, tmp_path / "raw", 1)
+    paths = os.pathsep.join([str(REPO / "src"), str(REPO / "tests"), str(Path(__file__).parent)])
+    env = {**os.environ, "PYTHONPATH": paths, EXECUTOR_VARIABLE: "ray"}
+    by_ray = "import pathlib, test_resume as t; t.cut_faces(pathlib.Path.cwd(), pathlib.Path('by-ray'))"
+    script = [str(REPO / "pipelines" / "ingest.py"), "--executor", "ray"]
+    for arguments in (script, ["-c", by_ray]):
+        command = [sys.executable, *arguments]
         done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    for folder in ("raw", "faces"):
-        assert outputs(project / "data" / folder) == outputs(tmp_path / folder)
+    cut_faces(project, tmp_path / "faces")
+    assert outputs(project / "data/raw") == outputs(tmp_path / "raw")
+    assert outputs(project / "by-ray") == outputs(tmp_path / "faces") != {}

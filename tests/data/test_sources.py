@@ -140,6 +140,6 @@ def test_a_given_split_reaches_the_manifest_and_breaks_nothing_after_it(tmp_path
     thirds = {"train": 0.34, "val": 0.33, "test": 0.33}
     changed = {"ingest.shard_size": 4, "preprocess.size": 32, "preprocess.split": thirds}
     params = parse_params(tiny_params(**changed), origin="test")
-    frame, _ = preprocess(manifest, raw, params.ingest, params.preprocess, 7, tmp_path / "faces", 1)
+    frame, _, _ = preprocess(manifest, raw, params.ingest, params.preprocess, 7, tmp_path / "faces", 1)
     assert set(usable(frame)["split"]) <= set(SPLITS)
     assert not validate_manifest(manifest, params.validate_).failed("critical")

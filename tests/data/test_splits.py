@@ -15,7 +15,7 @@ from deepfake.params.data import Holdout, Split
 
 SPLIT = Split(train=0.6, val=0.15, test=0.25)
 GROUPS = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=60)
-QUICK = settings(max_examples=200, derandomize=True, deadline=None)
+QUICK = settings(max_examples=60, derandomize=True, deadline=None)
 
 
 def frame_of(groups: list[str]) -> pd.DataFrame:

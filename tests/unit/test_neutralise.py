@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from helpers import tiny_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from deepfake.data.crops import CropRecipe, NoFace, face_crops
 from deepfake.data.neutralise import History, draw, neutralise, resolve_history, without_border
@@ -90,6 +92,14 @@ def test_quality_changes_the_error_monotonically() -> None:
     assert errors == sorted(errors, reverse=True) and errors[0] > 2 * errors[-1] > 0
     coarse = jpeg_round_trip(crop.astype(np.uint8), 95, "yuv420")
     assert np.abs(coarse - crop).mean() > errors[-1]
+
+
+@pytest.mark.parametrize(("subsampling", "chroma"), [("yuv444", "4:4:4"), ("yuv420", "4:2:0")])
+@pytest.mark.parametrize("quality", [30, 75, 100])
+def test_the_history_is_that_of_a_jpeg_file(quality: int, subsampling: str, chroma: str) -> None:
+    pixels, file = picture(49, 64), io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=chroma)
+    assert np.array_equal(jpeg_round_trip(pixels, quality, subsampling), np.asarray(Image.open(file)))
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)

@@ -29,12 +29,15 @@ _NAMES = (*SPLITS, HOLDOUT)
 gxe: Any = gx.expectations  # its names are re-exported in a way that strict typing does not see
 
 
-def require_no_leak(frame: pd.DataFrame, distance: int) -> None:
+def require_no_leak(frame: pd.DataFrame, distance: int) -> Verdict:
     """Stop if a group, a picture or a near-duplicate stands in two splits.
 
     Args:
         frame: the face manifest.
         distance: Hamming distance up to which two pictures are near-duplicates.
+
+    Returns:
+        The verdict, passed.
 
     Raises:
         ValidationFailed: one sentence that names the first rows.
@@ -45,6 +48,7 @@ def require_no_leak(frame: pd.DataFrame, distance: int) -> None:
             f"{first_failure(verdict)}; the manifest was edited or made by other code: "
             "run `dvc repro --force ingest`"
         )
+    return verdict
 
 
 def check_splits(frame: pd.DataFrame, distance: int) -> Verdict:

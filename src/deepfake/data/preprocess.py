@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,10 +22,12 @@ from deepfake.data.resume import listing_digest, map_resumed, publish, resume_ke
 from deepfake.data.shards import read_shard, write_shard
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
 from deepfake.errors import SourceError
-from deepfake.images import ImageRejected
+from deepfake.images import ImageRejected, encode_png
 from deepfake.params.data import Ingest, Preprocess
 
-_FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+if TYPE_CHECKING:
+    from deepfake.data.expectations import Verdict
+
 _BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
 _FOUND = (*_BOX, "reject_reason", "reject_detail")
 _PIXELS = ("pixel_sum", "pixel_squares")  # per channel: whole numbers add up the same in any order
@@ -46,7 +48,7 @@ def preprocess(
     out: Path,
     workers: int,
     resume: Path | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, Any], Verdict]:
     """Cut the largest face, or all faces, out of every usable picture.
 
     Writes `out/<split>/shard-*.tfrecord` (lossless PNG crops with label, source, generator and group)
@@ -58,7 +60,7 @@ def preprocess(
             next run; None: nothing is kept.
 
     Returns:
-        The face manifest, and the statistics of the stage.
+        The face manifest, the statistics of the stage, and what `check_splits` says of the splits.
 
     Raises:
         SourceError: a split would hold only one class, or pictures are missing from the raw shards;
@@ -85,10 +87,10 @@ def preprocess(
         _require_all_counted(manifest, {*found["image_id"]})
         frame = _merge(manifest, found)
         _require_both_classes(frame, params)
-        require_no_leak(frame, ingest.near_duplicate_distance)
+        verdict = require_no_leak(frame, ingest.near_duplicate_distance)
         write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
         publish(space / "faces", space / "done", out)
-    return frame, moves | statistics(frame, _moments(facts, params.size), recipe, names)
+    return frame, moves | statistics(frame, _moments(facts, params.size), recipe, names), verdict
 
 
 def _cut_shard(
@@ -128,18 +130,9 @@ def example_id(image_id: str, face: int) -> str:
     return image_id if face == 0 else f"{image_id}-{face}"
 
 
-def encode_crop(pixels: np.ndarray) -> bytes:
-    """uint8 [size, size, 3], RGB -> PNG bytes.
-
-    Lossless: a JPEG here would launder the very traces that the detector looks for.
-    """
-    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _FAST_PNG)
-    return bytes(png)
-
-
 def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
     texts = {key: str(row[key]).encode() for key in ("source", "generator", "group")}
-    image = encode_crop(face.pixels)
+    image = encode_png(face.pixels)  # lossless: a JPEG would launder the traces that the detector looks for
     return {"image_id": name.encode(), "image": image, "label": int(row["label"]), **texts}
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from deepfake.data.manifest import usable
 from deepfake.data.shards import read_shard, write_shard
 from deepfake.errors import SourceError
-from deepfake.images import ImageRejected, decode_image, read_file
+from deepfake.images import ImageRejected, decode_image, encode_png, read_file
 from deepfake.params.data import Ingest, Limits
 
 PER_REASON = 16  # whatever the data set's size
@@ -54,8 +54,7 @@ def write_rejected(
             picture = decode_image(read_file(file, limits), limits)
         except ImageRejected as error:
             raise SourceError(f"{file} changed while it was being ingested: run again") from error
-        _, png = cv2.imencode(".png", thumbnail(picture)[:, :, ::-1])
-        examples.append({"path": path.encode(), "image": bytes(png)})
+        examples.append({"path": path.encode(), "image": encode_png(thumbnail(picture))})
     write_shard(out / "rejected.tfrecord", examples)
 
 

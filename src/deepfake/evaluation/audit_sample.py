@@ -20,6 +20,7 @@ from deepfake.evaluation.shortcuts import measure
 from deepfake.params.data import Limits
 
 _READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it
+_COLUMNS = ["image_id", "label", "source", "group"]  # all rows are sorted: no more than is needed
 
 Measures = dict[str, np.ndarray]
 
@@ -33,8 +34,8 @@ class _Job:
 
 
 def numbered(manifest: pd.DataFrame, shard_size: int) -> pd.DataFrame:
-    """Usable rows in the shards' order, with the number of their raw shard."""
-    rows = usable(manifest).sort_values("image_id").reset_index(drop=True)
+    """Usable rows in the shards' order: what the audit needs of them, and the number of their raw shard."""
+    rows = usable(manifest)[_COLUMNS].sort_values("image_id").reset_index(drop=True)
     return rows.assign(shard=rows.index // shard_size)
 
 
