@@ -89,7 +89,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(
 
 def test_generators_to_select_on_must_be_there_and_not_all(tmp_path: Path, runtime, make_params) -> None:
     faces = write_faces(tmp_path / "faces", 16)
-    for names, words in ((["toy", "nobody"], "no fakes of nobody; there are: other, toy"),
+    for names, words in ((["toy", "nobody"], "no fakes of nobody .* hold those of other, toy"),
                          (["toy", "other"], "names every generator")):  # fmt: skip
         with pytest.raises(TrainingError, match=words):
             train(make_params(**{"train.select_holdout": names}), runtime, faces, tmp_path / "run")
