@@ -33,7 +33,7 @@ test: env  ## lint, types, tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))

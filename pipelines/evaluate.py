@@ -21,7 +21,8 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     faces = Path("data/faces")
     model, architecture = load_detector(Path("models/detector"))
-    frame, calibrations = predict_splits(model, faces, architecture.size, params.evaluate)
+    left_out = params.train.exclude_generators
+    frame, calibrations = predict_splits(model, faces, architecture.size, params.evaluate, left_out)
     table = score_table(frame, calibrations, params.evaluate, params.base.seed)
     unseen = unseen_generators(read_manifest(faces / "manifest.parquet"))
     if unseen:

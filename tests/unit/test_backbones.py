@@ -25,8 +25,8 @@ from deepfake.models.detector import (
 
 # Side of the maps that each makes of a crop of 64 pixels.
 GRID = {
-    "resnet50": 2, "efficientnet-lite0": 2, "efficientnetv2-b0": 2, "mobilenetv3-small": 2, "convnext-tiny": 2, "xception": 2,
-    "vit-tiny": 8, "swin-tiny": 8, "small": 16,
+    "resnet50": 2, "efficientnet-lite0": 2, "efficientnetv2-b0": 2, "mobilenetv3-small": 2,
+    "convnext-tiny": 2, "xception": 2, "vit-tiny": 8, "swin-tiny": 8, "small": 16,
 }  # fmt: skip
 # The larger lites are lite0 with more of the same.
 NAMES = [name for name in BACKBONES if name not in ("efficientnet-lite1", "efficientnet-lite2")]

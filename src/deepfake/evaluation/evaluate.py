@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,14 @@ SCORES = {MODEL: "score", BASELINE: "baseline_score"}
 
 
 def predict_splits(
-    model: keras.Model, faces: Path, size: int, target: Evaluate
+    model: keras.Model, faces: Path, size: int, target: Evaluate, unseen: Collection[str] = ()
 ) -> tuple[pd.DataFrame, dict[str, Calibration]]:
     """Score validation, test and (where there is one) holdout with the model and with the baseline.
 
     Temperature and thresholds of both come from validation alone.
+
+    Args:
+        unseen: generators that training left out: no threshold may know their fakes either.
 
     Returns:
         One row per picture (image_id, path, label, source, generator, group, split, logit, score,
@@ -42,7 +45,7 @@ def predict_splits(
     outputs["baseline_logit"] = _baseline_logits(faces, size, np.stack(outputs.pop("profile")))
     facts = ["image_id", "path", "label", "source", "generator", "group", "split"]
     frame = manifest[facts].merge(outputs, on="image_id", validate="one_to_one")
-    val = frame[frame["split"] == "val"]
+    val = frame[(frame["split"] == "val") & ~frame["generator"].isin(unseen)]
     calibrations = {}
     for name, logit in ((MODEL, "logit"), (BASELINE, "baseline_logit")):
         calibrations[name] = calibrate(
