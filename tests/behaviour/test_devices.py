@@ -39,7 +39,8 @@ for name, runtime in (("one", one), ("two", dataclasses.replace(one, replicas=2,
 def write_inputs(folder: Path, **overrides: object) -> None:
     write_faces(folder / "faces", 32, size=32)
     values = {
-        "base.device": "cpu", "preprocess.size": 32, "train.dropout": 0.0, "train.phase1.epochs": 0, **overrides
+        "base.device": "cpu", "preprocess.size": 32, "train.dropout": 0.0, "train.phase1.epochs": 0,
+        **overrides,
     }  # fmt: skip
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(**values)))
 
