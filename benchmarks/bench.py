@@ -20,8 +20,8 @@ from measure import decode_resize_encode, report, seconds
 from deepfake.data.crops import CropRecipe, face_crops
 from deepfake.data.demo.corpus import make_pair
 from deepfake.data.neutralise import resolve_history
+from deepfake.encoding import encode_png
 from deepfake.evaluation.calibration import Calibration
-from deepfake.images import encode_png
 from deepfake.models.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
 from deepfake.runtime import configure

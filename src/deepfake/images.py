@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
@@ -37,16 +36,6 @@ _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
 FORMATS = tuple(_READERS)
 
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0", -1: "other"}
-_CHROMA = {
-    "yuv444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    "yuv420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
-}
-# Half the time of zlib's level 1 at 1.1 times the bytes, on crops of photographs.
-_FAST_PNG = [
-    cv2.IMWRITE_PNG_COMPRESSION, 1,
-    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
-    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG,
-]  # fmt: skip
 _EXIF_ORIENTATION = 0x0112
 _TURN = Image.Transpose
 _UPRIGHT = {  # 1 is upright already
@@ -269,57 +258,6 @@ def _check(picture: Image.Image, header: Header, limits: Limits) -> None:
         raise ImageRejected("too_small", f"{size}, shorter side at least {limits.min_side}", header)
     if getattr(picture, "n_frames", 1) > 1:
         raise ImageRejected("animated", f"{picture.n_frames} frames; extract one", header)  # type: ignore[attr-defined]
-
-
-def jpeg_round_trip(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
-    """What a JPEG file of these pixels would give back.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB.
-        quality: IJG quality, 1..100.
-        subsampling: of chroma, `yuv444` (none) or `yuv420` (half each way).
-
-    Returns:
-        uint8 [height, width, 3].
-    """
-    # OpenCV, since the file is our own: the same libjpeg-turbo as Pillow's in 0.6 of the time.
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _CHROMA[subsampling]]
-    _, file = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
-    return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB))
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """uint8 [height, width, 3], RGB -> bytes of a PNG file, written fast rather than small."""
-    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _FAST_PNG)
-    return bytes(png)
-
-
-def webp_round_trip(pixels: np.ndarray, quality: int) -> np.ndarray:
-    """What a lossy WebP file of these pixels would give back.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB.
-        quality: libwebp's, 1..100.
-
-    Returns:
-        uint8 [height, width, 3].
-    """
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=quality, method=1)  # 4 takes three times as long
-    return np.asarray(WebPImageFile(io.BytesIO(file.getvalue())).convert("RGB"))
-
-
-def decode_crop(data: bytes) -> np.ndarray:
-    """A face crop that preprocess has encoded: these bytes are our own, so nothing is checked.
-
-    Args:
-        data: a PNG file.
-
-    Returns:
-        uint8 [height, width, 3], RGB.
-    """
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    return np.asarray(picture, dtype=np.uint8)
 
 
 @lru_cache(maxsize=1024)  # a camera or a generator writes few tables, and every picture has one

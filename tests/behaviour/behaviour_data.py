@@ -9,7 +9,7 @@ import pandas as pd
 
 from deepfake.data.manifest import FACE_SCHEMA, write_manifest
 from deepfake.data.shards import write_shard
-from deepfake.images import encode_png
+from deepfake.encoding import encode_png
 
 
 def write_faces(

@@ -21,7 +21,7 @@ from deepfake.data.ingest import ingest
 from deepfake.data.manifest import read_manifest, usable
 from deepfake.data.preprocess import preprocess
 from deepfake.data.shards import read_shard
-from deepfake.images import jpeg_round_trip
+from deepfake.encoding import jpeg_round_trip
 from deepfake.params import Params, parse_params
 
 PICTURES, SIDE = 90, 48

@@ -15,8 +15,8 @@ from PIL import Image
 
 from deepfake.data.crops import CropRecipe, NoFace, face_crops
 from deepfake.data.neutralise import History, draw, neutralise, resolve_history, without_border
+from deepfake.encoding import jpeg_round_trip
 from deepfake.errors import ParamsError, SourceError
-from deepfake.images import jpeg_round_trip
 from deepfake.params import parse_params
 
 PARAMS = parse_params(tiny_params(), origin="test")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deepfake.encoding import jpeg_round_trip
 from deepfake.errors import SourceError
-from deepfake.images import jpeg_round_trip
 from deepfake.params.data import Chroma, Neutralise
 from deepfake.params.section import Fraction, Positive, Quality, Section
 

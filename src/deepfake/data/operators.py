@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from deepfake.data.fields import Pixels, as_field, to_pixels
-from deepfake.images import jpeg_round_trip, webp_round_trip
+from deepfake.encoding import jpeg_round_trip, webp_round_trip
 
 Operator = Callable[[Pixels, float, np.random.Generator], Pixels]
 

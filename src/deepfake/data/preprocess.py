@@ -21,8 +21,9 @@ from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, w
 from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.data.shards import read_shard, write_shard
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
+from deepfake.encoding import encode_png
 from deepfake.errors import SourceError
-from deepfake.images import ImageRejected, encode_png
+from deepfake.images import ImageRejected
 from deepfake.params.data import Ingest, Preprocess
 
 if TYPE_CHECKING:

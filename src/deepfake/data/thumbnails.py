@@ -12,8 +12,9 @@ import pandas as pd
 
 from deepfake.data.manifest import usable
 from deepfake.data.shards import read_shard, write_shard
+from deepfake.encoding import encode_png
 from deepfake.errors import SourceError
-from deepfake.images import ImageRejected, decode_image, encode_png, read_file
+from deepfake.images import ImageRejected, decode_image, read_file
 from deepfake.params.data import Ingest, Limits
 
 PER_REASON = 16  # whatever the data set's size

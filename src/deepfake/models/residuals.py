@@ -6,6 +6,7 @@ noise and the filters' outputs compare when they are joined.
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import keras
@@ -22,8 +23,8 @@ class _Residual(Float32Layer):
         super().__init__(**kwargs)
         self.limit = limit
 
-    def residual(self, pictures: Any) -> Any:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def residual(self, pictures: Any) -> Any: ...
 
     def call(self, pictures: Any) -> Any:
         return ops.clip(self.residual(pictures), -self.limit, self.limit) / self.limit

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from deepfake.data.manifest import FAKE, REAL, read_manifest, usable
+from deepfake.encoding import jpeg_round_trip
 from deepfake.errors import SourceError
-from deepfake.images import jpeg_round_trip
 from deepfake.params import Params
 from deepfake.params.study import Study
 from deepfake.runtime import Runtime

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from deepfake.data.fields import Pixels
 from deepfake.data.tfrecord import decode_example, scan_records
+from deepfake.encoding import decode_crop
 from deepfake.errors import TrainingError
-from deepfake.images import decode_crop
 
 _FACTS = ["image_id", "label", "source", "generator", "split"]
 
