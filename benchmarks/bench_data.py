@@ -24,17 +24,23 @@ from pathlib import Path
 import cv2
 import psutil
 import yaml
-from measure import SIDE, codec_work, decode_resize_encode, make_pictures, processor_seconds
+from measure import decode_resize_encode, make_pictures, processor_seconds
 
 from deepfake.data.executors import process_pool
 from deepfake.data.shards import map_shards
 from deepfake.params import Params, load_params
 
 REPO = Path(__file__).parents[1]
-BARE, HISTORY = "decode + resize + encode", "the same with border and JPEG history"
-STAGES = {"ingest": ("reading", BARE), "validate": (BARE,), "preprocess": (BARE, HISTORY)}
+BARE = "decode + resize + encode"
+# What runs, and which limit it is compared with. Preprocess is shown twice: its own work, and the whole
+# stage, which audits a sample of the crops and draws its report as well.
+COMMANDS = {
+    "ingest": (["pipelines/ingest.py"], "reading"),
+    "validate": (["pipelines/validate.py"], BARE),
+    "cut faces": (["benchmarks/cut_faces.py"], BARE),
+    "preprocess": (["pipelines/preprocess.py"], BARE),
+}
 SIZE = 128  # pixels: side of the crops
-BORDER = round(0.02 * SIDE)  # pixels: what preprocess.neutralise.border takes off each edge
 CHUNK = 500
 
 
@@ -114,7 +120,6 @@ def limits(folder: Path) -> dict[str, float]:
     work: dict[str, Callable[[], object]] = {
         "reading": lambda: [path.read_bytes() for path in paths],
         BARE: lambda: decode_resize_encode(files, SIZE),
-        HISTORY: lambda: codec_work(files, SIZE, BORDER),
     }
     return {name: len(files) / processor_seconds(each) for name, each in work.items()}
 
@@ -125,14 +130,13 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory(prefix="bench-data-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         make_project(folder, images, workers)
-        for stage, bounds in STAGES.items():
-            before = limits(folder)
-            cost = costs[stage] = watch([sys.executable, f"pipelines/{stage}.py"], folder)
-            after = limits(folder)  # beside each: machines have moods
+        for name, (script, bound) in COMMANDS.items():
+            before = limits(folder)[bound]
+            cost = costs[name] = watch([sys.executable, *script], folder)
+            limit = (before + limits(folder)[bound]) / 2  # beside each: machines have moods
             rate = images / cost.cpu
-            shares = [f"{2 * rate / (before[name] + after[name]):.2f} of {name}" for name in bounds]
-            print(f"{images:>8} {stage:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
-                  f"({', '.join(shares)}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
+            print(f"{images:>8} {name:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
+                  f"({rate / limit:.2f} of {bound}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
         bench_dvc(images, folder)
     return costs
 
@@ -140,7 +144,7 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
 def bench_dvc(images: int, folder: Path) -> None:
     """What DVC takes to see that nothing has changed, and what one changed picture costs."""
     watch(["git", "init", "--quiet"], folder)
-    watch(["dvc", "commit", "--quiet", "--force", *STAGES], folder)
+    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "preprocess"], folder)
 
     def show(what: str, command: list[str]) -> None:
         cost = watch(["dvc", *command], folder)
@@ -161,7 +165,7 @@ def main() -> None:
     params = load_params(REPO / "params.yaml")
     runs = [bench(images, params) for images in sizes]
     for (small, less), (large, more) in pairwise(zip(sizes, runs, strict=True)):
-        for stage in STAGES:
+        for stage in COMMANDS:
             longer = more[stage].seconds / less[stage].seconds
             work = more[stage].cpu / less[stage].cpu
             memory = more[stage].peak / less[stage].peak
