@@ -39,11 +39,16 @@ def report(name: str, limit: float, ours: float, what: str) -> None:
     print(f"{name:<28} {limit / ours:5.2f} of {what}")
 
 
-def decode_resize_encode(files: list[bytes], size: int) -> None:
-    """The least that any preprocessing does, on one core and in memory: OpenCV, JPEG in and out."""
+def decode_resize_encode(files: list[bytes], size: int, border: int = 0) -> None:
+    """The least that any preprocessing does, on one core and in memory: OpenCV, JPEG in and out.
+
+    Args:
+        border: pixels cut off each edge; with none, 2:1 pictures take a way that others can't.
+    """
     for data in files:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        cv2.imencode(".jpg", cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), _JPEG)
+        inner = picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
+        cv2.imencode(".jpg", cv2.resize(inner, (size, size), interpolation=cv2.INTER_AREA), _JPEG)
 
 
 def make_pictures(chunk: range, root: Path) -> None:
