@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import psutil
 import yaml
-from measure import decode_resize_encode, make_pictures, processor_seconds
+from measure import SIDE, decode_resize_encode, make_pictures, processor_seconds
 
 from deepfake.data.executors import process_pool
 from deepfake.data.shards import map_shards
