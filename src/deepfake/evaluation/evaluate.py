@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -18,6 +18,9 @@ from deepfake.evaluation.calibration import Calibration, calibrate
 from deepfake.evaluation.metrics import headline, with_intervals
 from deepfake.params import Evaluate
 from deepfake.training.inputs import evaluation_batches
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 _BATCH = 32
 MODEL, BASELINE = "model", "spectrum_baseline"
@@ -42,7 +45,8 @@ def predict_splits(
     judged = [split for split in ("val", "test", HOLDOUT) if split in {*manifest["split"]}]
     parts = [_raw_outputs(model, faces, size, split) for split in judged]
     outputs = pd.concat(parts, ignore_index=True)
-    outputs["baseline_logit"] = _baseline_logits(faces, size, np.stack(outputs.pop("profile")))
+    profiles = np.stack(outputs.pop("profile"))
+    outputs["baseline_logit"] = train_baseline(faces, size).decision_function(profiles)
     facts = ["image_id", "path", "label", "source", "generator", "group", "split"]
     frame = manifest[facts].merge(outputs, on="image_id", validate="one_to_one")
     val = frame[(frame["split"] == "val") & ~frame["generator"].isin(unseen)]
@@ -65,11 +69,11 @@ def _raw_outputs(model: keras.Model, faces: Path, size: int, split: str) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _baseline_logits(faces: Path, size: int, profiles: np.ndarray) -> np.ndarray:
-    """Fit the baseline on the training split, then judge `profiles` [n, radii]."""
+def train_baseline(faces: Path, size: int) -> Pipeline:
+    """The spectrum baseline, fitted on the training split's crops of `size` pixels."""
     batches = [(azimuthal_profile(x), y[:, 0]) for x, y, _ in _batches(faces, size, "train")]
-    train, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
-    return np.asarray(fit_baseline(train, labels).decision_function(profiles))
+    profiles, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
+    return fit_baseline(profiles, labels)
 
 
 def _batches(faces: Path, size: int, split: str) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from deepfake.errors import ParamsError
 from deepfake.params.data import Audit, Ingest, Preprocess, Validate
 from deepfake.params.section import Fraction, Positive, Section
+from deepfake.params.stress import Stress
 from deepfake.params.training import Train
 
 
@@ -49,6 +50,7 @@ class Params(Section):
     preprocess: Preprocess
     train: Train
     evaluate: Evaluate
+    stress: Stress
     explain: Explain
     register_: Annotated[Register, Field(alias="register")]
 

@@ -1,0 +1,121 @@
+"""The model and the spectrum baseline side by side, with the thresholds they were shipped with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepfake.data.resume import resume_key
+from deepfake.errors import DeepfakeError
+from deepfake.evaluation.baseline import azimuthal_profile
+from deepfake.evaluation.calibration import Calibration, calibrate
+from deepfake.evaluation.evaluate import BASELINE, MODEL, train_baseline
+from deepfake.models.detector import WEIGHTS, load_detector, weights_digest
+from deepfake.params.stress import Stress
+from deepfake.training.inputs import shards_digest
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+LOGITS = {MODEL: "logit", BASELINE: "baseline_logit"}
+_BATCH = 64
+# Sums in another order differ by 1e-6 of a logit; another model's logits by tenths.
+_SAME = 1e-3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two detectors that are asked about the same crops.
+
+    Attributes:
+        calibrations: of either, by `MODEL` and `BASELINE`: the frozen ones, whatever is done to crops.
+    """
+
+    model: keras.Model
+    baseline: Pipeline
+    calibrations: dict[str, Calibration]
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the crops that both take."""
+        return int(self.model.input_shape[1])
+
+    def logits(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Both logits of crops.
+
+        Args:
+            crops: [n, size, size, 3], RGB 0..255, of any dtype.
+
+        Returns:
+            By column of `LOGITS`, float32 [n]. The baseline sees whole grey levels.
+        """
+        parts = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
+        model = [self.model.predict_on_batch(part.astype(np.float32))[:, 0] for part in parts]
+        baseline = [self.baseline.decision_function(azimuthal_profile(part)) for part in parts]
+        found = {MODEL: model, BASELINE: baseline}
+        return {
+            LOGITS[name]: np.concatenate([np.empty(0), *found[name]]).astype(np.float32) for name in LOGITS
+        }
+
+
+def load_pair(
+    detector: Path,
+    faces: Path,
+    calibration: Calibration,
+    predictions: pd.DataFrame,
+    unseen: Collection[str],
+) -> Pair:
+    """The trained model and the baseline, fitted and calibrated again as the stage evaluate does.
+
+    Args:
+        detector: folder of the model.
+        calibration: the model's.
+        predictions: of evaluate: the baseline's threshold comes from their validation rows, at the
+            model's target rates.
+        unseen: generators that no threshold may know.
+    """
+    model, architecture = load_detector(detector)
+    val = predictions[(predictions["split"] == "val") & ~predictions["generator"].isin(unseen)]
+    baseline = calibrate(
+        val[LOGITS[BASELINE]].to_numpy(),
+        val["label"].to_numpy(),
+        calibration.target_fpr,
+        calibration.target_fnr,
+    )
+    calibrations = {MODEL: calibration, BASELINE: baseline}
+    return Pair(model, train_baseline(faces, architecture.size), calibrations)
+
+
+def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Undamaged crops must give what evaluate wrote; else one of the two is of another model.
+
+    Args:
+        found: `image_id` and the columns of `LOGITS`.
+        predictions: the same columns, at least these pictures.
+
+    Raises:
+        DeepfakeError: they differ.
+    """
+    both = found.merge(predictions, on="image_id", suffixes=("", "_before"), validate="one_to_one")
+    for name, column in LOGITS.items():
+        apart = np.abs(both[column] - both[f"{column}_before"]).max()
+        if len(both) < len(found) or not apart <= _SAME:
+            raise DeepfakeError(
+                f"the {name.replace('_', ' ')}'s logits of undamaged crops differ from reports/evaluate by "
+                f"up to {apart:.3g}: those are of another model or other faces; run the stage evaluate"
+            )
+
+
+def stress_key(params: Stress, seed: int, detector: Path, faces: Path) -> str:
+    """Identity of a run of the stage stress: parameters, weights, faces and code."""
+    package = Path(__file__).parents[1]
+    files = sorted([*(package / "evaluation").glob("*.py"), package / "encoding.py"])
+    code = (file.read_text(encoding="utf-8") for file in files)
+    weights = weights_digest(detector / WEIGHTS)
+    return resume_key(params, str(seed), weights, shards_digest(faces), *code)
