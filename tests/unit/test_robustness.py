@@ -13,6 +13,7 @@ from deepfake.errors import DeepfakeError
 from deepfake.evaluation import robustness
 from deepfake.evaluation.evaluate import BASELINE, MODEL
 from deepfake.evaluation.metrics import auc
+from deepfake.evaluation.pair import require_same_logits
 from deepfake.evaluation.robustness import (
     damaged_logits,
     robustness_rows,
@@ -46,7 +47,7 @@ def test_predictions_of_another_model_are_refused(run: dict, tmp_path: Path) -> 
     with pytest.raises(DeepfakeError, match=r"model's logits .* run the stage evaluate"):
         damaged_logits(run["pair"], stale, run["crops"], FAMILIES, 7, tmp_path)
     with pytest.raises(DeepfakeError, match="run the stage evaluate"):
-        damaged_logits(run["pair"], run["sample"].iloc[1:], run["crops"], FAMILIES, 7, tmp_path)
+        require_same_logits(run["sample"], run["sample"].iloc[1:])
 
 
 def test_figures_are_those_of_the_damaged_logits(run: dict) -> None:

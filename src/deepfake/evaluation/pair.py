@@ -11,14 +11,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepfake.data.resume import resume_key
 from deepfake.errors import DeepfakeError
 from deepfake.evaluation.baseline import azimuthal_profile
 from deepfake.evaluation.calibration import Calibration, calibrate
 from deepfake.evaluation.evaluate import BASELINE, MODEL, train_baseline
-from deepfake.models.detector import WEIGHTS, load_detector, weights_digest
-from deepfake.params.stress import Stress
-from deepfake.training.inputs import shards_digest
+from deepfake.models.detector import load_detector
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -110,12 +107,3 @@ def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:
                 f"the {name.replace('_', ' ')}'s logits of undamaged crops differ from reports/evaluate by "
                 f"up to {apart:.3g}: those are of another model or other faces; run the stage evaluate"
             )
-
-
-def stress_key(params: Stress, seed: int, detector: Path, faces: Path) -> str:
-    """Identity of a run of the stage stress: parameters, weights, faces and code."""
-    package = Path(__file__).parents[1]
-    files = sorted([*(package / "evaluation").glob("*.py"), package / "encoding.py"])
-    code = (file.read_text(encoding="utf-8") for file in files)
-    weights = weights_digest(detector / WEIGHTS)
-    return resume_key(params, str(seed), weights, shards_digest(faces), *code)

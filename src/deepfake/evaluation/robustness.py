@@ -35,7 +35,7 @@ def damaged_logits(
 
     Args:
         sample: `image_id` and evaluate's `logit` and `baseline_logit`, which undamaged crops must give.
-        crops: image_id -> uint8 [size, size, 3], of the sample.
+        crops: image_id -> uint8 [size, size, 3], at least the sample's.
         done: folder of finished conditions; they are not done again.
 
     Returns:
@@ -44,11 +44,11 @@ def damaged_logits(
     Raises:
         DeepfakeError: model and predictions don't belong together.
     """
-    grid = conditions(tuple(families))
+    grid, names = conditions(tuple(families)), list(sample["image_id"])
 
     def judge(condition: Condition) -> pa.Table:
-        damaged = [condition.apply(crop, image_id, seed) for image_id, crop in crops.items()]
-        facts = {"condition": [condition.name] * len(crops), "image_id": list(crops)}
+        damaged = [condition.apply(crops[name], name, seed) for name in names]
+        facts = {"condition": [condition.name] * len(names), "image_id": names}
         logits = pair.logits(np.stack(damaged))
         if condition == CLEAN_CONDITION:
             require_same_logits(pd.DataFrame(facts | logits), sample)
