@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deepfake.errors import DeepfakeError
 from deepfake.params import load_params
-from deepfake.stage import run_stage
+from deepfake.stage import read_json, run_stage, write_json
 
 UNSCORED = 3  # exit code: some pictures could not be scored
 
@@ -156,7 +157,10 @@ def _study(options: argparse.Namespace) -> None:
     lines = run_study(
         options.name, study, content, configure(load_params().base), faces, Path(".resume/study"), out
     )
-    print("\n".join([*lines, f"see {out / 'study.html'}"]))
+    # The page of the model shows the last study; when that was, only whoever runs it knows.
+    finished = {"date": datetime.now(UTC).date().isoformat()}
+    write_json(Path("reports/study/summary.json"), read_json(out / "summary.json") | finished)
+    print("\n".join([*lines, f"see {out / 'study.html'}; the stage report now shows its tables"]))
 
 
 def _file(folder: Path, name: str) -> Path:

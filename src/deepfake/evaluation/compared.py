@@ -43,7 +43,7 @@ def _read(name: str, path: Path, test: pd.DataFrame) -> tuple[pd.DataFrame, Cali
     """image_id, `<name>_score` and `<name>_logit` of the other run's test split, and its calibration."""
     if not path.is_file():
         raise SourceError(f"evaluate.compare: {path} does not exist (the predictions of {name!r})")
-    if path.suffix != ".parquet" or not is_ours(path):
+    if not is_ours(path):
         raise SourceError(
             f"evaluate.compare: {path} is no predictions.parquet of this project's evaluate stage"
         )

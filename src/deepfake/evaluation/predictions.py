@@ -108,8 +108,11 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a Parquet file was written by `write_predictions`."""
-    return _KEY in (pq.read_schema(path).metadata or {})
+    """Whether a file was written by `write_predictions`."""
+    try:
+        return _KEY in (pq.read_schema(path).metadata or {})
+    except pa.ArrowInvalid:
+        return False
 
 
 def read_predictions(path: Path) -> Predictions:

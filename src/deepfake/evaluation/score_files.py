@@ -36,7 +36,7 @@ def read_any(path: Path, threshold: float | None = None) -> Predictions:
     """
     if not path.is_file():
         raise SourceError(f"{path} does not exist: give a CSV or Parquet file of scores")
-    if path.suffix == ".parquet" and is_ours(path):
+    if is_ours(path):
         if threshold is not None:
             raise SourceError(
                 f"{path} holds the threshold that was shipped: --threshold is for other files"
