@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from deepfake.data.neutralise import History
 from deepfake.data.resume import workspace
-from deepfake.evaluation.calibration import Calibration
 from deepfake.evaluation.pair import load_pair
+from deepfake.evaluation.predictions import read_predictions
 from deepfake.evaluation.stress import stress, stress_key
 from deepfake.params import load_params
 from deepfake.runtime import configure
@@ -21,14 +19,13 @@ def main() -> None:
     configure(params.base)
     faces, detector, out = Path("data/faces"), Path("models/detector"), Path("reports/stress")
     out.mkdir(parents=True, exist_ok=True)
-    predictions = pd.read_parquet("reports/evaluate/predictions.parquet")
-    calibration = Calibration(**read_json(Path("models/calibration.json")))
+    predictions = read_predictions(Path("reports/evaluate/predictions.parquet"))
     recorded = read_json(Path("reports/preprocess/metrics.json"))["history"]
     history = None if recorded is None else History(**recorded)
-    pair = load_pair(detector, faces, calibration, predictions, params.train.exclude_generators)
-    test = predictions[predictions["split"] == "test"]
-    with workspace(Path(".resume"), "stress", stress_key(params, detector, faces)) as space:
-        facts = stress(pair, test, faces, history, params, space, out)
+    key = stress_key(params.stress, predictions.seed, detector, faces)
+    with workspace(Path(".resume"), "stress", key) as work:
+        pair = load_pair(detector, faces, predictions, work)
+        facts = stress(pair, predictions, faces, history, params.stress, work, out)
     write_json(out / "metrics.json", facts)
     print("\n".join(facts["limits"]))
 

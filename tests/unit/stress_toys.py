@@ -8,14 +8,15 @@ import pandas as pd
 
 from deepfake.evaluation.baseline import azimuthal_profile, fit_baseline
 from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.evaluate import BASELINE, MODEL
 from deepfake.evaluation.pair import Pair
+from deepfake.evaluation.predictions import BASELINE, MODEL
+from deepfake.evaluation.scaling import Scaling
 
 SIZE = 32
 
 
 def calibration(threshold: float) -> Calibration:
-    return Calibration(1.0, threshold, 0.3, 0.05, 0.05, 10, 10)
+    return Calibration(Scaling("temperature"), threshold, 0.3, 0.3, 0.7, None, 0.05, 0.1, 10, 10)
 
 
 def toy_crops(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,9 @@ from stress_toys import toy_pair, toy_sample
 
 from deepfake.errors import DeepfakeError
 from deepfake.evaluation import robustness
-from deepfake.evaluation.evaluate import BASELINE, MODEL
 from deepfake.evaluation.metrics import auc
 from deepfake.evaluation.pair import require_same_logits
+from deepfake.evaluation.predictions import BASELINE, MODEL
 from deepfake.evaluation.robustness import (
     damaged_logits,
     robustness_rows,

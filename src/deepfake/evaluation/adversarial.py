@@ -23,8 +23,8 @@ from deepfake.encoding import jpeg_round_trip
 from deepfake.evaluation.attacks import Gradient, logit_gradient, perturb, to_file
 from deepfake.evaluation.audit_sample import draw_sample
 from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.evaluate import BASELINE, MODEL
 from deepfake.evaluation.pair import LOGITS, Pair, require_same_logits
+from deepfake.evaluation.predictions import BASELINE, MODEL
 from deepfake.evaluation.spectrum_gradient import baseline_logit
 
 _CHUNK = 16  # pictures a job

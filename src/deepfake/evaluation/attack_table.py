@@ -11,8 +11,8 @@ from deepfake.data.face_statistics import proportion
 from deepfake.data.manifest import FAKE, REAL
 from deepfake.evaluation.adversarial import ATTACKS, FILE, FLOAT
 from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.evaluate import MODEL
 from deepfake.evaluation.pair import LOGITS, Pair
+from deepfake.evaluation.predictions import MODEL
 
 HIDE, FRAME = "hide", "frame"
 _FIGURES = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,9 @@ import pandas as pd
 
 from deepfake.errors import DeepfakeError
 from deepfake.evaluation.baseline import azimuthal_profile
-from deepfake.evaluation.calibration import Calibration, calibrate
-from deepfake.evaluation.evaluate import BASELINE, MODEL, train_baseline
+from deepfake.evaluation.calibration import Calibration
+from deepfake.evaluation.judging import train_baseline
+from deepfake.evaluation.predictions import BASELINE, MODEL, Predictions
 from deepfake.models.detector import load_detector
 
 if TYPE_CHECKING:
@@ -61,32 +61,18 @@ class Pair:
         }
 
 
-def load_pair(
-    detector: Path,
-    faces: Path,
-    calibration: Calibration,
-    predictions: pd.DataFrame,
-    unseen: Collection[str],
-) -> Pair:
-    """The trained model and the baseline, fitted and calibrated again as the stage evaluate does.
+def load_pair(detector: Path, faces: Path, predictions: Predictions, work: Path) -> Pair:
+    """The trained model, the baseline fitted as the stage evaluate does, and the shipped calibrations.
 
     Args:
         detector: folder of the model.
-        calibration: the model's.
-        predictions: of evaluate: the baseline's threshold comes from their validation rows, at the
-            model's target rates.
-        unseen: generators that no threshold may know.
+        predictions: of evaluate; they hold the calibrations.
+        work: finished shards of the training split's spectra (see `train_baseline`).
     """
-    model, architecture = load_detector(detector)
-    val = predictions[(predictions["split"] == "val") & ~predictions["generator"].isin(unseen)]
-    baseline = calibrate(
-        val[LOGITS[BASELINE]].to_numpy(),
-        val["label"].to_numpy(),
-        calibration.target_fpr,
-        calibration.target_fnr,
-    )
-    calibrations = {MODEL: calibration, BASELINE: baseline}
-    return Pair(model, train_baseline(faces, architecture.size), calibrations)
+    model, _ = load_detector(detector)
+    calibrations = {name: predictions.detectors[name].calibration for name in LOGITS}
+    shipped = {name: found for name, found in calibrations.items() if found is not None}
+    return Pair(model, train_baseline(faces, work), shipped)
 
 
 def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ import jinja2
 from deepfake.data.expectations import visible
 from deepfake.reporting.limits import limits
 from deepfake.reporting.sections import SECTIONS, read_figures
+from deepfake.reporting.words import METRICS, percent, spoken
 
 _HERE = Path(__file__).parent
 
@@ -57,14 +58,11 @@ def environment(autoescape: bool = True) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {
-        "visible": visible, "percent": percent, "thousands": "{:,}".format, "shown": shown, "spoken": spoken,
+        "visible": visible, "percent": percent, "thousands": "{:,}".format,
+        "shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class,
     }  # fmt: skip
+    made.globals["metrics"] = METRICS
     return made
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.125 -> `12.5 %`; a figure that could not be measured is a dash."""
-    return "–" if share is None else f"{100 * share:.{digits}f}\u00a0%"
 
 
 def shown(interval: Mapping[str, float | None], digits: int = 3) -> str:
@@ -77,6 +75,17 @@ def shown(interval: Mapping[str, float | None], digits: int = 3) -> str:
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def spoken(name: str) -> str:
-    """`spectrum_baseline` -> `spectrum baseline`."""
-    return name.replace("_", " ")
+def worst(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Rows of `per_source` or `per_generator`, the lowest AUC first; those without one last."""
+
+    def key(item: tuple[str, Any]) -> tuple[bool, float, str]:
+        value = item[1]["auc"]["value"]
+        return value is None, value or 0.0, item[0]
+
+    return sorted(parts.items(), key=key)
+
+
+def of_class(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Rows of `per_source` of one class, by the source's own name."""
+    start = f"{name}/"
+    return {key.removeprefix(start): row for key, row in parts.items() if key.startswith(start)}

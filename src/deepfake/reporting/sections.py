@@ -2,7 +2,7 @@
 
 A section is a partial in `sections/` that is given
 
-    facts    the parsed JSON of its file,
+    facts    the parsed JSON of its file (of `failures` and `data`: what the stage report gathers),
     figures  name -> data URI of every PNG that its pattern finds (`stress/jpeg.png` is `jpeg`),
     limits   not given, but read: where `facts` has the key `limits`, a list of sentences that say what
              the model cannot do, those stand at the top of the page.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepfake.data.exhibits import data_uri
+from deepfake.plots import data_uri
 from deepfake.stage import read_json
 
 
@@ -27,7 +27,7 @@ class Section:
 
     Attributes:
         partial: `sections/<partial>.html`, and the anchor.
-        facts: JSON below the folder of reports.
+        facts: JSON below the folder of reports, or the name of what the stage gathers.
         figures: pattern of the PNGs below it; empty: none.
         absent: what to say where the file of facts is not there.
     """
@@ -39,8 +39,8 @@ class Section:
     absent: str = "Not part of this page: it was made of scores alone, without the model or the pictures."
 
 
-_STRESS = "Not measured: the stage `stress` has not run."
-_EXPLAIN = "Not measured: the stage `explain` has not run."
+_STRESS = "Not measured: the stage stress has not run."
+_EXPLAIN = "Not measured: the stage explain has not scored them."
 
 SECTIONS = (
     Section("Model and baselines side by side", "headline", "evaluate/metrics.json"),
@@ -52,12 +52,12 @@ SECTIONS = (
     Section("Adversarial tests", "adversarial", "stress/metrics.json", "stress/*.png", _STRESS),
     Section("Explanations", "explanations", "explain/metrics.json", "explain/*.png", _EXPLAIN),
     Section(
-        "Unseen generators", "study", "study/summary.json", "study/*.png",
-        "Not measured: `make study` trains without each generator in turn; this page then shows its matrix.",
+        "Unseen generators", "study", "study/summary.json", "",
+        "Not measured: make study trains without each generator in turn, and this page then shows it.",
     ),
-    Section("Known failures", "failures", "report/failures.json"),
-    Section("Data", "data", "report/data.json"),
-    Section("Licences and citations", "licences", "report/data.json"),
+    Section("Known failures", "failures", "failures"),
+    Section("Data", "data", "data"),
+    Section("Licences and citations", "licences", "data"),
 )  # fmt: skip
 
 
