@@ -26,7 +26,7 @@ def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
             f"{tags.get('promoted_why', 'no reason given')}. Weights {bundle.weights_sha256[:12]}."
         )
         st.subheader("On its own test split")
-        figures = card["test"]
+        figures = {"model": card["test"]["model"], **card["test"]}  # the file has them by name
         rows = [(words, *(_figure(x[key]) for x in figures.values())) for key, words in FIGURES.items()]
         _table(("", *(who.replace("_", " ") for who in figures)), rows)
         _small("Small figures: 95 % intervals. The baseline sees only the spectra of the same pictures.")

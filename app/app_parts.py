@@ -53,9 +53,10 @@ def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> Non
     """The verdict in words, and the score on its scale from 0 to 1."""
     assert face.score is not None
     words = WORDS[face.verdict] if alone else f"Face {_number(face)}: {WORDS[face.verdict].lower()}"
-    _banner(COLOURS[face.verdict], words, f"Score {face.score:.3f}: the calibrated probability of fake")
-    low = 100.0 * min(calibration.real_below, calibration.threshold)
-    high = 100.0 * calibration.threshold
+    why = f" Uncertain: {face.reason}." if face.reason else ""
+    text = f"Score {face.score:.3f}: the calibrated probability of fake.{why}"
+    _banner(COLOURS[face.verdict], words, text)
+    low, high = 100.0 * calibration.real_below, min(100.0 * calibration.threshold, 100.0)
     stretches = ((REAL, low), (UNCERTAIN, high - low), (FAKE, 100.0 - high))
     st.html(
         f'<div class="scale" role="img" aria-label="score {face.score:.3f} on a scale from 0 to 1">'
@@ -68,15 +69,19 @@ def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> Non
 
 def threshold_facts(calibration: Calibration, test: Mapping[str, Any]) -> None:
     """What the thresholds rest on, and how often "fake" was wrong on test."""
-    low = min(calibration.real_below, calibration.threshold)
+    error = _percent(calibration.conformal_error)
+    views = "" if calibration.max_spread is None else (
+        f" So is a score that mirroring, JPEG 80 or scaling to 0.75 and back moves by more than "
+        f"{calibration.max_spread:.3f}."
+    )  # fmt: skip
     st.markdown(
         f"- **Fake from {calibration.threshold:.3f}**: at most {_percent(calibration.target_fpr)} of "
         f"{calibration.val_reals} real validation pictures score that high. False-positive rate on "
         f"the test split: {_percent(test['fpr']['value'])} (95 % interval {_percent(test['fpr']['low'])} "
         f"to {_percent(test['fpr']['high'])}).\n"
-        f"- **Real below {low:.3f}**: at most {_percent(calibration.target_fnr)} of "
-        f"{calibration.val_fakes} fake validation pictures score that low.\n"
-        f"- **Between the two**: uncertain."
+        f"- **Real below {calibration.real_below:.3f}**: there the score rules out a fake, wrongly for at "
+        f"most {error} of fakes; it rests on {calibration.val_fakes} fake validation pictures.\n"
+        f"- **Between the two**: uncertain.{views}"
     )
 
 

@@ -21,6 +21,7 @@ from deepfake.data.crops import CropRecipe, face_crops
 from deepfake.data.demo.corpus import make_pair
 from deepfake.data.neutralise import resolve_history
 from deepfake.evaluation.calibration import Calibration
+from deepfake.evaluation.scaling import Scaling
 from deepfake.models.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
 from deepfake.runtime import configure
@@ -99,7 +100,8 @@ def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
     architecture = Architecture(params.train.model, params.preprocess.size, 0.0, 0.9)
     model = build_detector(architecture)
     model.save_weights(folder / "model.weights.h5")
-    calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
+    # Without the views of each crop: the limit is one pass of the network.
+    calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1)
     bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {})
     predictor = Predictor(bundle)
     crop = np.zeros((1, architecture.size, architecture.size, 3), np.float32)

@@ -24,6 +24,9 @@ TINY = {
     "train.phase1.epochs": 2,
     "train.phase2.epochs": 1,
     "evaluate.bootstrap_draws": 50,
+    "stress.max_pictures": 12,
+    "stress.families": ["jpeg", "gamma"],
+    "stress.adversarial": {"max_pictures": 2, "epsilons": [0.5, 4]},
     "explain.panels": 2,
     "register.min_test_auc": 0.0,
 }

@@ -1,15 +1,16 @@
-"""The command line: predict, register, promote, rollback, ui, experiment, sweep, study."""
+"""The command line: predict, report, register, promote, rollback, ui, experiment, sweep, study."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deepfake.errors import DeepfakeError
 from deepfake.params import load_params
-from deepfake.stage import run_stage
+from deepfake.stage import read_json, run_stage, write_json
 
 UNSCORED = 3  # exit code: some pictures could not be scored
 
@@ -34,6 +35,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--output", type=Path, help="CSV file; default: standard output")
     predict.set_defaults(run=_predict)
+
+    report = commands.add_parser("report", help="tables, curves and page from a file of scores alone")
+    report.add_argument(
+        "--predictions", type=Path, required=True, metavar="FILE",
+        help="predictions.parquet, or CSV or Parquet of any detector: path, label (0 or real, 1 or fake), "
+        "score (higher: more fake); optional source, generator, group, split (train, val, test, holdout)",
+    )  # fmt: skip
+    report.add_argument("--out", type=Path, default=Path("report"), metavar="FOLDER")
+    report.add_argument(
+        "--threshold", type=float, help="of another detector: scores from it on are called fake"
+    )
+    report.set_defaults(run=_report)
 
     register = commands.add_parser("register", help="register the working tree's model (again)")
     register.set_defaults(run=_register)
@@ -79,6 +92,16 @@ def _predict(options: argparse.Namespace) -> None:
     if unscored:
         print(f"{unscored} of {len(files)} files could not be scored: see `reason`", file=sys.stderr)
         sys.exit(UNSCORED)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from deepfake.reporting.recompute import recompute
+
+    table = recompute(options.predictions, options.out, options.threshold)
+    for name in table["detectors"]:
+        auc = table["test"][name]["auc"]
+        print(f"{name}: AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]")
+    print(f"see {options.out / 'report.html'}")
 
 
 def _register(options: argparse.Namespace) -> None:
@@ -134,7 +157,10 @@ def _study(options: argparse.Namespace) -> None:
     lines = run_study(
         options.name, study, content, configure(load_params().base), faces, Path(".resume/study"), out
     )
-    print("\n".join([*lines, f"see {out / 'study.html'}"]))
+    # The page of the model shows the last study; when that was, only whoever runs it knows.
+    finished = {"date": datetime.now(UTC).date().isoformat()}
+    write_json(Path("reports/study/summary.json"), read_json(out / "summary.json") | finished)
+    print("\n".join([*lines, f"see {out / 'study.html'}; the stage report now shows its tables"]))
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,3 +33,8 @@ def save_figure(canvas: Figure, path: Path) -> None:
     """Write a PNG without the metadata that differs between installations."""
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, metadata={"Software": None})
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """Bytes of a picture as an address that holds them; `kind` is jpeg or png."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

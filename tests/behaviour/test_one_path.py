@@ -18,6 +18,8 @@ from deepfake.data.preprocess import preprocess
 from deepfake.data.shards import read_shard
 from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
+from deepfake.evaluation.disagreement import spread, view_logits
+from deepfake.evaluation.scaling import Scaling
 from deepfake.models.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params import Params
 from deepfake.serving.bundle import read_bundle, write_bundle
@@ -59,8 +61,8 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     model.save_weights(folder / "models" / "detector" / WEIGHTS)
     write_json(folder / "models" / "detector" / "architecture.json", architecture.__dict__)
     write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
-    calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
-    write_json(folder / "models" / "calibration.json", calibration.__dict__)
+    calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1)
+    write_json(folder / "models" / "calibration.json", calibration.to_json())
     metrics: dict = {"test": {}, "per_source": {}}
     return Predictor(write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics))
 
@@ -102,8 +104,12 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         box = verdict.box
         assert (box.left, box.top, box.side) == (row.face_left, row.face_top, row.face_side)
         assert box.angle == pytest.approx(row.face_angle, abs=1e-4)
-        logit = predictor._model.predict_on_batch(crops[row.image_id][None].astype(np.float32))[:, 0]
-        assert abs(float(predictor.bundle.calibration.score(logit)[0]) - verdict.score) < 1e-5
+        calibration = predictor.bundle.calibration
+        logits = view_logits(predictor._model.predict_on_batch, crops[row.image_id][None], True)
+        assert abs(float(calibration.score(logits["plain"])[0]) - verdict.score) < 1e-5
+        apart = float(spread(calibration, logits)[0])
+        assert verdict.verdict == calibration.verdict(verdict.score, apart)
+        assert verdict.reason == calibration.reason(verdict.score, apart)
 
 
 def test_a_bundle_of_an_earlier_release_says_what_to_do(tmp_path: Path) -> None:

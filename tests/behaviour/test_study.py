@@ -12,6 +12,7 @@ from helpers import tiny_params
 
 from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.errors import ParamsError, SourceError
+from deepfake.stage import read_json
 from deepfake.study.cells import held_out_generators, judged_pictures
 from deepfake.study.run import parse_study, run_study, variant_params
 
@@ -69,6 +70,9 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
         assert words in markdown
     page = (out / "study.html").read_text()
     assert "data:image/png;base64," in page and "http" not in page
+    summary = read_json(out / "summary.json")
+    assert [table["title"] for table in summary["tables"]][0] == "Unseen generators"
+    assert len(summary["faces_sha256"]) == len(summary["trainings_sha256"]) == 64
     before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")}
     run_study("toy", study, content, runtime, faces, work, tmp_path / "again")
     assert {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")} == before

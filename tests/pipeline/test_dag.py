@@ -11,7 +11,7 @@ from helpers import REPO
 from imports import project_files
 
 DAG = yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]
-ORDER = ["ingest", "validate", "preprocess", "train", "evaluate", "explain", "register"]
+ORDER = ["ingest", "validate", "preprocess", "train", "evaluate", "stress", "explain", "report", "register"]
 
 
 def script(stage: str) -> Path:

@@ -1,14 +1,20 @@
-"""Temperature, thresholds and verdicts."""
+"""Scaling, conformal band, thresholds and verdicts."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
 
 from deepfake.errors import DeepfakeError
-from deepfake.evaluation.calibration import calibrate, fit_temperature
-from deepfake.evaluation.metrics import log_loss
+from deepfake.evaluation.calibration import IN_BAND, UNSTABLE, Calibration, calibrate, spread_limit
+from deepfake.evaluation.probabilities import brier, log_loss
+from deepfake.evaluation.scaling import fit_scaling, fit_temperature
 
 
 def logits(seed: int = 0, n: int = 2000, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,12 +41,10 @@ def test_temperature_lowers_the_log_loss_of_an_overconfident_model() -> None:
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.2])
 def test_thresholds_keep_their_rates_on_validation(target: float) -> None:
     values, labels = logits()
-    calibration = calibrate(values, labels, target, target)
+    calibration = calibrate(values, labels, target, max(target, 0.1))
     scores = calibration.score(values)
     fpr = (scores[labels == 0] >= calibration.threshold).mean()
-    fnr = (scores[labels == 1] < calibration.real_below).mean()
     assert target - 2 / (labels == 0).sum() <= fpr <= target
-    assert target - 2 / (labels == 1).sum() <= fnr <= target
 
 
 def test_ties_never_break_the_false_positive_rate() -> None:
@@ -50,20 +54,109 @@ def test_ties_never_break_the_false_positive_rate() -> None:
     assert (calibration.score(values)[labels == 0] >= calibration.threshold).mean() <= 0.1
 
 
+@pytest.mark.parametrize("error", [0.05, 0.2])
+def test_the_conformal_sets_cover_what_they_promise(error: float) -> None:
+    """Mean coverage of a class over fresh pictures and many small validation sets is 1 - error or more."""
+    covered: dict[int, list[float]] = {0: [], 1: []}
+    wrong: list[float] = []
+    for seed in range(60):
+        values, labels = logits(seed, 600)
+        val, new = slice(0, 200), slice(200, None)
+        calibration = calibrate(values[val], labels[val], 0.4, error)
+        scores, truth = calibration.score(values[new]), labels[new]
+        covered[0].append((scores[truth == 0] <= calibration.real_max).mean())
+        covered[1].append((scores[truth == 1] >= calibration.fake_min).mean())
+        verdicts = np.array([calibration.verdict(score) for score in scores])
+        wrong.append((verdicts[truth == 1] == "real").mean())
+    for rates in covered.values():
+        assert 1.0 - error - 0.01 <= np.mean(rates) <= 1.0 - error + 0.03
+    assert np.mean(wrong) <= error + 0.01
+
+
+def test_a_verdict_needs_exactly_one_class_in_the_set_and_the_false_positive_rate() -> None:
+    values, labels = logits()
+    calibration = calibrate(values, labels, 0.05, 0.2)
+    for score in np.linspace(0.0, 1.0, 501):
+        real, fake = score <= calibration.real_max, score >= calibration.fake_min
+        verdict = calibration.verdict(score)
+        if verdict == "real":
+            assert real and not fake
+        elif verdict == "fake":
+            assert fake and not real
+        else:
+            assert real == fake or score < calibration.threshold
+
+
 def test_verdicts_are_ordered() -> None:
     values, labels = logits()
-    calibration = calibrate(values, labels, 0.05, 0.05)
+    calibration = calibrate(values, labels, 0.05, 0.1)
     assert calibration.real_below < calibration.threshold
     assert calibration.verdict(calibration.threshold) == "fake"
     assert calibration.verdict(np.nextafter(calibration.threshold, 0.0)) == "uncertain"
     assert calibration.verdict(calibration.real_below) == "uncertain"
     assert calibration.verdict(0.0) == "real"
+    assert calibration.reason(calibration.real_below) == IN_BAND and calibration.reason(0.0) == ""
 
 
-def test_separated_classes_leave_nothing_uncertain() -> None:
+def test_separated_classes_are_never_called_wrongly() -> None:
+    """What is like neither class lies between them; no more than the error and the allowed alarms do."""
     values, labels = np.r_[np.linspace(-5, -3, 50), np.linspace(3, 5, 50)], np.repeat([0, 1], 50)
-    calibration = calibrate(values, labels, 0.05, 0.05)
-    assert {calibration.verdict(score) for score in calibration.score(values)} == {"real", "fake"}
+    calibration = calibrate(values, labels, 0.05, 0.1)
+    verdicts = np.array([calibration.verdict(score) for score in calibration.score(values)])
+    assert {*verdicts[:50]} <= {"real", "uncertain"} and {*verdicts[50:]} <= {"fake", "uncertain"}
+    assert (verdicts == "uncertain").mean() <= 0.1
+
+
+def test_too_few_pictures_promise_nothing() -> None:
+    values, labels = np.r_[np.linspace(-5, -3, 5), np.linspace(3, 5, 5)], np.repeat([0, 1], 5)
+    calibration = calibrate(values, labels, 0.05, 0.1)
+    assert {calibration.verdict(score) for score in np.linspace(0.0, 1.0, 101)} == {"uncertain"}
+
+
+def test_a_spread_beyond_the_limit_is_uncertain() -> None:
+    values, labels = logits()
+    limit = spread_limit(np.linspace(0.0, 0.4, 101), 0.95)
+    calibration = replace(calibrate(values, labels, 0.05, 0.1), max_spread=limit)
+    assert limit == pytest.approx(0.38, abs=1e-4)
+    assert calibration.verdict(1.0, 0.38) == "fake" and calibration.verdict(1.0, 0.39) == "uncertain"
+    assert calibration.reason(1.0, 0.39) == UNSTABLE and calibration.reason(1.0, 0.38) == ""
+    assert replace(calibration, max_spread=None).verdict(1.0, 1.0) == "fake"
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_a_calibration_survives_json(method: Any) -> None:
+    values, labels = logits()
+    calibration = calibrate(values, labels, 0.05, 0.1, method)
+    again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
+    assert again == calibration
+    assert np.array_equal(again.score(values), calibration.score(values))
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_every_scaling_keeps_the_order_and_stays_within_0_and_1(method: Any) -> None:
+    values, labels = logits(sharpness=3.0)
+    scaling = fit_scaling(values, labels, method)
+    scores = scaling(np.linspace(-60.0, 60.0, 999))
+    assert (np.diff(scores) >= 0.0).all() and scores[0] >= 0.0 and scores[-1] <= 1.0
+
+
+def test_platt_undoes_a_shift_that_temperature_cannot() -> None:
+    values, labels = logits(sharpness=2.0, n=8000)
+    shifted, once = values + 3.0, np.ones((1, 8000))
+    scaling = fit_scaling(shifted, labels, "platt")
+    assert scaling.temperature == pytest.approx(2.0, rel=0.1)
+    assert scaling.bias == pytest.approx(-1.5, abs=0.2)
+    temperature = fit_scaling(shifted, labels, "temperature")
+    assert brier(labels, scaling(shifted), once) < brier(labels, temperature(shifted), once) - 0.01
+
+
+def test_isotonic_is_that_of_scikit_learn() -> None:
+    values, labels = logits(n=300)
+    scaling = fit_scaling(values, labels, "isotonic")
+    fakes = labels.sum()
+    target = np.where(labels == 1, (fakes + 1) / (fakes + 2), 1 / (len(labels) - fakes + 2))
+    expected = IsotonicRegression(out_of_bounds="clip").fit(values, target).predict(values)
+    assert scaling(values) == pytest.approx(expected)
 
 
 def test_one_class_is_refused() -> None:

@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluation.calibration import calibrate
-from deepfake.evaluation.evaluate import SCORES, score_table
-from deepfake.evaluation.holdout import holdout_table, unseen_generators
-from deepfake.params import Evaluate
-
-PARAMS = Evaluate(target_fpr=0.1, target_fnr=0.1, bootstrap_draws=50, calibration_bins=5)
+from deepfake.evaluation.holdout import unseen_generators
+from deepfake.evaluation.predictions import Predictions, calibrated
+from deepfake.evaluation.tables import score_table
 
 
 def predictions() -> pd.DataFrame:
@@ -33,6 +31,7 @@ def predictions() -> pd.DataFrame:
                     "source": generator,
                     "label": int(generator != "none"),
                     "verdict": "uncertain",
+                    "reason": "",
                     "reject_reason": None,
                 }
             )
@@ -41,10 +40,16 @@ def predictions() -> pd.DataFrame:
     return frame.assign(group=frame.index.astype(str))
 
 
-def calibrations(frame: pd.DataFrame) -> dict:
+def judged() -> Predictions:
+    frame = predictions()
     val = frame[frame["split"] == "val"]
     logits = np.log(val["score"] / (1 - val["score"])).to_numpy()
-    return dict.fromkeys(SCORES, calibrate(logits, val["label"].to_numpy(), 0.1, 0.1))
+    calibration = calibrate(logits, val["label"].to_numpy(), 0.1, 0.1)
+    detectors = {
+        "model": calibrated("score", "score", calibration),
+        "other": calibrated("score", "score", calibration),
+    }
+    return Predictions(frame, detectors, ("new",), {}, draws=50, bins=5, seed=7)
 
 
 def test_only_generators_that_nothing_else_shows_are_unseen() -> None:
@@ -53,8 +58,7 @@ def test_only_generators_that_nothing_else_shows_are_unseen() -> None:
 
 
 def test_unseen_fakes_are_judged_against_the_reals_of_test_and_holdout() -> None:
-    frame = predictions()
-    table = holdout_table(frame, ["new"], calibrations(frame), PARAMS, 7)
+    table = score_table(judged())["holdout"]
     assert table["pictures"] == {"fakes": 40, "reals_of_test": 60, "reals_of_holdout": 20}
     auc = table["model"]["auc"]
     assert 0.3 < auc["value"] < 0.7 and auc["low"] <= auc["value"] <= auc["high"]
@@ -64,8 +68,7 @@ def test_unseen_fakes_are_judged_against_the_reals_of_test_and_holdout() -> None
 
 
 def test_the_test_split_is_judged_without_them() -> None:
-    frame = predictions()
-    table = score_table(frame, calibrations(frame), PARAMS, 7)
-    assert table["pictures"] == {"val": 120, "test": 120}
+    table = score_table(judged())
+    assert table["pictures"] == {"val": 120, "test": 120, "holdout": 70}
     assert table["test"]["model"]["auc"]["value"] > 0.99
     assert table["per_source"].keys() == {"real/none", "fake/gan"}

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn import metrics as sk
 
 from deepfake.evaluation import metrics as ours
+from deepfake.evaluation import probabilities
+from deepfake.evaluation.headline import headline
 
 
 def sample(seed: int, n: int = 200, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -33,14 +36,14 @@ def test_equal_to_scikit_learn(seed: int, ties: bool) -> None:
     assert ours.average_precision(labels, scores, w)[0] == pytest.approx(
         sk.average_precision_score(labels, scores)
     )
-    assert ours.brier(labels, scores, w)[0] == pytest.approx(sk.brier_score_loss(labels, scores))
+    assert probabilities.brier(labels, scores, w)[0] == pytest.approx(sk.brier_score_loss(labels, scores))
     called = scores >= 0.5
     assert ours.accuracy(labels, scores, w, 0.5)[0] == pytest.approx(sk.accuracy_score(labels, called))
     assert ours.balanced_accuracy(labels, scores, w, 0.5)[0] == pytest.approx(
         sk.balanced_accuracy_score(labels, called)
     )
     inside = np.clip(scores, 1e-6, 1 - 1e-6)
-    assert ours.log_loss(labels, inside, w)[0] == pytest.approx(sk.log_loss(labels, inside))
+    assert probabilities.log_loss(labels, inside, w)[0] == pytest.approx(sk.log_loss(labels, inside))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -48,20 +51,105 @@ def test_weights_mean_repetition(seed: int) -> None:
     labels, scores = sample(seed, ties=True)
     counts = np.random.default_rng(seed).integers(0, 4, len(labels))
     repeated = np.repeat(labels, counts), np.repeat(scores, counts)
-    for name, metric in ours.headline(threshold=0.6, bins=5).items():
+    for name, metric in headline(threshold=0.6, bins=5).items():
         if name == "ece":  # its bins come from the sample, not from the draw
             continue
         weighted = metric(labels, scores, counts[None].astype(float))
         assert weighted[0] == pytest.approx(metric(*repeated, once(counts.sum()))[0]), name
 
 
-def test_perfect_scores_give_ideal_values() -> None:
+# Metric -> its ideal; its value where labels have nothing to do with scores that are uniform in 0..1, as
+# many fakes as reals, and a threshold of 0.6.
+KNOWN = {
+    "auc": (1.0, 0.5),
+    "ap": (1.0, 0.5),
+    "eer": (0.0, 0.5),
+    "tpr_at_1pct_fpr": (1.0, 0.01),
+    "tpr_at_01pct_fpr": (1.0, 0.001),
+    "accuracy": (1.0, 0.5),
+    "balanced_accuracy": (1.0, 0.5),
+    "tpr": (1.0, 0.4),
+    "fpr": (0.0, 0.4),
+    "precision_at_1pct_prevalence": (1.0, 0.01),
+    "ece": (0.0, 0.25),
+    "brier": (0.0, 1.0 / 3.0),
+    "log_loss": (0.0, 1.0),
+    "aurc": (0.0, 0.5),
+}
+
+
+def test_every_metric_has_a_known_answer() -> None:
+    assert KNOWN.keys() == headline(0.6, 15).keys()
+
+
+@pytest.fixture(scope="module")
+def at_chance() -> dict[str, ours.Interval]:
+    """Uniform scores whose labels are shuffled; two pictures a group."""
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(1000), 2).astype(str)
+    labels = rng.permutation(np.repeat([0, 1], 1000))
+    frame = pd.DataFrame({"label": labels, "group": groups, "s": rng.random(2000)})
+    return ours.with_intervals(frame, "s", headline(0.6, 15), 300, 0)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_shuffled_labels_land_at_chance_with_their_interval(
+    name: str, at_chance: dict[str, ours.Interval]
+) -> None:
+    found = at_chance[name]
+    assert found.low <= KNOWN[name][1] <= found.high
+    assert found.low <= found.value <= found.high and found.high - found.low < 0.1
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_perfect_scores_give_the_ideal_and_no_interval(name: str) -> None:
     labels = np.array([0] * 50 + [1] * 50)
-    scores = labels.astype(float)
-    values = {k: m(labels, scores, once(100))[0] for k, m in ours.headline(0.5, 10).items()}
-    ones = ("auc", "ap", "tpr_at_1pct_fpr", "accuracy", "balanced_accuracy", "tpr")
-    assert all(values[k] == pytest.approx(1.0) for k in ones)
-    assert all(values[k] == pytest.approx(0.0) for k in ("eer", "fpr", "ece", "brier", "log_loss"))
+    frame = pd.DataFrame({"label": labels, "group": np.arange(100).astype(str), "s": labels.astype(float)})
+    metric = headline(0.6, 10)[name]
+    found = ours.with_intervals(frame, "s", {name: metric}, 50, 0)[name]
+    for value in (found.value, found.low, found.high):
+        assert value == pytest.approx(KNOWN[name][0], abs=1e-9)
+
+
+def test_without_threshold_or_probabilities_only_the_order_counts() -> None:
+    assert "tpr" not in headline(None, 15) and "ece" in headline(None, 15)
+    assert "tpr" in headline(0.5, None) and not {"ece", "brier", "log_loss", "aurc"} & {
+        *headline(0.5, None)
+    }
+
+
+def test_precision_at_a_prevalence_of_a_known_case() -> None:
+    """90 % of fakes and 10 % of reals are called fake: of 1,000 pictures 9 fakes and 99 reals."""
+    labels = np.repeat([0, 1], 10)
+    scores = np.r_[np.full(9, 0.1), 0.9, np.full(9, 0.9), 0.1]
+    found = ours.precision_at_prevalence(labels, scores, once(20), 0.5, 0.01)[0]
+    assert found == pytest.approx(9 / (9 + 99))
+
+
+def test_risk_and_coverage_of_a_known_case() -> None:
+    labels, scores = np.array([1, 0, 1, 0]), np.array([0.99, 0.1, 0.3, 0.4])
+    coverage, risk = probabilities.risk_coverage(labels, scores, once(4))
+    assert coverage[0] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert risk[0] == pytest.approx([0.0, 0.0, 1 / 3, 1 / 4])  # 0.3 is surer than 0.4, and wrong
+    area = probabilities.area_under_risk(labels, scores, once(4))[0]
+    assert area == pytest.approx(0.25 * (1 / 3 + 1 / 4))
+
+
+def test_equal_sureness_is_answered_together() -> None:
+    labels, scores = np.array([1, 0, 1, 0]), np.full(4, 0.5)
+    coverage, risk = probabilities.risk_coverage(labels, scores, once(4))
+    assert coverage.tolist() == [[1.0]] and risk.tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize("bins", [1, 4, 15])
+def test_calibration_error_is_that_of_bins_made_by_hand(bins: int) -> None:
+    labels, scores = sample(11)
+    parts = np.array_split(np.argsort(scores, kind="stable"), bins)
+    sizes = {len(part) for part in parts}
+    assert max(sizes) - min(sizes) <= 1
+    expected = sum(len(p) * abs(scores[p].mean() - labels[p].mean()) for p in parts) / len(scores)
+    found = probabilities.calibration_error(labels, scores, once(len(labels)), bins)[0]
+    assert found == pytest.approx(expected, abs=0.01)
 
 
 def test_reversed_scores_give_the_worst_values() -> None:
@@ -87,8 +175,8 @@ def test_tpr_at_fpr_never_exceeds_the_limit() -> None:
 
 def test_calibration_error_of_a_known_case() -> None:
     labels = np.array([0, 1] * 50)
-    assert ours.calibration_error(labels, np.full(100, 0.5), once(100), 1)[0] == pytest.approx(0.0)
-    assert ours.calibration_error(labels, np.full(100, 0.9), once(100), 1)[0] == pytest.approx(0.4)
+    assert probabilities.calibration_error(labels, np.full(100, 0.5), once(100), 1)[0] == pytest.approx(0.0)
+    assert probabilities.calibration_error(labels, np.full(100, 0.9), once(100), 1)[0] == pytest.approx(0.4)
 
 
 def test_a_draw_without_a_class_gives_nan() -> None:
@@ -114,18 +202,62 @@ def test_bootstrap_draws_whole_groups_and_keeps_sizes(rows: list[tuple[int, int]
     assert (weights[:, first].sum(axis=1) == len(first)).all()
 
 
+def binormal(rng: np.random.Generator, groups: int) -> pd.DataFrame:
+    """Groups of two reals and two fakes that share a shift, as pictures of one person do.
+
+    Reals and fakes are normal, one and a half apart, with unit variance: the AUC is
+    Phi(1.5 / sqrt 2) = 0.8556, whatever part of the variance the group has.
+    """
+    shift = rng.normal(scale=np.sqrt(0.5), size=groups).repeat(4)
+    labels = np.tile([0, 0, 1, 1], groups)
+    scores = 1.5 * labels + shift + rng.normal(scale=np.sqrt(0.5), size=4 * groups)
+    names = np.arange(groups).repeat(4).astype(str)
+    return pd.DataFrame({"label": labels, "group": names, "s": scores})
+
+
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    """True AUC of two unit normals one apart is Phi(1 / sqrt 2) = 0.7602."""
-    hits = 0
+    """300 small data sets: the share of intervals that hold the true value is about 95 %."""
+    truth = {
+        "auc": norm.cdf(1.5 / np.sqrt(2.0)),
+        "tpr": norm.sf(1.0 - 1.5),
+        "fpr": norm.sf(1.0),
+        "balanced_accuracy": (norm.sf(-0.5) + norm.cdf(1.0)) / 2.0,
+        "eer": norm.cdf(-0.75),
+    }
+    metrics = {name: metric for name, metric in headline(1.0, None).items() if name in truth}
+    hits = dict.fromkeys(truth, 0)
+    for seed in range(300):
+        frame = binormal(np.random.default_rng(seed), 40)
+        for name, found in ours.with_intervals(frame, "s", metrics, 200, seed).items():
+            hits[name] += found.low <= truth[name] <= found.high
+    for name, count in hits.items():
+        assert 0.90 <= count / 300 <= 0.985, (name, count)
+
+
+def test_paired_differences_are_narrower_than_unpaired_ones_and_hold_the_truth() -> None:
+    """Two detectors that share most of their noise; their true AUCs differ by 0.044."""
+    hits, narrower = 0, 0
+    truth = norm.cdf(1.5 / np.sqrt(2.0)) - norm.cdf(1.25 / np.sqrt(2.0))
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        labels = np.repeat([0, 1], 60)
+        labels = np.tile([0, 1], 60)
+        shared, own = rng.normal(scale=0.8, size=120), rng.normal(scale=0.6, size=(2, 120))
         frame = pd.DataFrame({
-            "label": labels, "group": np.arange(120).astype(str), "s": rng.normal(size=120) + labels,
+            "label": labels, "group": np.arange(120).astype(str),
+            "a": 1.5 * labels + shared + own[0], "b": 1.25 * labels + shared + own[1],
         })  # fmt: skip
-        interval = ours.with_intervals(frame, "s", {"auc": ours.auc}, 200, seed)["auc"]
-        hits += interval.low <= 0.7602 <= interval.high
-    assert 0.90 <= hits / 200 <= 0.985
+        found = ours.paired_differences(frame, "a", "b", {"auc": ours.auc}, 200, seed)["auc"]
+        alone = [ours.with_intervals(frame, s, {"auc": ours.auc}, 200, seed)["auc"] for s in "ab"]
+        hits += found.low <= truth <= found.high
+        unpaired = np.hypot(*(one.high - one.low for one in alone))
+        narrower += found.high - found.low < 0.9 * unpaired
+    assert 0.90 <= hits / 200 <= 0.985 and narrower > 190
+
+
+def test_a_detector_differs_from_itself_by_nothing() -> None:
+    frame = binormal(np.random.default_rng(0), 20)
+    found = ours.paired_differences(frame, "s", "s", {"auc": ours.auc}, 50, 0)["auc"]
+    assert found == ours.Interval(0.0, 0.0, 0.0)
 
 
 def test_groups_widen_the_interval() -> None:
@@ -140,11 +272,3 @@ def test_groups_widen_the_interval() -> None:
     alone = ours.with_intervals(frame.assign(group=frame["own"]), "s", {"auc": ours.auc}, 300, 0)["auc"]
     assert grouped.value == alone.value
     assert grouped.high - grouped.low > 2.0 * (alone.high - alone.low)
-
-
-def test_shuffled_labels_land_at_chance() -> None:
-    _, scores = sample(3, n=400)
-    labels = np.random.default_rng(9).permutation(np.repeat([0, 1], 200))
-    frame = pd.DataFrame({"label": labels, "group": np.arange(400).astype(str), "s": scores})
-    interval = ours.with_intervals(frame, "s", {"auc": ours.auc}, 300, 0)["auc"]
-    assert interval.low < 0.5 < interval.high

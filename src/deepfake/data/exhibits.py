@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from deepfake.data.groups import join_groups
 from deepfake.data.manifest import LABEL_NAMES, usable
 from deepfake.data.thumbnails import SIDE, read_kept, read_rejected, shown
 from deepfake.params.data import Ingest
+from deepfake.plots import data_uri
 
 MAX_GROUPS = 12  # with MAX_MEMBERS and the sizes below: about a megabyte of page
 MAX_MEMBERS = 8
@@ -153,8 +153,3 @@ def _exhibits(rows: pd.DataFrame, picture: Callable[[str], np.ndarray | None]) -
 def _encode(pixels: np.ndarray) -> bytes:
     _, jpeg = cv2.imencode(".jpg", pixels[:, :, ::-1], _JPEG)
     return bytes(jpeg)
-
-
-def data_uri(kind: str, data: bytes) -> str:
-    """Bytes of a picture as an address that holds them; `kind` is jpeg or png."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

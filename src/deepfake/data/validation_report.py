@@ -13,9 +13,10 @@ import jinja2
 import pandas as pd
 
 from deepfake.data.distributions import distribution, histogram, nice_step
-from deepfake.data.exhibits import Section, data_uri
+from deepfake.data.exhibits import Section
 from deepfake.data.expectations import Verdict, visible
 from deepfake.data.manifest import LABEL_NAMES, usable
+from deepfake.plots import data_uri
 
 MAX_REJECTED_ROWS = 50
 MAX_SOURCES = 40

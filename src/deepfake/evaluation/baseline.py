@@ -40,13 +40,13 @@ def azimuthal_profile(crops: np.ndarray) -> np.ndarray:
         float32 [n, size // 2].
     """
     power = power_spectrum(crops)
-    inside, radius = _radii(power.shape[-1])
+    inside, radius = radii(power.shape[-1])
     sums = np.stack([np.bincount(radius, p.ravel()[inside]) for p in power])
     return (sums / np.bincount(radius)).astype(np.float32)
 
 
 @lru_cache(maxsize=8)  # the audit asks for one picture at a time
-def _radii(size: int) -> tuple[np.ndarray, np.ndarray]:
+def radii(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Which of size * size frequencies are below Nyquist, bool, and the integer radii of those."""
     axis = np.arange(size) - size // 2
     radius = np.hypot(*np.meshgrid(axis, axis)).astype(int).ravel()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -95,44 +94,16 @@ def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, limi
     return np.where(np.isnan(fpr).any(axis=1) | np.isnan(tpr).any(axis=1), np.nan, value)
 
 
-def brier(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean squared error of the probability."""
-    return _mean((scores - labels) ** 2, weights)
-
-
-def log_loss(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean negative log-likelihood in nats, probabilities clipped to 1e-12."""
-    p = np.clip(np.where(labels == 1, scores, 1.0 - scores), 1e-12, 1.0)
-    return _mean(-np.log(p), weights)
-
-
-def calibration_error(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, bins: int) -> np.ndarray:
-    """Expected calibration error over `bins` of equal mass (in the sample, not in each draw)."""
-    members = equal_mass_bins(scores, bins)
-    total = weights.sum(axis=1)
-    error = np.zeros(len(weights))
-    for number in range(members.max() + 1):
-        inside = weights * (members == number)
-        error += np.abs(inside @ scores - inside @ labels) / total
-    return error
-
-
-def equal_mass_bins(scores: np.ndarray, bins: int) -> np.ndarray:
-    """Bin number of every score, by rank; int64 [n]."""
-    ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
-    return ranks * min(bins, len(scores)) // len(scores)
-
-
 def accuracy(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float) -> np.ndarray:
     """Share of right decisions when scores at or above `threshold` are called fake."""
-    return _mean((scores >= threshold) == (labels == 1), weights)
+    return mean((scores >= threshold) == (labels == 1), weights)
 
 
 def rate_above(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float, label: int
 ) -> np.ndarray:
     """Share of the pictures of one class that are called fake: TPR for fakes, FPR for reals."""
-    return _mean(scores >= threshold, weights * (labels == label))
+    return mean(scores >= threshold, weights * (labels == label))
 
 
 def balanced_accuracy(
@@ -144,26 +115,20 @@ def balanced_accuracy(
     return (hit + 1.0 - alarm) / 2.0
 
 
-def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of values [n]."""
     with np.errstate(invalid="ignore"):
         return (weights @ values.astype(np.float64)) / weights.sum(axis=1)
 
 
-def headline(threshold: float, bins: int) -> dict[str, Metric]:
-    """The metrics of every table, by the name they have in files and in MLflow."""
-    return {
-        "auc": auc,
-        "ap": average_precision,
-        "eer": equal_error_rate,
-        "tpr_at_1pct_fpr": partial(tpr_at_fpr, limit=0.01),
-        "accuracy": partial(accuracy, threshold=threshold),
-        "balanced_accuracy": partial(balanced_accuracy, threshold=threshold),
-        "tpr": partial(rate_above, threshold=threshold, label=1),
-        "fpr": partial(rate_above, threshold=threshold, label=0),
-        "ece": partial(calibration_error, bins=bins),
-        "brier": brier,
-        "log_loss": log_loss,
-    }
+def precision_at_prevalence(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float, prevalence: float
+) -> np.ndarray:
+    """Share of fakes among those called fake where only `prevalence` of all pictures are fake."""
+    hit = prevalence * rate_above(labels, scores, weights, threshold, 1)
+    alarm = (1.0 - prevalence) * rate_above(labels, scores, weights, threshold, 0)
+    with np.errstate(invalid="ignore"):
+        return hit / (hit + alarm)
 
 
 def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -204,10 +169,33 @@ def with_intervals(
     labels, scores = frame["label"].to_numpy(), frame[score].to_numpy(np.float64)
     drawn = bootstrap_weights(frame["group"].to_numpy(), labels, draws, seed)
     once = np.ones((1, len(frame)))
-    result = {}
+    return {
+        name: interval(metric(labels, scores, once)[0], metric(labels, scores, drawn))
+        for name, metric in metrics.items()
+    }
+
+
+def paired_differences(
+    frame: pd.DataFrame, first: str, second: str, metrics: dict[str, Metric], draws: int, seed: int
+) -> dict[str, Interval]:
+    """Every metric of score column `first` less that of `second`, with its 95 % interval.
+
+    Paired: both are measured on the same pictures in every draw, so that what makes a draw hard for
+    both does not widen the interval.
+    """
+    labels = frame["label"].to_numpy()
+    drawn = bootstrap_weights(frame["group"].to_numpy(), labels, draws, seed)
+    weights = np.vstack([np.ones((1, len(frame))), drawn])
+    found = {}
     for name, metric in metrics.items():
-        values = metric(labels, scores, drawn)
-        values = values[~np.isnan(values)]
-        low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
-        result[name] = Interval(float(metric(labels, scores, once)[0]), float(low), float(high))
-    return result
+        values = [metric(labels, frame[score].to_numpy(np.float64), weights) for score in (first, second)]
+        difference = values[0] - values[1]
+        found[name] = interval(difference[0], difference[1:])
+    return found
+
+
+def interval(value: float, drawn: np.ndarray) -> Interval:
+    """An estimate with the 2.5 % and 97.5 % points of its draws; draws without a value don't count."""
+    drawn = drawn[~np.isnan(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    return Interval(float(value), float(low), float(high))

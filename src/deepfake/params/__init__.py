@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from deepfake.errors import ParamsError
 from deepfake.params.data import Audit, Ingest, Preprocess, Validate
 from deepfake.params.section import Fraction, Positive, Section
+from deepfake.params.stress import Stress
 from deepfake.params.training import Train
 
 
@@ -24,14 +25,26 @@ class Base(Section):
 
 
 class Evaluate(Section):
+    calibration: Literal["temperature", "platt", "isotonic"]
     target_fpr: Annotated[float, Field(gt=0.0, lt=0.5)]
-    target_fnr: Annotated[float, Field(gt=0.0, lt=0.5)]
+    conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
+    disagreement_quantile: Annotated[float, Field(gt=0.0, le=1.0)]
     bootstrap_draws: Annotated[int, Field(ge=10)]
     calibration_bins: Annotated[int, Field(ge=2)]
+    compare: dict[str, str]
+
+    @property
+    def looks_at_views(self) -> bool:
+        """Whether disagreement between views of a crop can make a verdict uncertain."""
+        return self.disagreement_quantile < 1.0
 
 
 class Explain(Section):
     panels: Positive
+
+
+class Report(Section):
+    failures: Annotated[int, Field(ge=0)]
 
 
 class Register(Section):
@@ -49,7 +62,9 @@ class Params(Section):
     preprocess: Preprocess
     train: Train
     evaluate: Evaluate
+    stress: Stress
     explain: Explain
+    report: Report
     register_: Annotated[Register, Field(alias="register")]
 
 

@@ -98,9 +98,10 @@ def read_bundle(folder: Path) -> Bundle:
         RegistryError: an earlier release of this project wrote it, in another form.
     """
     facts = read_json(folder / _FACTS)
-    if "recipe" not in facts or "sources" not in facts["card"]:
+    known = "recipe" in facts and "sources" in facts["card"] and "scaling" in facts["calibration"]
+    if not known:
         raise RegistryError(
-            "this model was registered by an earlier release, whose crops differ: run `make repro`, then "
+            "this model was registered by an earlier release, whose scores differ: run `make repro`, then "
             "`make promote VERSION=...` with the version that it names"
         )
     recipe = CropRecipe.model_validate(facts["recipe"])
@@ -108,7 +109,7 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(
         folder=folder,
         architecture=Architecture.from_json(facts["architecture"]),
-        calibration=Calibration(**facts["calibration"]),
+        calibration=Calibration.from_json(facts["calibration"]),
         recipe=recipe.model_copy(update={"faces": faces}),
         weights_sha256=facts["weights_sha256"],
         card=facts["card"],

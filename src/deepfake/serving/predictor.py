@@ -10,6 +10,7 @@ import numpy as np
 from deepfake.data.crops import Crop, NoFace, face_crops
 from deepfake.data.squares import Square
 from deepfake.evaluation.calibration import NOT_APPLICABLE
+from deepfake.evaluation.disagreement import spread, view_logits
 from deepfake.explain.gradcam import feature_model, heat_maps
 from deepfake.images import ImageRejected
 from deepfake.models.detector import load_detector_model
@@ -24,7 +25,7 @@ class FaceVerdict:
         face: 0 for the largest; None when there is none.
         score: calibrated probability that the face is fake, 0..1; None for `not_applicable`.
         verdict: `real`, `fake`, `uncertain` or `not_applicable`.
-        reason: why it is not applicable; empty otherwise.
+        reason: why it is not applicable, or uncertain; empty otherwise.
         threshold: scores at or above it are called fake.
         box: the judged square in pixels of the upright picture.
         crop: the judged pixels, uint8 [size, size, 3].
@@ -66,13 +67,12 @@ class Predictor:
             crops = face_crops(data, self.bundle.recipe, cropped=assume_face)
         except (ImageRejected, NoFace) as problem:
             return [self.not_applicable(str(problem))]
-        pixels = np.stack([crop.pixels for crop in crops]).astype(np.float32)
-        logits = np.asarray(self._model.predict_on_batch(pixels))[:, 0]
-        scores = self.bundle.calibration.score(logits)
-        return [
-            self._verdict(number, crop, float(score))
-            for number, (crop, score) in enumerate(zip(crops, scores, strict=True))
-        ]
+        calibration = self.bundle.calibration
+        pixels = np.stack([crop.pixels for crop in crops])
+        logits = view_logits(self._model.predict_on_batch, pixels, calibration.max_spread is not None)
+        scores = calibration.score(logits["plain"])
+        judged = zip(crops, scores, spread(calibration, logits), strict=True)
+        return [self._verdict(number, *one) for number, one in enumerate(judged)]
 
     def not_applicable(self, reason: str) -> FaceVerdict:
         """The verdict on something that can't be judged."""
@@ -92,13 +92,13 @@ class Predictor:
             raise ValueError(f"nothing to explain: {face.verdict}, {face.reason}")
         return heat_maps(self._features, face.crop[None].astype(np.float32))[0]
 
-    def _verdict(self, number: int, crop: Crop, score: float) -> FaceVerdict:
+    def _verdict(self, number: int, crop: Crop, score: float, spread: float) -> FaceVerdict:
         calibration = self.bundle.calibration
         return FaceVerdict(
             face=number,
-            score=score,
-            verdict=calibration.verdict(score),
-            reason="",
+            score=float(score),
+            verdict=calibration.verdict(score, spread),
+            reason=calibration.reason(score, spread),
             threshold=calibration.threshold,
             box=crop.square,
             crop=crop.pixels,

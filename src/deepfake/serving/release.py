@@ -127,7 +127,7 @@ def _flat(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _artifacts() -> list[Path]:
-    stages = ("validate", "preprocess", "train", "evaluate", "explain")
+    stages = ("validate", "preprocess", "train", "evaluate", "explain", "report")
     reports = [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
     return [RAW / "sources.json", *reports]
 

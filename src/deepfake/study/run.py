@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from tqdm import tqdm
 
 from deepfake.data.manifest import read_manifest
 from deepfake.errors import ParamsError
+from deepfake.evaluation.predictions import file_digest
 from deepfake.experiment import flat_overrides, with_changes
 from deepfake.params import Params, parse_params
 from deepfake.params.study import Study
 from deepfake.runtime import Runtime
+from deepfake.stage import write_json
 from deepfake.study.cells import Cell, cell_key, held_out_generators, run_cell
-from deepfake.study.page import draw_matrix, tables, to_html, to_markdown
+from deepfake.study.page import Table, draw_matrix, tables, to_html, to_markdown
 from deepfake.study.statistics import Draws, draw_aucs
 from deepfake.tracking.runs import nested_run, parent_run
 from deepfake.training.inputs import shards_digest
@@ -67,7 +70,7 @@ def run_study(
         title: names the study in its pages and in MLflow.
         content: params.yaml's, the study's `data` included; `faces` was made with it.
         work: finished cells and killed ones, by key.
-        out: gets study.html, study.md, the plots and scores.parquet.
+        out: gets study.html, study.md, the plots, scores.parquet and, for the model's page, summary.json.
 
     Returns:
         The lines that the pages begin with.
@@ -83,7 +86,25 @@ def run_study(
         _scores(cell, title, study, runtime, faces, work)
         for cell in tqdm(cells, desc="study", unit="training")
     ]
-    return _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
+    lines, found = _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
+    identity = "".join(cell_key(cell, study, faces) for cell in cells)
+    summary = {
+        "title": title,
+        "lines": lines,
+        "faces_sha256": file_digest(faces / "manifest.parquet"),
+        "trainings_sha256": hashlib.sha256(identity.encode()).hexdigest(),
+        "tables": [
+            {
+                "title": t.title,
+                "note": t.note,
+                "columns": list(t.frame),
+                "rows": t.frame.to_numpy().tolist(),
+            }
+            for t in found
+        ],
+    }
+    write_json(out / "summary.json", summary)
+    return lines
 
 
 def _scores(
@@ -106,7 +127,9 @@ def _scores(
     return pd.read_parquet(finished).assign(variant=cell.variant)
 
 
-def _write(title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path) -> list[str]:
+def _write(
+    title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path
+) -> tuple[list[str], list[Table]]:
     conditions = [str(name) for name in scores["condition"].unique()]
     drawn: dict[str, Draws] = {
         name: draw_aucs(scores, name, study.bootstrap_draws, seed=1) for name in conditions
@@ -120,7 +143,7 @@ def _write(title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Pat
     plot = (out / f"{conditions[0]}.png").read_bytes()
     (out / "study.html").write_text(to_html(title, lines, found, plot), encoding="utf-8")
     (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
-    return lines
+    return lines, found
 
 
 def _facts(scores: pd.DataFrame, faces: Path) -> list[str]:

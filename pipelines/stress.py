@@ -1,0 +1,34 @@
+"""Stage stress: damaged and attacked crops of the test split, for the model and the baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.data.neutralise import History
+from deepfake.data.resume import workspace
+from deepfake.evaluation.pair import load_pair
+from deepfake.evaluation.predictions import read_predictions
+from deepfake.evaluation.stress import stress, stress_key
+from deepfake.params import load_params
+from deepfake.runtime import configure
+from deepfake.stage import read_json, run_stage, write_json
+
+
+def main() -> None:
+    params = load_params()
+    configure(params.base)
+    faces, detector, out = Path("data/faces"), Path("models/detector"), Path("reports/stress")
+    out.mkdir(parents=True, exist_ok=True)
+    predictions = read_predictions(Path("reports/evaluate/predictions.parquet"))
+    recorded = read_json(Path("reports/preprocess/metrics.json"))["history"]
+    history = None if recorded is None else History(**recorded)
+    key = stress_key(params.stress, predictions.seed, detector, faces)
+    with workspace(Path(".resume"), "stress", key) as work:
+        pair = load_pair(detector, faces, predictions, work)
+        facts = stress(pair, predictions, faces, history, params.stress, work, out)
+    write_json(out / "metrics.json", facts)
+    print("\n".join(facts["limits"]))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,46 @@
+"""Parameters of the stage stress: how much of the robustness grid and of the attacks is run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from deepfake.params.section import Positive, Section
+
+# The families of evaluation/grid.py.
+Family = Literal[
+    "jpeg",
+    "double-jpeg",
+    "webp",
+    "social",
+    "screenshot",
+    "rescale-nearest",
+    "rescale-bilinear",
+    "rescale-bicubic",
+    "rescale-lanczos",
+    "rescale-area",
+    "blur",
+    "noise",
+    "gamma",
+    "zoom",
+]
+Epsilon = Annotated[float, Field(gt=0.0, le=64.0)]  # grey levels of 0..255
+
+
+class Attacks(Section):
+    """What attacks are given to work with.
+
+    Attributes:
+        max_pictures: of each class, sampled among those that the model judges right; 0: no attacks.
+        epsilons: how far a channel of a pixel may be moved, in grey levels of 0..255.
+    """
+
+    max_pictures: Annotated[int, Field(ge=0)]
+    epsilons: Annotated[tuple[Epsilon, ...], Field(min_length=1)]
+
+
+class Stress(Section):
+    max_pictures: Positive
+    families: Annotated[tuple[Family, ...], Field(min_length=1)]
+    adversarial: Attacks

@@ -1,0 +1,42 @@
+"""The figures' names in files, in words; the tables' order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """What a figure is, and what of it is good."""
+
+    name: str
+    better: str
+
+
+HIGHER, LOWER = "higher is better", "lower is better"
+
+METRICS = {
+    "auc": Words("AUC", HIGHER),
+    "ap": Words("Average precision", HIGHER),
+    "eer": Words("Equal error rate", LOWER),
+    "tpr_at_1pct_fpr": Words("Fakes caught at 1 % false alarms", HIGHER),
+    "tpr_at_01pct_fpr": Words("Fakes caught at 0.1 % false alarms", HIGHER),
+    "tpr": Words("Fakes caught at its threshold", HIGHER),
+    "fpr": Words("False alarms at its threshold", LOWER),
+    "precision_at_1pct_prevalence": Words("Precision where 1 in 100 is fake", HIGHER),
+    "accuracy": Words("Accuracy at its threshold", HIGHER),
+    "balanced_accuracy": Words("Balanced accuracy", HIGHER),
+    "ece": Words("Calibration error (ECE)", LOWER),
+    "brier": Words("Brier score", LOWER),
+    "log_loss": Words("Log-loss, nats", LOWER),
+    "aurc": Words("Area under risk and coverage", LOWER),
+}
+
+
+def spoken(name: str) -> str:
+    """`spectrum_baseline` -> `spectrum baseline`."""
+    return name.replace("_", " ")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.125 -> "12.5 %"; a figure that could not be measured is a dash."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"

@@ -1,0 +1,96 @@
+"""Evaluation on toy faces: what it writes, and that a killed one goes on at the next shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from behaviour_data import write_faces
+
+from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.data.shards import read_shard, write_shard
+from deepfake.evaluation.evaluate import predict_splits
+from deepfake.evaluation.tables import score_table
+from deepfake.params import Params
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Toy faces, two shards a split, with the facts of their files."""
+    folder = write_faces(tmp_path / "faces", 64)
+    for split in ("train", "val", "test"):
+        (shard,) = (folder / split).glob("shard-*.tfrecord")
+        records = list(read_shard(shard))
+        write_shard(shard, records[:40])
+        write_shard(shard.with_name("shard-00001.tfrecord"), records[40:])
+    frame = read_manifest(folder / "manifest.parquet")
+    facts = {"format": "JPEG", "mode": "RGB", "width": 64, "height": 64, "has_exif": False}
+    frame = frame.assign(**facts, bytes=np.where(frame["label"] == 1, 4000, 3000), jpeg_quality=90)
+    write_manifest(frame, folder / "manifest.parquet", FACE_SCHEMA)
+    return folder
+
+
+class Toy(keras.Model):
+    """Tells fakes by their checkerboard; counts crops, and stops after some."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        super().__init__()
+        self.seen, self._stop_after = 0, stop_after
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
+        if self._stop_after is not None and self.seen + len(x) > self._stop_after:
+            raise KeyboardInterrupt
+        self.seen += len(x)
+        detail = np.abs(np.diff(x, axis=2)).mean(axis=(1, 2, 3))
+        return (detail - 8.0)[:, None].astype(np.float32)
+
+
+def test_predictions_hold_all_that_figures_need(
+    faces: Path, tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    params = make_params().evaluate
+    predictions = predict_splits(Toy(), faces, params, 7, tmp_path / "work")
+    frame = predictions.frame
+    assert {*frame["split"]} == {"val", "test"} and frame["image_id"].is_monotonic_increasing
+    logits = {"logit", "flip_logit", "jpeg80_logit", "scale75_logit", "baseline_logit", "metadata_logit"}
+    facts = {"path", "label", "source", "generator", "group", "split"}
+    scores = {"score", "baseline_score", "metadata_score", "spread", "verdict", "reason"}
+    assert {*frame.columns} == {"image_id"} | facts | logits | scores
+    table = score_table(predictions)
+    assert table["detectors"] == ["model", "spectrum_baseline", "metadata_baseline"]
+    # The files' length gives the class away, and the metadata baseline finds it.
+    assert table["test"]["metadata_baseline"]["auc"]["value"] == 1.0
+    calibration = predictions.first.calibration
+    assert calibration is not None and calibration.max_spread is not None
+    for row in frame.itertuples():
+        assert row.verdict == calibration.verdict(row.score, row.spread)
+
+
+def test_without_views_a_quarter_of_the_passes_is_made(
+    faces: Path, tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    params = make_params(**{"evaluate.disagreement_quantile": 1.0}).evaluate
+    model = Toy()
+    predictions = predict_splits(model, faces, params, 7, tmp_path / "work")
+    assert model.seen == 128 and "spread" not in predictions.frame
+    assert predictions.first.calibration is not None and predictions.first.calibration.max_spread is None
+
+
+def test_a_killed_evaluation_goes_on_at_the_next_shard(
+    faces: Path, tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    params = make_params().evaluate
+    whole = predict_splits(Toy(), faces, params, 7, tmp_path / "whole")
+    # Two views short of the second shard of val: the first is kept, the second is not.
+    killed = Toy(stop_after=4 * 62)
+    with pytest.raises(KeyboardInterrupt):
+        predict_splits(killed, faces, params, 7, tmp_path / "work")
+    rest = Toy()
+    resumed = predict_splits(rest, faces, params, 7, tmp_path / "work")
+    assert rest.seen == 4 * (128 - 40)
+    pd.testing.assert_frame_equal(resumed.frame, whole.frame)
+    assert resumed.detectors == whole.detectors
