@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import tiny_params
+import yaml
+from helpers import REPO, tiny_params
 from test_predictions import make_predictions
 
 from deepfake.data.shards import write_shard
@@ -32,7 +34,8 @@ def data() -> dict[str, Any]:
     return {
         "digests": {"weights of the model": "ab" * 32, "raw predictions": "cd" * 32},
         "sources": [{
-            "name": "faces|<b>", "kind": "folder", "files": 9, "licence": "CC BY 4.0", "citation": "Doe 2024",
+            "name": "faces|<b>", "kind": "folder", "files": 9,
+            "licence": "CC BY 4.0", "citation": "Doe 2024",
             "url": None, "revision": None, "usable": {"real": 4, "fake": 5},
         }],
         "audits": {"pictures as they came": [row], "face crops": [row]},
@@ -104,7 +107,7 @@ def test_what_the_model_cannot_do_comes_first(facts: dict, tmp_path: Path) -> No
     for words in (
         "Weakest on fakes of",
         "Hardest on real pictures of",
-        "Where 1 picture in 100",
+        "1 picture in 100",
         "no verdict on",
     ):
         assert any(words in sentence for sentence in found), words
@@ -135,6 +138,31 @@ def test_facts_and_figures_are_found_by_the_table_of_sections(tmp_path: Path) ->
     assert {*read_facts(tmp_path)} == {"stress/metrics.json"}
     assert {*read_figures(tmp_path, "stress/*.png")} == {"jpeg"}
     assert len({section.partial for section in SECTIONS}) == len(SECTIONS)
+
+
+def test_the_stage_depends_on_every_file_that_its_page_always_shows() -> None:
+    declared = yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]
+    deps, written = declared["report"]["deps"], declared["evaluate"]["outs"]
+    for section in SECTIONS:
+        if not section.absent and section.facts.endswith(".json"):
+            assert f"reports/{section.facts}" in deps
+    assert {path for path in written if path.endswith(".png")} <= {*deps}
+
+
+def test_without_a_threshold_the_worst_scores_are_shown() -> None:
+    predictions = make_predictions()
+    first = replace(predictions.first, calibration=None, threshold=None)
+    bare = replace(
+        predictions,
+        frame=predictions.frame.drop(columns=["verdict", "reason"]),
+        detectors={"detector": first},
+    )
+    kinds = failures(bare, 2)["kinds"]
+    assert kinds[0]["title"] == "Fakes with the lowest scores" and kinds[0]["all"] == 80
+    at = replace(bare, detectors={"detector": replace(first, threshold=0.5)})
+    test = at.test
+    missed = ((test["label"] == 1) & (test[first.score] < 0.5)).sum()
+    assert failures(at, 2)["kinds"][0]["all"] == missed
 
 
 def test_known_failures_are_the_surest_wrong_verdicts_with_their_crops(tmp_path: Path) -> None:
