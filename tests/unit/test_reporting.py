@@ -15,7 +15,10 @@ from test_predictions import make_predictions
 
 from deepfake.data.shards import write_shard
 from deepfake.encoding import encode_png
-from deepfake.evaluation.predictions import METADATA
+from deepfake.evaluation.abstention import with_verdicts
+from deepfake.evaluation.calibration import calibrate
+from deepfake.evaluation.figures import draw_evaluation
+from deepfake.evaluation.predictions import METADATA, calibrated
 from deepfake.evaluation.tables import score_table
 from deepfake.params import parse_params
 from deepfake.reporting.cards import data_card, model_card, plain
@@ -122,6 +125,23 @@ def test_a_model_that_does_not_beat_its_baselines_is_told_so() -> None:
     )
 
 
+def test_a_page_of_too_few_pictures_to_promise_anything_is_still_a_page(tmp_path: Path) -> None:
+    """With eight validation pictures no class can be ruled out: every verdict is uncertain."""
+    predictions = make_predictions()
+    few = predictions.frame[(predictions.frame["split"] == "test") | (predictions.frame.index < 8)]
+    val = few[few["split"] == "val"]
+    calibration = calibrate(val["logit"].to_numpy(), val["label"].to_numpy(), 0.05, 0.1)
+    few = with_verdicts(few.assign(score=calibration.score(few["logit"].to_numpy())), calibration)
+    judged = replace(predictions, frame=few, detectors={"model": calibrated("score", "logit", calibration)})
+    table = score_table(judged)
+    assert {*few["verdict"]} == {"uncertain"}
+    assert table["abstention"]["wrong_of_answered"]["value"] is None
+    assert table["test"]["model"]["precision_at_1pct_prevalence"]["value"] is None
+    draw_evaluation(judged, table, tmp_path / "evaluate")
+    facts = {"evaluate/metrics.json": table, "data": data(), "failures": failures(judged, 3)}
+    assert "gives no verdict on 100 %" in render_page("page", [], facts, tmp_path)
+
+
 def test_rows_are_sorted_worst_first() -> None:
     rows = {name: {"auc": {"value": value}} for name, value in (("a", 0.9), ("b", None), ("c", 0.4))}
     assert [name for name, _ in worst(rows)] == ["c", "a", "b"]
@@ -152,11 +172,8 @@ def test_the_stage_depends_on_every_file_that_its_page_always_shows() -> None:
 def test_without_a_threshold_the_worst_scores_are_shown() -> None:
     predictions = make_predictions()
     first = replace(predictions.first, calibration=None, threshold=None)
-    bare = replace(
-        predictions,
-        frame=predictions.frame.drop(columns=["verdict", "reason"]),
-        detectors={"detector": first},
-    )
+    frame = predictions.frame.drop(columns=["verdict", "reason"])
+    bare = replace(predictions, frame=frame, detectors={"detector": first})
     kinds = failures(bare, 2)["kinds"]
     assert kinds[0]["title"] == "Fakes with the lowest scores" and kinds[0]["all"] == 80
     at = replace(bare, detectors={"detector": replace(first, threshold=0.5)})
