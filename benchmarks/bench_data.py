@@ -13,6 +13,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,15 +25,22 @@ from pathlib import Path
 import cv2
 import psutil
 import yaml
-from measure import SIDE, codec_work, decode_resize_encode, make_pictures, processor_seconds
+from measure import SIDE, decode_resize_encode, make_pictures, processor_seconds
 
 from deepfake.data.executors import process_pool
 from deepfake.data.shards import map_shards
 from deepfake.params import Params, load_params
 
 REPO = Path(__file__).parents[1]
-BARE, HISTORY = "decode + resize + encode", "the same with border and JPEG history"
-STAGES = {"ingest": ("reading", BARE), "validate": (BARE,), "preprocess": (BARE, HISTORY)}
+BARE = "decode + resize + encode"
+# What runs, and which limit it is compared with. Preprocess is shown twice: its own work, and the whole
+# stage, which audits a sample of the crops and draws its report as well.
+COMMANDS = {
+    "ingest": (["pipelines/ingest.py"], "reading"),
+    "validate": (["pipelines/validate.py"], BARE),
+    "cut faces": (["benchmarks/cut_faces.py"], BARE),
+    "preprocess": (["pipelines/preprocess.py"], BARE),
+}
 SIZE = 128  # pixels: side of the crops
 BORDER = round(0.02 * SIDE)  # pixels: what preprocess.neutralise.border takes off each edge
 CHUNK = 500
@@ -113,8 +121,7 @@ def limits(folder: Path) -> dict[str, float]:
     files = [path.read_bytes() for path in paths]
     work: dict[str, Callable[[], object]] = {
         "reading": lambda: [path.read_bytes() for path in paths],
-        BARE: lambda: decode_resize_encode(files, SIZE),
-        HISTORY: lambda: codec_work(files, SIZE, BORDER),
+        BARE: lambda: decode_resize_encode(files, SIZE, BORDER),
     }
     return {name: len(files) / processor_seconds(each) for name, each in work.items()}
 
@@ -125,14 +132,13 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory(prefix="bench-data-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         make_project(folder, images, workers)
-        for stage, bounds in STAGES.items():
-            before = limits(folder)
-            cost = costs[stage] = watch([sys.executable, f"pipelines/{stage}.py"], folder)
-            after = limits(folder)  # beside each: machines have moods
+        for name, (script, bound) in COMMANDS.items():
+            before = limits(folder)[bound]
+            cost = costs[name] = watch([sys.executable, *script], folder)
+            limit = (before + limits(folder)[bound]) / 2  # beside each: machines have moods
             rate = images / cost.cpu
-            shares = [f"{2 * rate / (before[name] + after[name]):.2f} of {name}" for name in bounds]
-            print(f"{images:>8} {stage:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
-                  f"({', '.join(shares)}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
+            print(f"{images:>8} {name:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
+                  f"({rate / limit:.2f} of {bound}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
         bench_dvc(images, folder)
     return costs
 
@@ -140,18 +146,33 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
 def bench_dvc(images: int, folder: Path) -> None:
     """What DVC takes to see that nothing has changed, and what one changed picture costs."""
     watch(["git", "init", "--quiet"], folder)
-    watch(["dvc", "commit", "--quiet", "--force", *STAGES], folder)
+    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "preprocess"], folder)
 
     def show(what: str, command: list[str]) -> None:
         cost = watch(["dvc", *command], folder)
         print(f"{images:>8} {what}: {cost.seconds:.1f} s ({cost.cpu:.1f} s of one core)", flush=True)
 
-    watch(["dvc", "status", "preprocess"], folder)  # DVC's own memory of the files is made once
-    show("no-op dvc status", ["status", "preprocess"])
+    watch(["dvc", "status"], folder)  # DVC's own memory of the files is made once
+    show("no-op dvc status", ["status"])
     show("no-op dvc repro", ["repro", "preprocess"])
     make_pictures(range(images, images + 1), folder / "data/sources")
-    show("one source changed, dvc status", ["status", "preprocess"])
+    show("one source changed, dvc status", ["status"])
     show("one source changed, dvc repro ingest", ["repro", "ingest"])
+    pack(folder)
+    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "preprocess"], folder)
+    show("no-op dvc repro, pictures in one archive", ["repro", "preprocess"])
+
+
+def pack(folder: Path) -> None:
+    """Turn the project's source, a folder of loose files, into one archive."""
+    root = folder / "data" / "packed"
+    root.mkdir()
+    with tarfile.open(root / "pictures.tar", "w") as archive:
+        archive.add(folder / "data" / "sources", arcname=".")
+    content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    source = {"kind": "archive", "path": "pictures.tar", "cropped": True}
+    content["ingest"] |= {"root": "data/packed", "sources": [source]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def main() -> None:
@@ -161,7 +182,7 @@ def main() -> None:
     params = load_params(REPO / "params.yaml")
     runs = [bench(images, params) for images in sizes]
     for (small, less), (large, more) in pairwise(zip(sizes, runs, strict=True)):
-        for stage in STAGES:
+        for stage in COMMANDS:
             longer = more[stage].seconds / less[stage].seconds
             work = more[stage].cpu / less[stage].cpu
             memory = more[stage].peak / less[stage].peak

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from PIL.PngImagePlugin import PngImageFile
@@ -169,10 +170,13 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     """
     with _opened(data, limits) as (picture, header):
         try:
-            picture.load()
             # Not ImageOps.exif_transpose: it writes the whole EXIF anew and fails on odd tags in it.
             turn = _UPRIGHT.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
-            upright = picture if turn is None else picture.transpose(turn)
+            sound = _sound_jpeg(data, header)
+            if sound is not None and turn is None:
+                return sound
+            stored = picture if sound is None else Image.fromarray(sound)
+            upright = stored if turn is None else stored.transpose(turn)
             if upright.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
                 grey = (np.asarray(upright, np.float64) / 257.0).round().clip(0, 255)
                 upright = Image.fromarray(grey.astype(np.uint8))
@@ -181,6 +185,24 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
             return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
         except _DECODER_ERRORS as error:
             raise ImageRejected("corrupt", _words(error), header) from error
+
+
+def _sound_jpeg(data: bytes, header: Header) -> np.ndarray | None:
+    """Pixels of a JPEG that nothing is wrong with, in half of Pillow's time and equal to Pillow's.
+
+    Returns:
+        uint8 [height, width, 3] as stored; None where Pillow is to decide: other formats and colour
+        spaces, and whatever a strict reader objects to, a header that it reads otherwise included.
+    """
+    if header.format != "JPEG" or header.mode not in ("RGB", "L"):
+        return None
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        if (width, height) != (header.width, header.height):
+            return None
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), dtype=np.uint8)
+    except ValueError:
+        return None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from PIL import Image
 
 from deepfake.data.crops import CropRecipe, NoFace, face_crops
 from deepfake.data.neutralise import History, draw, neutralise, resolve_history, without_border
-from deepfake.encoding import jpeg_round_trip
+from deepfake.encoding import decode_crop, jpeg_round_trip
 from deepfake.errors import ParamsError, SourceError
 from deepfake.params import parse_params
 
@@ -120,7 +120,7 @@ def test_a_face_is_averaged_compressed_and_nothing_else() -> None:
     drawn = draw(HISTORY, "a", 0)
     averaged = cv2.resize(cut, (64, 64), interpolation=cv2.INTER_AREA)
     expected = jpeg_round_trip(averaged, drawn.quality, drawn.subsampling)
-    assert np.array_equal(neutralise(cut, HISTORY, drawn), expected)
+    assert np.array_equal(decode_crop(neutralise(cut, HISTORY, drawn)), expected)
     with pytest.raises(ValueError, match="can't be brought to 64"):
         neutralise(picture(63, 63), HISTORY, drawn)
 
@@ -131,12 +131,12 @@ def test_blur_and_grain_come_before_the_compression_and_repeat() -> None:
     soft = fine.model_copy(update={"blur": 1.5})
     grainy = fine.model_copy(update={"noise": 6.0})
     plain, blurred, grained = (
-        neutralise(cut, h, draw(h, "a", 0)).astype(float) for h in (fine, soft, grainy)
+        decode_crop(neutralise(cut, h, draw(h, "a", 0))).astype(float) for h in (fine, soft, grainy)
     )
     assert cv2.Laplacian(blurred, cv2.CV_64F).var() < 0.7 * cv2.Laplacian(plain, cv2.CV_64F).var()
     assert (grained - plain).std() == pytest.approx(6.0, rel=0.15)
-    assert np.array_equal(grained, neutralise(cut, grainy, draw(grainy, "a", 0)))
-    assert not np.array_equal(grained, neutralise(cut, grainy, draw(grainy, "b", 0)))
+    assert np.array_equal(grained, decode_crop(neutralise(cut, grainy, draw(grainy, "a", 0))))
+    assert not np.array_equal(grained, decode_crop(neutralise(cut, grainy, draw(grainy, "b", 0))))
 
 
 def test_the_border_goes_and_the_square_stays_in_the_pictures_own_pixels() -> None:

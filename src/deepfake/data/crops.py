@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from deepfake.data.detections import Detection, DetectionCache
 from deepfake.data.faces import Face, load_detector
 from deepfake.data.neutralise import History, border_width, draw, neutralise, without_border
 from deepfake.data.squares import Square, aligned_square, centre_square, cut, face_square
+from deepfake.encoding import decode_crop, encode_png
 from deepfake.errors import DeepfakeError
 from deepfake.images import decode_image
 from deepfake.params.data import Faces, Limits
@@ -47,14 +49,20 @@ class Crop:
     """One face of a picture, ready for the network.
 
     Attributes:
-        pixels: uint8 [size, size, 3].
+        file: the JPEG of its history, or a PNG where it was resized after that, or has none: bytes of
+            our own, which lose nothing.
         square: where it was cut, in pixels of the upright picture; its side is the face's native one.
         score: the detector's, or None when the picture was taken as a crop already.
     """
 
-    pixels: np.ndarray
+    file: bytes
     square: Square
     score: float | None
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """uint8 [size, size, 3], RGB."""
+        return decode_crop(self.file)
 
 
 class NoFace(DeepfakeError):
@@ -161,8 +169,11 @@ def _in_band(
     return kept
 
 
-def _finish(face: np.ndarray, recipe: CropRecipe, image_id: str, number: int) -> np.ndarray:
-    """uint8 [side, side, 3] -> [size, size, 3]; area averaging downwards, bilinear upwards."""
+def _finish(face: np.ndarray, recipe: CropRecipe, image_id: str, number: int) -> bytes:
+    """uint8 [side, side, 3] -> `Crop.file` of [size, size, 3]; area averaging down, bilinear up."""
     if recipe.history is not None:
-        face = neutralise(face, recipe.history, draw(recipe.history, image_id, number))
-    return cv2.resize(face, (recipe.size, recipe.size), interpolation=cv2.INTER_AREA)
+        file = neutralise(face, recipe.history, draw(recipe.history, image_id, number))
+        if recipe.history.band == recipe.size:
+            return file
+        face = decode_crop(file)
+    return encode_png(cv2.resize(face, (recipe.size, recipe.size), interpolation=cv2.INTER_AREA))

@@ -25,7 +25,7 @@ def statistics(
     Args:
         frame: the face manifest; a picture with several faces counts once among the pictures.
         splits: names of the splits that were made.
-        moments: of all crops' pixels, [count, sum, squares] of each channel, float64 [3, 3].
+        moments: of a sample of the crops' pixels, [count, sum, squares] of each channel, float64 [3, 3].
     """
     kept = usable(frame)
     pictures = frame[frame["face"].isna() | (frame["face"] == 0)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from deepfake.encoding import jpeg_round_trip
+from deepfake.encoding import encode_jpeg
 from deepfake.errors import SourceError
 from deepfake.params.data import Chroma, Neutralise
 from deepfake.params.section import Fraction, Positive, Quality, Section
@@ -122,14 +122,14 @@ def draw(history: History, image_id: str, face: int) -> Draw:
     return Draw(quality, history.subsampling[int(rng.integers(len(history.subsampling)))], rng)
 
 
-def neutralise(cut: np.ndarray, history: History, drawn: Draw) -> np.ndarray:
+def neutralise(cut: np.ndarray, history: History, drawn: Draw) -> bytes:
     """Give a face the common history: averaged down, blurred, grained and compressed.
 
     Args:
         cut: uint8 [side, side, 3], RGB, side >= history.band.
 
     Returns:
-        uint8 [band, band, 3].
+        A JPEG file of [band, band, 3].
 
     Raises:
         ValueError: the face would have to be enlarged.
@@ -142,4 +142,4 @@ def neutralise(cut: np.ndarray, history: History, drawn: Draw) -> np.ndarray:
     if history.noise > 0.0:
         grain = drawn.rng.normal(0.0, history.noise, common.shape)
         common = (common + grain).round().clip(0, 255).astype(np.uint8)
-    return jpeg_round_trip(common, drawn.quality, drawn.subsampling)
+    return encode_jpeg(common, drawn.quality, drawn.subsampling)

@@ -21,7 +21,6 @@ from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, w
 from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.data.shards import read_shard, write_shard
 from deepfake.data.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
-from deepfake.encoding import encode_png
 from deepfake.errors import SourceError
 from deepfake.images import ImageRejected
 from deepfake.params.data import Ingest, Preprocess
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 _BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
 _FOUND = (*_BOX, "reject_reason", "reject_detail")
 _PIXELS = ("pixel_sum", "pixel_squares")  # per channel: whole numbers add up the same in any order
+# Crops of a shard that the pixels' statistics rest on. Shards are in the order of a hash: a fair sample.
+_SAMPLED = 32
 _FACTS = pa.schema(
     [
         *(FACE_SCHEMA.field(name) for name in ("image_id", *_FOUND)),
@@ -52,9 +53,9 @@ def preprocess(
 ) -> tuple[pd.DataFrame, dict[str, Any], Verdict]:
     """Cut the largest face, or all faces, out of every usable picture.
 
-    Writes `out/<split>/shard-*.tfrecord` (lossless PNG crops with label, source, generator and group)
-    and `out/manifest.parquet` (a row per face with split and square, and one per rejected picture with
-    its reason).
+    Writes `out/<split>/shard-*.tfrecord` (crops, each the JPEG file of its history or a PNG, with label,
+    source, generator and group) and `out/manifest.parquet` (a row per face with split and square, and one
+    per rejected picture with its reason).
 
     Args:
         resume: folder that keeps a killed run's finished shards, and what the detector found, for the
@@ -112,6 +113,8 @@ def _cut_shard(
             continue
         for number, face in enumerate(crops if every else crops[:1]):
             facts.append({"image_id": image_id, "face": number} | _found(face))
+            if len(facts) <= _SAMPLED:
+                facts[-1] |= _pixel_sums(face.pixels)
             examples[row["split"]].append(_example(example_id(image_id, number), row, face))
     for split, members in examples.items():
         write_shard(job.out / split / job.raw.name, members)
@@ -121,9 +124,13 @@ def _cut_shard(
 def _found(face: Crop) -> dict[str, Any]:
     square = face.square
     box = (square.left, square.top, square.side, square.angle, face.score)
-    sums = [int(total) for total in cv2.sumElems(face.pixels)[:3]]
-    squares = [round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in cv2.split(face.pixels)]
-    return {**dict(zip(_BOX[1:], box, strict=True)), "pixel_sum": sums, "pixel_squares": squares}
+    return dict(zip(_BOX[1:], box, strict=True))
+
+
+def _pixel_sums(pixels: np.ndarray) -> dict[str, list[int]]:
+    sums = [int(total) for total in cv2.sumElems(pixels)[:3]]
+    squares = [round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in cv2.split(pixels)]
+    return dict(zip(_PIXELS, (sums, squares), strict=True))
 
 
 def example_id(image_id: str, face: int) -> str:
@@ -133,8 +140,7 @@ def example_id(image_id: str, face: int) -> str:
 
 def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
     texts = {key: str(row[key]).encode() for key in ("source", "generator", "group")}
-    image = encode_png(face.pixels)  # lossless: a JPEG would launder the traces that the detector looks for
-    return {"image_id": name.encode(), "image": image, "label": int(row["label"]), **texts}
+    return {"image_id": name.encode(), "image": face.file, "label": int(row["label"]), **texts}
 
 
 def _merge(manifest: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
@@ -151,14 +157,14 @@ def _merge(manifest: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _moments(facts: pa.Table, size: int) -> np.ndarray:
-    """float64 [3, 3]: number, sum and sum of squares of each channel's pixels in all crops."""
+    """float64 [3, 3]: number, sum and sum of squares of each channel's pixels in the sampled crops."""
     sums = [_total(facts[name]) for name in _PIXELS]
     crops = len(facts) - facts["pixel_sum"].null_count
     return np.stack([np.full(3, crops * size**2), *sums]).astype(np.float64)
 
 
 def _total(column: pa.ChunkedArray) -> np.ndarray:
-    """Sum over the rows of a column of channel triples; rows of rejected pictures are null."""
+    """Sum over the rows of a column of channel triples; rows that were not sampled are null."""
     return np.asarray(column.combine_chunks().drop_null().flatten()).reshape(-1, 3).sum(axis=0)
 
 

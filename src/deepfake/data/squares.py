@@ -72,12 +72,12 @@ def cut(picture: np.ndarray, square: Square) -> np.ndarray:
         picture: uint8 [height, width, 3].
 
     Returns:
-        uint8 [side, side, 3]: copied from a square that is not turned, else interpolated (bilinear),
+        uint8 [side, side, 3]: a view of a square that is not turned, else interpolated (bilinear),
         with the picture mirrored at its edges.
     """
     if square.angle == 0.0:
         rows = slice(square.top, square.top + square.side)
-        return np.ascontiguousarray(picture[rows, square.left : square.left + square.side])
+        return picture[rows, square.left : square.left + square.side]
     middle = (square.side - 1) / 2
     cos, sin = np.cos(np.radians(square.angle)), np.sin(np.radians(square.angle))
     turn = np.array([[cos, -sin], [sin, cos]])

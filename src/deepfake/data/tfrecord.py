@@ -20,11 +20,11 @@ _FIRST, _SECOND = b"\x0a", b"\x12"  # tags of length-delimited fields 1 and 2
 
 def encode_record(example: Mapping[str, bytes | int]) -> bytes:
     """One framed record: length, its checksum, the serialised Example, its checksum."""
-    entries = []
+    entries: list[bytes] = []
     for key in sorted(example, key=str.encode):
-        feature = _feature(example[key])
-        entries.append(_field(_FIRST, _field(_FIRST, key.encode()) + _field(_SECOND, feature)))
-    message = _field(_FIRST, b"".join(entries))
+        feature = _field(_SECOND, *_feature(example[key]))
+        entries += _field(_FIRST, *_field(_FIRST, key.encode()), *feature)
+    message = b"".join(_field(_FIRST, *entries))
     length = struct.pack("<Q", len(message))
     return b"".join([length, _masked_crc(length), message, _masked_crc(message)])
 
@@ -69,14 +69,15 @@ def decode_example(message: bytes) -> dict[str, bytes | int]:
     return example
 
 
-def _field(tag: bytes, content: bytes) -> bytes:
-    return b"".join([tag, _varint(len(content)), content])
+def _field(tag: bytes, *content: bytes) -> tuple[bytes, ...]:
+    """A length-delimited field in parts, so that a picture is copied once, not once a level."""
+    return (tag, _varint(sum(map(len, content))), *content)
 
 
-def _feature(value: bytes | int) -> bytes:
+def _feature(value: bytes | int) -> tuple[bytes, ...]:
     if isinstance(value, bytes):
-        return _field(_BYTES_LIST, _field(_FIRST, value))
-    return _field(_INT64_LIST, _field(_FIRST, _varint(value % 2**64)))
+        return _field(_BYTES_LIST, *_field(_FIRST, value))
+    return _field(_INT64_LIST, *_field(_FIRST, _varint(value % 2**64)))
 
 
 def _varint(value: int) -> bytes:

@@ -124,8 +124,6 @@ def _laundered(crops: np.ndarray, quality: int) -> np.ndarray:
 def _crops(faces: Path, size: int, wanted: set[str]) -> Iterator[tuple[np.ndarray, list[str]]]:
     """uint8 crops and their image_ids; a held-out generator's fakes lie in every split."""
     for split in ("train", "val", "test"):
-        for crops, _, keys in evaluation_batches(faces, size, split, _BATCH).as_numpy_iterator():
-            names = [key.decode() for key in keys]
-            chosen = [at for at, name in enumerate(names) if name in wanted]
-            if chosen:
-                yield crops[chosen].astype(np.uint8), [names[at] for at in chosen]
+        batches = evaluation_batches(faces, size, split, _BATCH, only=wanted)
+        for crops, _, keys in batches.as_numpy_iterator():
+            yield crops.astype(np.uint8), [key.decode() for key in keys]

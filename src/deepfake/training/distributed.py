@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from deepfake.data.shards import read_shard
+from deepfake.encoding import decode_crop
 from deepfake.errors import TrainingError
-from deepfake.images import decode_image
 from deepfake.params import Params, load_params
 from deepfake.params.training import Train
 from deepfake.stage import run_stage
@@ -146,14 +146,11 @@ def _examples(params: Params, options: argparse.Namespace, split: str) -> list[t
 
 def _batches(examples: list[tuple[bytes, int]], share: int, rng: Any) -> Iterator[tuple[Any, Any]]:
     """This rank's share of each batch, for ever; shuffled and flipped if there is an `rng`."""
-    from deepfake.params.data import Limits
-
-    limits = Limits(max_bytes=1 << 30, max_pixels=1 << 24, min_side=1)  # our own crops
     while True:
         order = np.arange(len(examples)) if rng is None else rng.permutation(len(examples))
         for start in range(0, len(order) - share + 1, share):
             chosen = [examples[number] for number in order[start : start + share]]
-            pictures = [decode_image(data, limits) for data, _ in chosen]
+            pictures = [decode_crop(data) for data, _ in chosen]
             if rng is not None:
                 pictures = [one[:, ::-1] if rng.random() < 0.5 else one for one in pictures]
             labels = np.array([[label] for _, label in chosen], np.float32)

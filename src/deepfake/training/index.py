@@ -20,12 +20,13 @@ _FACTS = ["image_id", "label", "source", "generator", "split"]
 
 @dataclass(frozen=True)
 class FaceIndex:
-    """A split's examples in shard order; 19 bytes each.
+    """A split's examples in shard order; 23 bytes each.
 
     Attributes:
         files: the shards.
         file: int32 [n], which shard an example is in.
         offset, length: int64 and int32 [n], its bytes there.
+        row: int32 [n], its row of `split_facts`.
         label: int8 [n], real 0, fake 1.
         origin: int16 [n], number of its (label, source, generator).
         generators: of each origin; "none" for reals.
@@ -35,6 +36,7 @@ class FaceIndex:
     file: np.ndarray
     offset: np.ndarray
     length: np.ndarray
+    row: np.ndarray
     label: np.ndarray
     origin: np.ndarray
     generators: tuple[str, ...]
@@ -92,6 +94,7 @@ def index_faces(faces: Path, split: str) -> FaceIndex:
         file=where[:, 0].astype(np.int32),
         offset=where[:, 1].copy(),
         length=where[:, 2].astype(np.int32),
+        row=where[:, 3].astype(np.int32),
         label=facts["label"].to_numpy(np.int8)[where[:, 3]],
         origin=groups.ngroup().to_numpy(np.int16)[where[:, 3]],
         generators=tuple(str(generator) for _, _, generator in groups.groups),

@@ -10,51 +10,44 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepfake.training.index import index_faces, shard_files, split_facts
-
-_FEATURES = {
-    "image": tf.io.FixedLenFeature([], tf.string),
-    "label": tf.io.FixedLenFeature([], tf.int64),
-    "image_id": tf.io.FixedLenFeature([], tf.string),
-}
+from deepfake.training.index import index_faces, split_facts
 
 
 def evaluation_batches(
-    faces: Path, size: int, split: str, batch: int, exclude: Collection[str] = ()
+    faces: Path,
+    size: int,
+    split: str,
+    batch: int,
+    exclude: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Any:
     """A split once, in shard order, without augmentation.
 
     Args:
         exclude: generators whose fakes are left out.
+        only: image_ids of the pictures wanted; None: all.
 
     Returns:
         A `tf.data.Dataset` of (float32 [<=batch, size, size, 3], float32 [<=batch, 1], image_id
         string [<=batch]).
     """
-    data = tf.data.TFRecordDataset([str(path) for path in shard_files(faces, split)])
-    if exclude:
-        kept = tf.data.Dataset.from_tensor_slices(index_faces(faces, split).kept(exclude))
-        data = tf.data.Dataset.zip(data, kept).filter(lambda _, kept: kept).map(lambda record, _: record)
-    data = data.map(lambda record: _parse(record, size), num_parallel_calls=tf.data.AUTOTUNE)
-    data = data.map(lambda picture, label, key: (tf.cast(picture, tf.float32), label, key))
-    # A stated length: Keras warns of running out of data when it has to find the end by itself.
-    batches = -(-len(split_facts(faces, split, exclude)) // batch)
-    data = data.batch(batch).apply(tf.data.experimental.assert_cardinality(batches))
-    return data.prefetch(tf.data.AUTOTUNE)
+    index = index_faces(faces, split)
+    facts = split_facts(faces, split).iloc[index.row]
+    kept = index.kept(exclude) if only is None else index.kept(exclude) & facts["image_id"].isin(only)
+    names = facts["image_id"].to_numpy(object)
 
+    def read(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pictures = np.stack([index.crop(example) for example in chosen])
+        return pictures, index.label[chosen].astype(np.float32)[:, None], names[chosen]
 
-def id_table(image_ids: Collection[str]) -> Any:
-    """A `tf.lookup` table that is True for some image_ids."""
-    keys = tf.constant(list(image_ids), tf.string)
-    values = tf.ones(len(image_ids), tf.bool)
-    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=False)
+    def prepare(chosen: Any) -> tuple[Any, Any, Any]:
+        types = [tf.uint8, tf.float32, tf.string]
+        pictures, labels, keys = tf.numpy_function(read, [chosen], types, stateful=False)
+        pictures = tf.cast(tf.ensure_shape(pictures, (None, size, size, 3)), tf.float32)
+        return pictures, tf.ensure_shape(labels, (None, 1)), tf.ensure_shape(keys, (None,))
 
-
-def _parse(record: Any, size: int) -> tuple[Any, Any, Any]:
-    example = tf.io.parse_single_example(record, _FEATURES)
-    picture = tf.io.decode_png(example["image"], channels=3)
-    picture = tf.ensure_shape(picture, (size, size, 3))
-    return picture, tf.cast(example["label"], tf.float32)[None], example["image_id"]
+    data = tf.data.Dataset.from_tensor_slices(np.flatnonzero(kept)).batch(batch)
+    return data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def shards_digest(faces: Path) -> str:
@@ -70,9 +63,7 @@ def shards_digest(faces: Path) -> str:
 
 def load_crops(faces: Path, size: int, split: str, image_ids: list[str]) -> dict[str, np.ndarray]:
     """Some crops of a split by image_id, in the order asked for; uint8 [size, size, 3]."""
-    wanted, found = set(image_ids), {}
-    for crops, _, keys in evaluation_batches(faces, size, split, 64).as_numpy_iterator():
-        for crop, key in zip(crops, keys, strict=True):
-            if key.decode() in wanted:
-                found[key.decode()] = crop.astype(np.uint8)
+    found: dict[str, np.ndarray] = {}
+    for crops, _, keys in evaluation_batches(faces, size, split, 64, only=image_ids).as_numpy_iterator():
+        found |= {key.decode(): crop for key, crop in zip(keys, crops.astype(np.uint8), strict=True)}
     return {key: found[key] for key in image_ids}

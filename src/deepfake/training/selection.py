@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from deepfake.errors import TrainingError
 from deepfake.training.callbacks import SELECT_AUC
 from deepfake.training.index import split_facts
-from deepfake.training.inputs import evaluation_batches, id_table
+from deepfake.training.inputs import evaluation_batches
 
 _SPLITS = ("train", "val")
 
@@ -44,13 +44,8 @@ class SelectionAuc(keras.callbacks.Callback):
         real = (rows["label"] == 0) & (rows["split"] == "val")
         rows = rows[real | rows["generator"].isin(generators)]
         self._made_by, self._generators = rows.set_index("image_id")["generator"], generators
-        chosen = id_table(rows["image_id"])
         self._batches = [
-            evaluation_batches(faces, size, split, batch)
-            .unbatch()
-            .filter(lambda picture, label, key: chosen.lookup(key))
-            .batch(batch)
-            for split in _SPLITS
+            evaluation_batches(faces, size, split, batch, only=rows["image_id"]) for split in _SPLITS
         ]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -1,0 +1,21 @@
+"""What preprocess does to every picture, without the stage's audit and report; bench_data.py runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.data.manifest import read_manifest
+from deepfake.data.preprocess import preprocess
+from deepfake.params import load_params
+from deepfake.stage import run_stage
+
+
+def main() -> None:
+    params, raw = load_params(), Path("data/raw")
+    manifest = read_manifest(raw / "manifest.parquet")
+    workers, out = params.base.threads, Path("data/cut")
+    preprocess(manifest, raw, params.ingest, params.preprocess, params.base.seed, out, workers)
+
+
+if __name__ == "__main__":
+    run_stage(main)
