@@ -12,6 +12,7 @@ from deepfake.data.shards import read_shard
 from deepfake.evaluation.predictions import Detector, Predictions
 from deepfake.plots import data_uri
 
+_PNG = b"\x89PNG"
 _TITLES = {  # whether there is a decision that can be wrong, label
     (True, 1): "Fakes that look real to it",
     (True, 0): "Reals that look fake to it",
@@ -61,11 +62,12 @@ def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
 
 
 def _images(faces: Path, wanted: set[str]) -> dict[str, str]:
-    """Crops of the test split by image_id, as they lie in the shards: PNG."""
+    """Crops of the test split by image_id, as they lie in the shards: JPEG or PNG."""
     found = {}
     for shard in sorted((faces / "test").glob("shard-*.tfrecord")):
         for record in read_shard(shard):
             name = bytes(record["image_id"]).decode()
             if name in wanted:
-                found[name] = data_uri("png", bytes(record["image"]))
+                data = bytes(record["image"])
+                found[name] = data_uri("png" if data.startswith(_PNG) else "jpeg", data)
     return found
