@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         help="predictions.parquet, or CSV or Parquet of any detector: path, label (0 or real, 1 or fake), "
         "score (higher: more fake); optional source, generator, group, split (train, val, test, holdout)",
     )  # fmt: skip
-    report.add_argument("--out", type=Path, default=Path("report"), metavar="FOLDER")
+    report.add_argument("--out", type=Path, default=Path("reports/scores"), metavar="FOLDER")
     report.add_argument(
         "--threshold", type=float, help="of another detector: scores from it on are called fake"
     )

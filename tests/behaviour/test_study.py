@@ -71,7 +71,7 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     page = (out / "study.html").read_text()
     assert "data:image/png;base64," in page and "http" not in page
     summary = read_json(out / "summary.json")
-    assert [table["title"] for table in summary["tables"]][0] == "Unseen generators"
+    assert summary["tables"][0]["title"] == "Unseen generators"
     assert len(summary["faces_sha256"]) == len(summary["trainings_sha256"]) == 64
     before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")}
     run_study("toy", study, content, runtime, faces, work, tmp_path / "again")

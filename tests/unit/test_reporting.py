@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import tiny_params
+import yaml
+from helpers import REPO, tiny_params
 from test_predictions import make_predictions
 
 from deepfake.data.shards import write_shard
 from deepfake.encoding import encode_png
-from deepfake.evaluation.predictions import METADATA
+from deepfake.evaluation.abstention import with_verdicts
+from deepfake.evaluation.calibration import calibrate
+from deepfake.evaluation.figures import draw_evaluation
+from deepfake.evaluation.predictions import METADATA, calibrated
 from deepfake.evaluation.tables import score_table
 from deepfake.params import parse_params
 from deepfake.reporting.cards import data_card, model_card, plain
@@ -32,7 +37,8 @@ def data() -> dict[str, Any]:
     return {
         "digests": {"weights of the model": "ab" * 32, "raw predictions": "cd" * 32},
         "sources": [{
-            "name": "faces|<b>", "kind": "folder", "files": 9, "licence": "CC BY 4.0", "citation": "Doe 2024",
+            "name": "faces|<b>", "kind": "folder", "files": 9,
+            "licence": "CC BY 4.0", "citation": "Doe 2024",
             "url": None, "revision": None, "usable": {"real": 4, "fake": 5},
         }],
         "audits": {"pictures as they came": [row], "face crops": [row]},
@@ -104,7 +110,7 @@ def test_what_the_model_cannot_do_comes_first(facts: dict, tmp_path: Path) -> No
     for words in (
         "Weakest on fakes of",
         "Hardest on real pictures of",
-        "Where 1 picture in 100",
+        "1 picture in 100",
         "no verdict on",
     ):
         assert any(words in sentence for sentence in found), words
@@ -117,6 +123,23 @@ def test_a_model_that_does_not_beat_its_baselines_is_told_so() -> None:
     assert any(
         "not shown to beat the spectrum baseline" in s for s in limits({"evaluate/metrics.json": table})
     )
+
+
+def test_a_page_of_too_few_pictures_to_promise_anything_is_still_a_page(tmp_path: Path) -> None:
+    """With eight validation pictures no class can be ruled out: every verdict is uncertain."""
+    predictions = make_predictions()
+    few = predictions.frame[(predictions.frame["split"] == "test") | (predictions.frame.index < 8)]
+    val = few[few["split"] == "val"]
+    calibration = calibrate(val["logit"].to_numpy(), val["label"].to_numpy(), 0.05, 0.1)
+    few = with_verdicts(few.assign(score=calibration.score(few["logit"].to_numpy())), calibration)
+    judged = replace(predictions, frame=few, detectors={"model": calibrated("score", "logit", calibration)})
+    table = score_table(judged)
+    assert {*few["verdict"]} == {"uncertain"}
+    assert table["abstention"]["wrong_of_answered"]["value"] is None
+    assert table["test"]["model"]["precision_at_1pct_prevalence"]["value"] is None
+    draw_evaluation(judged, table, tmp_path / "evaluate")
+    facts = {"evaluate/metrics.json": table, "data": data(), "failures": failures(judged, 3)}
+    assert "gives no verdict on 100 %" in render_page("page", [], facts, tmp_path)
 
 
 def test_rows_are_sorted_worst_first() -> None:
@@ -135,6 +158,28 @@ def test_facts_and_figures_are_found_by_the_table_of_sections(tmp_path: Path) ->
     assert {*read_facts(tmp_path)} == {"stress/metrics.json"}
     assert {*read_figures(tmp_path, "stress/*.png")} == {"jpeg"}
     assert len({section.partial for section in SECTIONS}) == len(SECTIONS)
+
+
+def test_the_stage_depends_on_every_file_that_its_page_always_shows() -> None:
+    declared = yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]
+    deps, written = declared["report"]["deps"], declared["evaluate"]["outs"]
+    for section in SECTIONS:
+        if not section.absent and section.facts.endswith(".json"):
+            assert f"reports/{section.facts}" in deps
+    assert {path for path in written if path.endswith(".png")} <= {*deps}
+
+
+def test_without_a_threshold_the_worst_scores_are_shown() -> None:
+    predictions = make_predictions()
+    first = replace(predictions.first, calibration=None, threshold=None)
+    frame = predictions.frame.drop(columns=["verdict", "reason"])
+    bare = replace(predictions, frame=frame, detectors={"detector": first})
+    kinds = failures(bare, 2)["kinds"]
+    assert kinds[0]["title"] == "Fakes with the lowest scores" and kinds[0]["all"] == 80
+    at = replace(bare, detectors={"detector": replace(first, threshold=0.5)})
+    test = at.test
+    missed = ((test["label"] == 1) & (test[first.score] < 0.5)).sum()
+    assert failures(at, 2)["kinds"][0]["all"] == missed
 
 
 def test_known_failures_are_the_surest_wrong_verdicts_with_their_crops(tmp_path: Path) -> None:

@@ -9,8 +9,16 @@ import pandas as pd
 
 from deepfake.data.manifest import LABEL_NAMES
 from deepfake.data.shards import read_shard
-from deepfake.evaluation.predictions import Predictions
+from deepfake.evaluation.predictions import Detector, Predictions
 from deepfake.plots import data_uri
+
+_PNG = b"\x89PNG"
+_TITLES = {  # whether there is a decision that can be wrong, label
+    (True, 1): "Fakes that look real to it",
+    (True, 0): "Reals that look fake to it",
+    (False, 1): "Fakes with the lowest scores",
+    (False, 0): "Reals with the highest scores",
+}
 
 
 def failures(predictions: Predictions, number: int, faces: Path | None = None) -> dict[str, Any]:
@@ -24,13 +32,12 @@ def failures(predictions: Predictions, number: int, faces: Path | None = None) -
         image, a data URI or None.
     """
     test, first = predictions.test, predictions.first
+    decided = "verdict" in test or first.threshold is not None
     kinds = []
-    for label, falling, title in (
-        (1, False, "Fakes that look real to it"),
-        (0, True, "Reals that look fake to it"),
-    ):
-        rows = _wrong(test[test["label"] == label], predictions, label)
+    for label, falling in ((1, False), (0, True)):
+        rows = _wrong(test[test["label"] == label], first, label)
         shown = rows.sort_values([first.score, "path"], ascending=[not falling, True]).head(number)
+        title = _TITLES[decided, label]
         kinds.append({"title": title, "class": LABEL_NAMES[label], "all": len(rows), "pictures": shown})
     wanted = {str(name) for kind in kinds for name in kind["pictures"].get("image_id", ())}
     images = {} if faces is None else _images(faces, wanted)
@@ -45,17 +52,22 @@ def failures(predictions: Predictions, number: int, faces: Path | None = None) -
     return {"kinds": kinds}
 
 
-def _wrong(rows: pd.DataFrame, predictions: Predictions, label: int) -> pd.DataFrame:
-    """Rows with the wrong verdict; without verdicts all, of which the worst are failures enough."""
-    return rows[rows["verdict"] == LABEL_NAMES[1 - label]] if "verdict" in rows else rows
+def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
+    """Rows with the wrong verdict, or beyond the threshold; without either all, sorted by the caller."""
+    if "verdict" in rows:
+        return rows[rows["verdict"] == LABEL_NAMES[1 - label]]
+    if detector.threshold is None:
+        return rows
+    return rows[(rows[detector.score] >= detector.threshold) != (label == 1)]
 
 
 def _images(faces: Path, wanted: set[str]) -> dict[str, str]:
-    """Crops of the test split by image_id, as they lie in the shards: PNG."""
+    """Crops of the test split by image_id, as they lie in the shards: JPEG or PNG."""
     found = {}
     for shard in sorted((faces / "test").glob("shard-*.tfrecord")):
         for record in read_shard(shard):
             name = bytes(record["image_id"]).decode()
             if name in wanted:
-                found[name] = data_uri("png", bytes(record["image"]))
+                data = bytes(record["image"])
+                found[name] = data_uri("png" if data.startswith(_PNG) else "jpeg", data)
     return found

@@ -16,14 +16,21 @@ from deepfake.reporting.words import METRICS, percent, spoken
 _HERE = Path(__file__).parent
 
 
-def render_page(title: str, lines: Sequence[str], facts: Mapping[str, Any], reports: Path) -> str:
+def render_page(
+    title: str,
+    lines: Sequence[str],
+    facts: Mapping[str, Any],
+    reports: Path,
+    say_what_is_missing: bool = True,
+) -> str:
     """All sections whose facts are there; of the others, what is missing.
 
     Args:
         title: what the page is of.
         lines: sentences under the title: which weights, which data.
-        facts: what `read_facts` gives.
+        facts: what `read_facts` gives, and what the stage gathers.
         reports: folder with the sections' figures.
+        say_what_is_missing: False leaves sections without facts out: scores alone can never have them.
 
     Returns:
         HTML without scripts, links or dates.
@@ -41,6 +48,7 @@ def render_page(title: str, lines: Sequence[str], facts: Mapping[str, Any], repo
             else None,
         }
         for section in SECTIONS
+        if say_what_is_missing or section.facts in facts
     ]
     return pages.get_template("page.html").render(
         title=title, lines=lines, limits=limits(facts), parts=parts

@@ -36,13 +36,18 @@ def recompute(file: Path, out: Path, threshold: float | None = None) -> dict[str
     draw_evaluation(predictions, table, out / "evaluate")
     write_json(out / EVALUATION, table)
     facts = {EVALUATION: table, "failures": failures(predictions, _FAILURES)}
-    page = render_page(f"Scores of {file.name}", _lines(predictions, file), facts, out)
+    page = render_page(
+        f"Scores of {file.name}", _lines(predictions, file), facts, out, say_what_is_missing=False
+    )
     (out / "report.html").write_text(page, encoding="utf-8")
     return table
 
 
 def _lines(predictions: Predictions, file: Path) -> list[str]:
-    lines = [f"Computed from the scores alone; sha256 of {file.name}: {file_digest(file)}."]
+    lines = [
+        f"Computed from the scores alone; sha256 of {file.name}: {file_digest(file)}.",
+        "Robustness, attacks and explanations take the model and the pictures: they are not here.",
+    ]
     if not predictions.first.is_probability:
         lines.append("Some scores lie outside 0 to 1: they are taken as ranks, not as probabilities.")
     return lines

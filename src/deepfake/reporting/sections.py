@@ -29,21 +29,21 @@ class Section:
         partial: `sections/<partial>.html`, and the anchor.
         facts: JSON below the folder of reports, or the name of what the stage gathers.
         figures: pattern of the PNGs below it; empty: none.
-        absent: what to say where the file of facts is not there.
+        absent: what to say where the file of facts is not there; empty: it always is.
     """
 
     title: str
     partial: str
     facts: str
     figures: str = ""
-    absent: str = "Not part of this page: it was made of scores alone, without the model or the pictures."
+    absent: str = ""
 
 
 _STRESS = "Not measured: the stage stress has not run."
 _EXPLAIN = "Not measured: the stage explain has not scored them."
 
 SECTIONS = (
-    Section("Model and baselines side by side", "headline", "evaluate/metrics.json"),
+    Section("Headline figures, side by side", "headline", "evaluate/metrics.json"),
     Section("By source and generator, worst first", "sources", "evaluate/metrics.json"),
     Section("Curves", "curves", "evaluate/metrics.json", "evaluate/*.png"),
     Section("Calibration", "calibration", "evaluate/metrics.json", "evaluate/*.png"),
