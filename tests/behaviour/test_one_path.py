@@ -18,6 +18,8 @@ from deepfake.data.preprocess import preprocess
 from deepfake.data.shards import read_shard
 from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
+from deepfake.explain.choice import Explanation
+from deepfake.explain.references import encode_references
 from deepfake.models.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params import Params
 from deepfake.serving.bundle import read_bundle, write_bundle
@@ -61,8 +63,13 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
     calibration = Calibration(1.0, 0.5, 0.5, 0.05, 0.05, 1, 1)
     write_json(folder / "models" / "calibration.json", calibration.__dict__)
+    nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
+    (folder / "models" / "references.png").write_bytes(encode_references(nothing))
     metrics: dict = {"test": {}, "per_source": {}}
-    return Predictor(write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics))
+    explanation = Explanation("patch-logits", 20, 1.5)
+    return Predictor(
+        write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics, explanation)
+    )
 
 
 @pytest.mark.parametrize("align", ["box", "landmarks"])

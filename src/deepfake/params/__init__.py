@@ -32,6 +32,7 @@ class Evaluate(Section):
 
 class Explain(Section):
     panels: Positive
+    scored: Positive
 
 
 class Register(Section):
