@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluation.baseline import power_spectrum
-from deepfake.evaluation.calibration import Calibration
 from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.explain.method_figure import draw_methods
 from deepfake.explain.panels import choose, draw_panels, draw_spectra
@@ -18,7 +17,7 @@ from deepfake.explain.scoring import score_methods
 from deepfake.models.detector import load_detector
 from deepfake.params import load_params
 from deepfake.runtime import configure
-from deepfake.stage import read_json, run_stage, write_json
+from deepfake.stage import run_stage, write_json
 from deepfake.training.inputs import load_crops
 
 _REFERENCE_SAMPLE = 200  # training reals: a patch comes from any of the surest fifty
@@ -30,10 +29,9 @@ def main() -> None:
     configure(params.base)
     faces, out, seed = Path("data/faces"), Path("reports/explain"), params.base.seed
     model, architecture = load_detector(Path("models/detector"))
-    calibration = Calibration(**read_json(Path("models/calibration.json")))
     predictions = pd.read_parquet("reports/evaluate/predictions.parquet")
     test = predictions[predictions["split"] == "test"]
-    samples, counts = draw_samples(model, calibration, test, faces, params.explain.scored, seed)
+    samples, counts = draw_samples(model, test, faces, params.explain.scored, seed)
     reals = first_crops(faces, architecture.size, "train", 0, _SPECTRUM_SAMPLE)
     references = make_references(model, reals[:_REFERENCE_SAMPLE], seed)
     Path("models/references.png").write_bytes(encode_references(references))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -111,6 +112,10 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         assert box.angle == pytest.approx(row.face_angle, abs=1e-4)
         logit = predictor._model.predict_on_batch(crops[row.image_id][None].astype(np.float32))[:, 0]
         assert abs(float(predictor.bundle.calibration.score(logit)[0]) - verdict.score) < 1e-5
+    heat = predictor.explain(verdict)
+    assert heat.shape == verdict.crop.shape[:2] and heat.min() >= 0.0 and heat.max() <= 1.0
+    nothing = replace(predictor.bundle, explanation=Explanation(None, 20, None))
+    assert Predictor(nothing).explain(verdict) is None
 
 
 def test_a_bundle_of_an_earlier_release_says_what_to_do(tmp_path: Path) -> None:
