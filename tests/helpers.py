@@ -25,7 +25,7 @@ TINY = {
     "train.phase2.epochs": 1,
     "evaluate.bootstrap_draws": 50,
     "explain.panels": 2,
-    "explain.scored": 4,
+    "explain.scored": 8,
     "register.min_test_auc": 0.0,
 }
 
