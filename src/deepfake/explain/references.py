@@ -14,7 +14,7 @@ import numpy as np
 from deepfake.encoding import decode_crop, encode_png
 from deepfake.explain.heat import blurred, logits
 
-REFERENCES = 2  # a second one makes maps steadier; time is proportional
+REFERENCES = 2  # so that no single patch decides; time is proportional
 _COARSE = 1 / 32  # sigma of what counts as coarse, share of the side
 _CELL = 8  # pixels, JPEG's block: the side of a patch
 _SUREST = 0.25  # share of the reals, those with the lowest logits, that patches come from

@@ -18,7 +18,7 @@ from deepfake.explain.methods import METHODS, Method
 from deepfake.explain.order import centre_maps, random_maps, rank_correlations, ranks
 from deepfake.explain.sanity import randomised, recompressed
 
-_STEPS = 8  # of deletion and insertion: twice as many move no mean by more than 0.01 on the demo
+_STEPS = 8  # of deletion and insertion: each is two passes per picture and map
 _CHECKED = 4  # one picture in so many gets the sanity checks, which take three maps each
 _DRAWS = 1000
 
