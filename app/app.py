@@ -29,8 +29,8 @@ DEMO_ONLY = (
     "photograph means nothing."
 )
 HEAT_MAP = (
-    "Bright places moved the score most, towards the end of the scale that it lies nearer to. The heat "
-    "map (Grad-CAM++) shows where the model looked, not whether it was right."
+    "Bright places of the heat map raised the score most: they show what the model looked at, not whether "
+    "it was right."
 )
 
 
@@ -100,7 +100,8 @@ def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
     with verdicts:
         for face in faces:
             show_face(predictor, face, alone=len(faces) == 1)
-        st.caption(HEAT_MAP)
+        shown = predictor.bundle.explanation
+        st.caption(f"{HEAT_MAP} {shown.sentence}" if shown.method else shown.sentence)
         threshold_facts(predictor.bundle.calibration, predictor.bundle.card["test"]["model"])
 
 
@@ -111,7 +112,9 @@ def show_face(predictor: Predictor, face: FaceVerdict, alone: bool) -> None:
     height, width = face.crop.shape[:2]
     with st.container(horizontal=True):
         show_crop(face.crop, f"What the model saw: {width} × {height} px")
-        show_crop(overlay(face.crop, predictor.explain(face)), "Heat map of the score")
+        heat = predictor.explain(face)
+        if heat is not None:
+            show_crop(overlay(face.crop, heat), "Heat map of the score")
 
 
 main()

@@ -28,6 +28,7 @@ TINY = {
     "stress.families": ["jpeg", "gamma"],
     "stress.adversarial": {"max_pictures": 2, "epsilons": [0.5, 4]},
     "explain.panels": 2,
+    "explain.scored": 8,
     "register.min_test_auc": 0.0,
 }
 

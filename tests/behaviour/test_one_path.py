@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,8 @@ from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
 from deepfake.evaluation.disagreement import spread, view_logits
 from deepfake.evaluation.scaling import Scaling
+from deepfake.explain.choice import Explanation
+from deepfake.explain.references import encode_references
 from deepfake.models.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params import Params
 from deepfake.serving.bundle import read_bundle, write_bundle
@@ -63,8 +66,13 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
     calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1)
     write_json(folder / "models" / "calibration.json", calibration.to_json())
+    nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
+    (folder / "models" / "references.png").write_bytes(encode_references(nothing))
     metrics: dict = {"test": {}, "per_source": {}}
-    return Predictor(write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics))
+    explanation = Explanation("patch-logits", 20, 1.5)
+    return Predictor(
+        write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics, explanation)
+    )
 
 
 @pytest.mark.parametrize("align", ["box", "landmarks"])
@@ -110,6 +118,10 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         apart = float(spread(calibration, logits)[0])
         assert verdict.verdict == calibration.verdict(verdict.score, apart)
         assert verdict.reason == calibration.reason(verdict.score, apart)
+    heat = predictor.explain(verdict)
+    assert heat.shape == verdict.crop.shape[:2] and heat.min() >= 0.0 and heat.max() <= 1.0
+    nothing = replace(predictor.bundle, explanation=Explanation(None, 20, None))
+    assert Predictor(nothing).explain(verdict) is None
 
 
 def test_a_bundle_of_an_earlier_release_says_what_to_do(tmp_path: Path) -> None:

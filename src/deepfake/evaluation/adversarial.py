@@ -19,7 +19,7 @@ import pyarrow as pa
 from deepfake.data.fields import Field, Pixels, as_field, to_pixels
 from deepfake.data.neutralise import History, draw, neutralise
 from deepfake.data.resume import map_resumed
-from deepfake.encoding import jpeg_round_trip
+from deepfake.encoding import decode_crop, jpeg_round_trip
 from deepfake.evaluation.attacks import Gradient, logit_gradient, perturb, to_file
 from deepfake.evaluation.audit_sample import draw_sample
 from deepfake.evaluation.calibration import Calibration
@@ -161,5 +161,5 @@ def preprocess_again(crop: Pixels, image_id: str, history: History | None) -> Pi
     picture, _, face = image_id.partition("-")
     # Blur and grain are the data's making up for one another's sharpness: once is enough.
     last = history.model_copy(update={"band": min(history.band, len(crop)), "blur": 0.0, "noise": 0.0})
-    common = neutralise(crop, last, draw(history, picture, int(face or 0)))
+    common = decode_crop(neutralise(crop, last, draw(history, picture, int(face or 0))))
     return np.asarray(cv2.resize(common, crop.shape[:2], interpolation=cv2.INTER_AREA), np.uint8)

@@ -41,6 +41,7 @@ class Evaluate(Section):
 
 class Explain(Section):
     panels: Positive
+    scored: Positive
 
 
 class Report(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from deepfake.data.crops import CropRecipe
 from deepfake.data.faces import detector_weights
 from deepfake.errors import RegistryError
 from deepfake.evaluation.calibration import Calibration
+from deepfake.explain.choice import Explanation
 from deepfake.models.detector import WEIGHTS, Architecture, weights_digest
 from deepfake.models.wheels import wheel_facts
 from deepfake.params import Params
@@ -20,6 +21,7 @@ from deepfake.stage import read_json, write_json
 _AUGMENTATION = "augmentation.json"
 _DETECTOR = "face_detector.onnx"
 _FACTS = "detector.json"
+_REFERENCES = "references.png"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Bundle:
     Attributes:
         recipe: how pictures become crops: what preprocess did, with what it took from the data.
         card: what the model was trained on and how it did on test, for people to read.
+        explanation: which method explains its scores, and how that did on test.
     """
 
     folder: Path
@@ -37,10 +40,16 @@ class Bundle:
     recipe: CropRecipe
     weights_sha256: str
     card: dict[str, Any]
+    explanation: Explanation
 
     @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
+
+    @property
+    def references(self) -> Path:
+        """What the explanation method puts in the place of a picture's fine detail; a PNG."""
+        return self.folder / _REFERENCES
 
 
 def write_bundle(
@@ -50,20 +59,23 @@ def write_bundle(
     sources: list[dict[str, Any]],
     statistics: dict[str, Any],
     metrics: dict[str, Any],
+    explanation: Explanation,
 ) -> Bundle:
-    """Assemble a bundle from what train, preprocess and evaluate wrote.
+    """Assemble a bundle from what train, preprocess, evaluate and explain wrote.
 
     Args:
         folder: is made anew.
-        models: holds `detector/` and `calibration.json`.
+        models: holds `detector/`, `calibration.json` and `references.png`.
         sources: what ingest says of them: names, licences, citations, counts.
         statistics: preprocess' metrics.
         metrics: evaluate's metrics.
+        explanation: what explain chose.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
     shutil.copyfile(detector_weights(params.preprocess.faces), folder / _DETECTOR)
+    shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
     recipe = CropRecipe(
         size=params.preprocess.size,
         limits=params.ingest.limits,
@@ -86,6 +98,7 @@ def write_bundle(
             "per_source": metrics["per_source"],
             "augmentation": read_json(models / "detector" / _AUGMENTATION),
         },
+        "explanation": asdict(explanation),
     }
     write_json(folder / _FACTS, facts)
     return read_bundle(folder)
@@ -98,10 +111,10 @@ def read_bundle(folder: Path) -> Bundle:
         RegistryError: an earlier release of this project wrote it, in another form.
     """
     facts = read_json(folder / _FACTS)
-    known = "recipe" in facts and "sources" in facts["card"] and "scaling" in facts["calibration"]
+    known = "sources" in facts["card"] and "scaling" in facts["calibration"] and "explanation" in facts
     if not known:
         raise RegistryError(
-            "this model was registered by an earlier release, whose scores differ: run `make repro`, then "
+            "this model was registered by an earlier release, in another form: run `make repro`, then "
             "`make promote VERSION=...` with the version that it names"
         )
     recipe = CropRecipe.model_validate(facts["recipe"])
@@ -113,6 +126,7 @@ def read_bundle(folder: Path) -> Bundle:
         recipe=recipe.model_copy(update={"faces": faces}),
         weights_sha256=facts["weights_sha256"],
         card=facts["card"],
+        explanation=Explanation(**facts["explanation"]),
     )
 
 

@@ -11,7 +11,8 @@ from deepfake.data.crops import Crop, NoFace, face_crops
 from deepfake.data.squares import Square
 from deepfake.evaluation.calibration import NOT_APPLICABLE
 from deepfake.evaluation.disagreement import spread, view_logits
-from deepfake.explain.gradcam import feature_model, heat_maps
+from deepfake.explain.methods import METHODS
+from deepfake.explain.references import decode_references
 from deepfake.images import ImageRejected
 from deepfake.models.detector import load_detector_model
 from deepfake.serving.bundle import Bundle, read_bundle
@@ -46,7 +47,6 @@ class Predictor:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._model = load_detector_model(bundle.architecture, bundle.weights)
-        self._features = feature_model(self._model)
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -79,18 +79,22 @@ class Predictor:
         threshold = self.bundle.calibration.threshold
         return FaceVerdict(None, None, NOT_APPLICABLE, reason, threshold)
 
-    def explain(self, face: FaceVerdict) -> np.ndarray:
-        """Grad-CAM++ of a judged face.
+    def explain(self, face: FaceVerdict) -> np.ndarray | None:
+        """Which places of a judged face raise its score, by the method that did best on test.
 
         Returns:
-            float32 [size, size], 0..1.
+            float32 [size, size], 0..1; None where no method did better than a map that knows nothing.
 
         Raises:
             ValueError: the verdict has no crop.
         """
         if face.crop is None:
             raise ValueError(f"nothing to explain: {face.verdict}, {face.reason}")
-        return heat_maps(self._features, face.crop[None].astype(np.float32))[0]
+        method = self.bundle.explanation.method
+        if method is None:
+            return None
+        references = decode_references(self.bundle.references.read_bytes())
+        return METHODS[method](self._model, face.crop[None], references)[0]
 
     def _verdict(self, number: int, crop: Crop, score: float, spread: float) -> FaceVerdict:
         calibration = self.bundle.calibration

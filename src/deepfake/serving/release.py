@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepfake.data.manifest import read_manifest
 from deepfake.data.shards import read_shard
+from deepfake.explain.choice import Explanation
 from deepfake.params import Params
 from deepfake.serving import pyfunc
 from deepfake.serving.bundle import bundle_digest, write_bundle
@@ -51,7 +52,10 @@ def release(params: Params) -> Release:
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         statistics = read_json(REPORTS / "preprocess/metrics.json")
         sources = read_json(RAW / "sources.json")
-        bundle = write_bundle(Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics)
+        explanation = Explanation.from_metrics(read_json(REPORTS / "explain/metrics.json"))
+        bundle = write_bundle(
+            Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics, explanation
+        )
         gates = check_gates(params, metrics, Predictor(bundle))
         version = publish(
             Publication(
@@ -127,7 +131,7 @@ def _flat(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _artifacts() -> list[Path]:
-    stages = ("validate", "preprocess", "train", "evaluate", "explain", "report")
+    stages = ("validate", "preprocess", "train", "evaluate", "stress", "explain", "report")
     reports = [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
     return [RAW / "sources.json", *reports]
 

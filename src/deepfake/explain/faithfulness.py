@@ -1,0 +1,55 @@
+"""Deletion and insertion: does the score go where the map says that it comes from?
+
+Petsiuk et al. 2018, "RISE". A place is replaced by its own coarse content with the fine detail of a real
+test picture (references.py says why not by a blurred copy, as there).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from deepfake.explain.heat import logits
+
+MIN_FALL = 1.0  # in logits, from fake to substitute: with less there is no evidence to find
+
+
+class Curves(NamedTuple):
+    """Scores on the way, as shares: 1 is the picture's logit, 0 its substitute's; clipped to 0..1.
+
+    Attributes:
+        deletion: float64 [n, steps + 1], more and more of the picture replaced, hottest pixels first.
+        insertion: the same, more and more of the picture put into its substitute.
+    """
+
+    deletion: np.ndarray
+    insertion: np.ndarray
+
+
+def curves(
+    model: keras.Model, crops: np.ndarray, replaced: np.ndarray, order: np.ndarray, steps: int
+) -> Curves:
+    """Replace or insert the pixels in an order, in equal steps.
+
+    Args:
+        crops, replaced: float32 [n, size, size, 3]; the logit of each crop is above its substitute's.
+        order: from `ranks`.
+        steps: equal parts of the picture.
+    """
+    top, bottom = logits(model, crops), logits(model, replaced)
+    share = (order + 0.5) / order[0].size
+    deletion, insertion = [top], [bottom]
+    for step in range(1, steps):
+        done = (share < step / steps)[..., None]
+        deletion.append(logits(model, np.where(done, replaced, crops)))
+        insertion.append(logits(model, np.where(done, crops, replaced)))
+    found = (np.stack([*deletion, bottom], axis=1), np.stack([*insertion, top], axis=1))
+    span = (top - bottom).astype(np.float64)[:, None]
+    return Curves(*(np.clip((values - bottom[:, None]) / span, 0.0, 1.0) for values in found))
+
+
+def area(curve: np.ndarray) -> np.ndarray:
+    """Area under each curve [n, points], over shares of the picture from 0 to 1; float64 [n]."""
+    return np.asarray(np.trapezoid(curve, dx=1.0 / (curve.shape[1] - 1), axis=1))

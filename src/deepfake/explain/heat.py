@@ -1,0 +1,81 @@
+"""What every method shares: passes through the network in batches, and maps scaled for showing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+_BATCH = 64
+
+
+def batches(crops: np.ndarray) -> Iterator[np.ndarray]:
+    """Parts of [n, size, size, 3] that fit into memory; one, if need be empty, at least."""
+    return (crops[at : at + _BATCH] for at in range(0, max(len(crops), 1), _BATCH))
+
+
+def logits(model: keras.Model, crops: np.ndarray) -> np.ndarray:
+    """The logits, float32 [n], of crops [n, size, size, 3], RGB 0..255; n may be 0."""
+    if not len(crops):
+        return np.empty(0, np.float32)
+    parts = [model.predict_on_batch(part.astype(np.float32)) for part in batches(crops)]
+    return np.concatenate(parts)[:, 0]
+
+
+def pixel_gradients(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """Gradients of the logits with respect to the pixels; float32 [n, size, size, 3], as `pictures`."""
+    with tf.GradientTape() as tape:
+        values = tf.convert_to_tensor(pictures, tf.float32)
+        tape.watch(values)
+        logit = model(values, training=False)
+    return np.asarray(tape.gradient(logit, values))
+
+
+@lru_cache(maxsize=1)
+def traced_gradients(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """`pixel_gradients` of one model for many calls: a third of the time, after some seconds of tracing."""
+    shape = tf.TensorSpec(model.inputs[0].shape, tf.float32)
+
+    @tf.function(input_signature=[shape])
+    def gradients(values: Any) -> Any:
+        return tf.gradients(model(values, training=False), values)[0]
+
+    return lambda pictures: np.asarray(gradients(tf.convert_to_tensor(pictures, tf.float32)))
+
+
+def blurred(pictures: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of pictures or maps [n, size, size, ...], `sigma` in pixels; float32."""
+    parts = [cv2.GaussianBlur(one.astype(np.float32), (0, 0), sigma) for one in pictures]
+    return np.stack(parts) if parts else pictures.astype(np.float32)
+
+
+def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
+    """Small maps [n, height, width] -> float32 [n, size, size], bilinear."""
+    large = np.empty((len(maps), size, size), np.float32)
+    for number, one in enumerate(maps.astype(np.float32)):
+        large[number] = cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR)
+    return large
+
+
+def summed(maps: Sequence[np.ndarray], crops: np.ndarray) -> np.ndarray:
+    """The branches' maps, each enlarged to the crops' size, added; float32 [n, size, size]."""
+    total = np.zeros(crops.shape[:3], np.float32)
+    for one in maps:
+        total += enlarged(one, crops.shape[1])
+    return total
+
+
+def stretched(maps: np.ndarray, rounding: float = 0.0) -> np.ndarray:
+    """Each map [n, size, size] from its least to its greatest value; float32 0..1, a flat one all 0.
+
+    Args:
+        rounding: what differs by no more counts as flat.
+    """
+    total = maps - maps.min(axis=(1, 2), keepdims=True)
+    peak = total.max(axis=(1, 2), keepdims=True)
+    return np.divide(total, peak, out=np.zeros(maps.shape, np.float32), where=peak > rounding)

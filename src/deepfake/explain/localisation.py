@@ -1,0 +1,46 @@
+"""Localisation: does the heat lie where the picture was manipulated?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from deepfake.data.pseudo_fakes.self_blended import self_blend
+
+
+class Masked(NamedTuple):
+    """Fakes of which it is known what was altered.
+
+    Attributes:
+        crops: uint8 [n, size, size, 3].
+        masks: bool [n, size, size], never empty.
+    """
+
+    crops: np.ndarray
+    masks: np.ndarray
+
+
+def self_blended(reals: np.ndarray, seed: int) -> Masked:
+    """A self-blended fake of every real picture, uint8 [n, size, size, 3]; its mask is where the
+    blend is at half of its full strength or above."""
+    fakes = [self_blend(real, np.random.default_rng([seed, number])) for number, real in enumerate(reals)]
+    masks = [fake.mask >= 0.5 * fake.mask.max() for fake in fakes]
+    return Masked(np.stack([fake.pixels for fake in fakes]), np.stack(masks))
+
+
+def pointing(order: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The pointing game (Zhang et al. 2016): 1 where the hottest pixel lies in the mask; float64 [n].
+
+    Args:
+        order: from `ranks`.
+        masks: bool [n, size, size].
+    """
+    return np.asarray(((order == 0) & masks).any(axis=(1, 2)), np.float64)
+
+
+def overlap(order: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Intersection over union of the mask and as many of the hottest pixels as it has; float64 [n]."""
+    areas = masks.sum(axis=(1, 2))
+    both = ((order < areas[:, None, None]) & masks).sum(axis=(1, 2))
+    return np.asarray(both / (2 * areas - both), np.float64)

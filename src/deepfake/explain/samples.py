@@ -1,0 +1,114 @@
+"""Which test pictures explanations are scored on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepfake.evaluation.calibration import FAKE
+from deepfake.explain.faithfulness import MIN_FALL
+from deepfake.explain.heat import blurred, logits
+from deepfake.explain.localisation import self_blended
+from deepfake.explain.references import fine_detail, with_detail
+from deepfake.explain.scoring import Faithful, Located, Samples
+from deepfake.training.inputs import evaluation_batches, load_crops
+
+_BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
+_TRIED = 8  # reals made into pseudo-fakes for each one wanted: models miss most of them
+
+
+def draw_samples(
+    model: keras.Model, test: pd.DataFrame, faces: Path, number: int, seed: int
+) -> tuple[Samples, dict[str, Any]]:
+    """Fakes that the model recognised, as evenly over generators as can be, and pseudo-fakes with masks.
+
+    Recognised: called fake, with a logit above 0. Nothing is explained where the model was wrong.
+
+    Args:
+        test: predictions of the test split.
+        faces: folder of the face shards.
+        number: how many fakes at most; half as many pseudo-fakes.
+
+    Returns:
+        The samples; and the counts that metrics.json states.
+    """
+    size = int(model.inputs[0].shape[1])
+    called = (test["verdict"] == FAKE) & (test["logit"] > 0.0)
+    known = test[(test["label"] == 1) & called]
+    turn = known.groupby("generator").cumcount()
+    chosen = known.assign(turn=turn).sort_values(["turn", "image_id"]).head(number)
+    reals = test[(test["label"] == 0) & ~called].sort_values(["logit", "image_id"])
+    parents = test[test["label"] == 0].sort_values("image_id").head(_TRIED * number)
+    keys = [*chosen["image_id"], *reals["image_id"].head(number), *parents["image_id"]]
+    crops = load_crops(faces, size, "test", list(dict.fromkeys(keys)))
+    fakes, counts = _with_substitutes(model, chosen, reals.head(number), crops, size)
+    # Calibration never changes the order of scores.
+    lowest = float(test.loc[called, "logit"].min()) if called.any() else np.inf
+    located, made = _located(model, lowest, parents, crops, size, -(-number // 2), seed)
+    facts = {
+        "recognised_fakes": len(known),
+        "test_fakes": int((test["label"] == 1).sum()),
+        **counts,
+        **made,
+    }
+    return Samples(fakes, located), facts
+
+
+def _stacked(rows: pd.DataFrame, crops: dict[str, np.ndarray], size: int) -> np.ndarray:
+    none = np.empty((0, size, size, 3), np.float32)
+    return np.concatenate([none, *(crops[key][None].astype(np.float32) for key in rows["image_id"])])
+
+
+def _with_substitutes(
+    model: keras.Model, chosen: pd.DataFrame, donors: pd.DataFrame, crops: dict[str, np.ndarray], size: int
+) -> tuple[Faithful, dict[str, int]]:
+    """Only pictures whose substitute looks clearly less fake: else there is nothing to delete."""
+    pictures, others = _stacked(chosen, crops, size), _stacked(donors, crops, size)
+    replaced = pictures
+    if len(pictures) and len(others):
+        replaced = with_detail(pictures, fine_detail(others[np.arange(len(pictures)) % len(others)]))
+    top = logits(model, pictures)
+    fit = top - logits(model, replaced) >= MIN_FALL
+    groups = chosen["group"].to_numpy()
+    faker = logits(model, blurred(pictures, _BLUR * size)) >= top
+    counts = {
+        "scored": int(fit.sum()),
+        "without_contrast": int((~fit).sum()),
+        "blur_looks_faker": int(faker[fit].sum()),
+    }
+    return Faithful(pictures[fit], replaced[fit], groups[fit]), counts
+
+
+def _located(
+    model: keras.Model,
+    lowest: float,
+    parents: pd.DataFrame,
+    crops: dict[str, np.ndarray],
+    size: int,
+    number: int,
+    seed: int,
+) -> tuple[Located, dict[str, int]]:
+    """Self-blended fakes of test reals, those with a logit that gets test pictures called fake."""
+    reals = _stacked(parents, crops, size).astype(np.uint8)
+    if not len(reals):
+        nothing = Located(reals.astype(np.float32), np.empty(reals.shape[:3], bool), np.empty(0, object))
+        return nothing, {"masked": 0, "masked_tried": 0}
+    made = self_blended(reals, seed)
+    found = logits(model, made.crops)
+    fit = np.flatnonzero(found >= lowest)[:number]
+    located = Located(made.crops[fit].astype(np.float32), made.masks[fit], parents["group"].to_numpy()[fit])
+    return located, {"masked": len(fit), "masked_tried": len(reals)}
+
+
+def first_crops(faces: Path, size: int, split: str, label: int, number: int) -> np.ndarray:
+    """The first crops of a class in a split, in shard order; float32 [<=number, size, size, 3]."""
+    found: list[np.ndarray] = []
+    for crops, labels, _ in evaluation_batches(faces, size, split, 64).as_numpy_iterator():
+        found += list(crops[labels[:, 0] == label])
+        if len(found) >= number:
+            break
+    return np.stack(found[:number])

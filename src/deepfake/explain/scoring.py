@@ -1,0 +1,179 @@
+"""Every explanation method's scores, with intervals, beside those of maps that know nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from deepfake.evaluation.metrics import Interval, bootstrap_weights
+from deepfake.explain.choice import RULE, choose, limits, reasons_against
+from deepfake.explain.faithfulness import area, curves
+from deepfake.explain.localisation import overlap, pointing
+from deepfake.explain.methods import METHODS, Method
+from deepfake.explain.order import centre_maps, random_maps, rank_correlations, ranks
+from deepfake.explain.sanity import randomised, recompressed
+
+_STEPS = 8  # of deletion and insertion: each is two passes per picture and map
+_CHECKED = 4  # one picture in so many gets the sanity checks, which take three maps each
+_DRAWS = 1000
+
+Scores = dict[str, np.ndarray]  # one value per picture: float64 [n]
+
+
+class Faithful(NamedTuple):
+    """Fakes that the model recognised, and what their pixels are replaced by.
+
+    Attributes:
+        crops, replaced: float32 [n, size, size, 3], RGB 0..255.
+        groups: [n] names, for the intervals.
+    """
+
+    crops: np.ndarray
+    replaced: np.ndarray
+    groups: np.ndarray
+
+
+class Located(NamedTuple):
+    """Fakes whose manipulation is known: crops float32, masks bool [n, size, size], groups [n]."""
+
+    crops: np.ndarray
+    masks: np.ndarray
+    groups: np.ndarray
+
+
+class Samples(NamedTuple):
+    """All that methods are scored on; either part may be empty."""
+
+    fakes: Faithful
+    located: Located
+
+
+def score_methods(
+    model: keras.Model,
+    samples: Samples,
+    references: np.ndarray,
+    seed: int,
+    methods: Mapping[str, Method] = METHODS,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Score every method and both baselines on the same pictures.
+
+    Returns:
+        The table of reports/explain/metrics.json; and each method's maps of `samples.fakes`, float32
+        [n, size, size].
+    """
+    fakes, located = samples
+    size = fakes.crops.shape[1]
+    several = (len(fakes.crops), len(located.crops))
+    maps: dict[str, tuple[np.ndarray, np.ndarray]] = {
+        "random": (random_maps(several[0], size, seed), random_maps(several[1], size, seed + 1)),
+        "centre": (centre_maps(several[0], size), centre_maps(several[1], size)),
+    }
+    ties = maps["random"]
+    found: dict[str, Scores] = {}
+    with tqdm(total=3 * len(methods) + len(maps), desc="score explanations", unit="step") as bar:
+        for name in maps:
+            found[name] = _map_scores(model, samples, maps[name], ties)
+            bar.update()
+        for name, method in methods.items():
+            explain = partial(_heat, method, references)
+            maps[name] = (explain(model, fakes.crops), explain(model, located.crops))
+            bar.update()
+            found[name] = _map_scores(model, samples, maps[name], ties)
+            bar.update()
+            found[name] |= _sanity_scores(partial(explain, model), model, seed, fakes.crops, maps[name][0])
+            bar.update()
+    return _table(found, samples, list(methods), seed), {name: maps[name][0] for name in methods}
+
+
+def _heat(method: Method, references: np.ndarray, model: keras.Model, crops: np.ndarray) -> np.ndarray:
+    return method(model, crops, references) if len(crops) else np.empty(crops.shape[:3], np.float32)
+
+
+def _map_scores(
+    model: keras.Model,
+    samples: Samples,
+    maps: tuple[np.ndarray, np.ndarray],
+    ties: tuple[np.ndarray, np.ndarray],
+) -> Scores:
+    fakes, located = samples
+    scores: Scores = {}
+    if len(fakes.crops):
+        found = curves(model, fakes.crops, fakes.replaced, ranks(maps[0], ties[0]), _STEPS)
+        deletion, insertion = area(found.deletion), area(found.insertion)
+        scores |= {"deletion": deletion, "insertion": insertion, "faithfulness": insertion - deletion}
+    if len(located.crops):
+        order = ranks(maps[1], ties[1])
+        scores |= {"pointing": pointing(order, located.masks), "iou": overlap(order, located.masks)}
+    return scores
+
+
+def _sanity_scores(
+    explain: Callable[[np.ndarray], np.ndarray],
+    model: keras.Model,
+    seed: int,
+    crops: np.ndarray,
+    heat: np.ndarray,
+) -> Scores:
+    """Rank correlations of the model's maps with those after forgetting, and with those after JPEG."""
+    if not len(crops):
+        return {}
+    some = slice(0, -(-len(crops) // _CHECKED))
+    others = {"jpeg_stability": explain(recompressed(crops[some]))}
+    for name, head_only in (("randomised_head", True), ("randomised_full", False)):
+        with randomised(model, seed, head_only):
+            others[name] = explain(crops[some])
+    return {name: rank_correlations(heat[some], maps) for name, maps in others.items()}
+
+
+def _table(found: Mapping[str, Scores], samples: Samples, methods: list[str], seed: int) -> dict[str, Any]:
+    groups = {"pointing": samples.located.groups, "iou": samples.located.groups}
+    rows: dict[str, dict[str, Any]] = {
+        name: {
+            key: mean_interval(values, groups.get(key, samples.fakes.groups), seed).to_json()
+            for key, values in scores.items()
+        }
+        for name, scores in found.items()
+    }
+    if len(samples.fakes.crops):
+        blind = [name for name in found if name not in methods]
+        rival = max(blind, key=lambda name: found[name]["faithfulness"].mean())
+        for name in methods:
+            gain = found[name]["faithfulness"] - found[rival]["faithfulness"]
+            rows[name]["gain"] = mean_interval(gain, samples.fakes.groups, seed).to_json()
+            rows[name]["rival"] = rival
+            rows[name]["speed_up"] = _speed_up(found[name]["deletion"], found["random"]["deletion"])
+    pictures = len(samples.fakes.crops)
+    for name in methods:
+        rows[name]["against"] = reasons_against(rows[name], pictures)
+    best = choose({name: rows[name] for name in methods}, pictures)
+    return {
+        "best": best,
+        "rule": RULE,
+        "limits": limits(best, pictures),
+        "methods": {name: rows[name] for name in methods},
+        "baselines": {name: rows[name] for name in rows if name not in methods},
+    }
+
+
+def _speed_up(deletion: np.ndarray, random: np.ndarray) -> float | None:
+    """How many times faster the score falls than when places are deleted at random."""
+    fall = 1.0 - random.mean()
+    return None if fall <= 0.0 else round(float((1.0 - deletion.mean()) / fall), 3)
+
+
+def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> Interval:
+    """The mean with its 95 % interval; whole groups are drawn.
+
+    Args:
+        values: [n], of the first n pictures.
+        groups: [n or more] names.
+    """
+    drawn = bootstrap_weights(groups[: len(values)], np.ones(len(values), int), _DRAWS, seed)
+    means = drawn @ values / drawn.sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))

@@ -1,0 +1,53 @@
+"""What the tests of explanations share: toy detectors of which it is known where they look."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
+
+SIZE = 32
+FINE = np.outer([1.0, -1.0], [1.0, -1.0]).astype(np.float32)  # grey levels +-1 that alternate
+
+
+def brightness_net() -> keras.Model:
+    """A toy detector whose logit is how bright the picture's places are, averaged."""
+    pictures = keras.Input((SIZE, SIZE, 3))
+    maps = []
+    for name in (RGB_FEATURES, RESIDUAL_FEATURES):
+        pooled = keras.layers.AveragePooling2D(4, name=f"{name}_pool")(pictures)
+        conv = keras.layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", name=f"{name}_conv")
+        maps.append(keras.layers.Activation("linear", name=name)(conv(pooled)))
+    joined = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(m) for m in maps])
+    logit = keras.layers.Dense(1, kernel_initializer="ones", bias_initializer="zeros")(joined)
+    return keras.Model(pictures, logit)
+
+
+def checkerboard_net() -> keras.Model:
+    """A toy detector whose logit grows with the strength of a pixel checkerboard; -2 without any."""
+    pictures = keras.Input((SIZE, SIZE, 3))
+    conv = keras.layers.Conv2D(1, 2, strides=2, use_bias=False, activation="relu", name="seen")
+    maps = keras.layers.Activation("linear", name=RGB_FEATURES)(conv(pictures))
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    model = keras.Model(pictures, keras.layers.Dense(1)(pooled))
+    conv.set_weights([np.repeat(FINE[:, :, None, None], 3, axis=2) / 12.0])
+    model.layers[-1].set_weights([np.ones((1, 1), np.float32) * 20.0, np.array([-2.0], np.float32)])
+    return model
+
+
+def fakes(number: int, strength: float = 20.0) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth pictures with a checkerboard in one quarter; float32 crops and where it is, bool."""
+    rng = np.random.default_rng(1)
+    crops = np.repeat(rng.uniform(80, 170, (number, 1, 1, 3)).astype(np.float32), SIZE, axis=1)
+    crops = np.repeat(crops, SIZE, axis=2)
+    masks = np.zeros((number, SIZE, SIZE), bool)
+    for mask, (row, column) in zip(masks, rng.integers(0, 2, (number, 2)) * SIZE // 2, strict=True):
+        mask[row : row + SIZE // 2, column : column + SIZE // 2] = True
+    board = np.tile(FINE, (SIZE // 2, SIZE // 2))[None, :, :, None]
+    return crops + strength * board * masks[..., None], masks
+
+
+def no_detail() -> np.ndarray:
+    """References of reals without any fine detail."""
+    return np.zeros((2, SIZE, SIZE, 3), np.float32)
