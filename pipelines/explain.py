@@ -36,7 +36,9 @@ def main() -> None:
     references = make_references(model, reals[:_REFERENCE_SAMPLE], seed)
     Path("models/references.png").write_bytes(encode_references(references))
     table, heats = score_methods(model, samples, references, seed)
-    write_json(out / "metrics.json", table | {"pictures": counts})
+    write_json(out / "facts.json", table | {"pictures": counts})
+    gains = {name: scores["gain"]["value"] for name, scores in table["methods"].items()}
+    write_json(out / "metrics.json", {"gain": gains})
     mean = power_spectrum(reals).mean(axis=0)
     draw_methods(samples.fakes.crops, heats, table, mean, out / "methods.png")
     print("\n".join(table["limits"]) or f"best explanation: {table['best']}")

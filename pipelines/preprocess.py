@@ -10,8 +10,8 @@ from deepfake.data.manifest import read_manifest, write_manifest
 from deepfake.data.preprocess import preprocess
 from deepfake.data.quarantine import draw_quarantine
 from deepfake.data.validation_report import render_report
-from deepfake.evaluation.audit import audit_crops
-from deepfake.evaluation.audit_report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.evaluation.audit.audit import audit_crops
+from deepfake.evaluation.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
 from deepfake.params import load_params
 from deepfake.stage import read_json, run_stage, write_json
 

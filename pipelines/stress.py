@@ -6,9 +6,9 @@ from pathlib import Path
 
 from deepfake.data.neutralise import History
 from deepfake.data.resume import workspace
-from deepfake.evaluation.pair import load_pair
 from deepfake.evaluation.predictions import read_predictions
-from deepfake.evaluation.stress import stress, stress_key
+from deepfake.evaluation.stress.pair import load_pair
+from deepfake.evaluation.stress.stress import areas, stress, stress_key
 from deepfake.params import load_params
 from deepfake.runtime import configure
 from deepfake.stage import read_json, run_stage, write_json
@@ -26,7 +26,8 @@ def main() -> None:
     with workspace(Path(".resume"), "stress", key) as work:
         pair = load_pair(detector, faces, predictions, work)
         facts = stress(pair, predictions, faces, history, params.stress, work, out)
-    write_json(out / "metrics.json", facts)
+    write_json(out / "facts.json", facts)
+    write_json(out / "metrics.json", {"area": areas(facts["robustness"])})
     print("\n".join(facts["limits"]))
 
 

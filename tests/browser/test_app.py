@@ -139,7 +139,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def explained(site: Path) -> bool:
     """Whether a method beat maps that know nothing: with so small a model that is left to chance."""
-    return json.loads((site / "reports/explain/metrics.json").read_text())["best"] is not None
+    return json.loads((site / "reports/explain/facts.json").read_text())["best"] is not None
 
 
 def upload(page: Page, picture: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from helpers import REPO
 
 from deepfake.data.ingest import ingest
-from deepfake.evaluation.audit import audit_raw
+from deepfake.evaluation.audit.audit import audit_raw
 from deepfake.params import load_params
 from deepfake.params.sources import FolderSource
 

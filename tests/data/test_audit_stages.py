@@ -11,8 +11,8 @@ from ingest_data import fill, picture
 from deepfake.data.ingest import ingest
 from deepfake.data.manifest import usable
 from deepfake.data.preprocess import preprocess
-from deepfake.evaluation.audit import audit_crops, audit_raw
-from deepfake.evaluation.shortcut_names import CROP_CONTAINER, FAMILIES
+from deepfake.evaluation.audit.audit import audit_crops, audit_raw
+from deepfake.evaluation.audit.names import CROP_CONTAINER, FAMILIES
 from deepfake.params import Params, parse_params
 
 EACH, SIZE = 50, 32

@@ -8,9 +8,9 @@ import pandas as pd
 
 from deepfake.evaluation.baseline import azimuthal_profile, fit_baseline
 from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.pair import Pair
 from deepfake.evaluation.predictions import BASELINE, MODEL
 from deepfake.evaluation.scaling import Scaling
+from deepfake.evaluation.stress.pair import Pair
 
 SIZE = 32
 

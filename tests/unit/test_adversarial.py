@@ -15,12 +15,12 @@ from deepfake.data.fields import as_field
 from deepfake.data.neutralise import History, draw
 from deepfake.encoding import jpeg_round_trip
 from deepfake.errors import DeepfakeError
-from deepfake.evaluation.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
-from deepfake.evaluation.attack_table import attack_rows, attack_table
-from deepfake.evaluation.attacks import logit_gradient, perturb, to_file
 from deepfake.evaluation.baseline import azimuthal_profile
-from deepfake.evaluation.spectrum_gradient import baseline_logit
-from deepfake.evaluation.stress_figures import draw_adversarial
+from deepfake.evaluation.stress.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
+from deepfake.evaluation.stress.attack_table import attack_rows, attack_table
+from deepfake.evaluation.stress.attacks import logit_gradient, perturb, to_file
+from deepfake.evaluation.stress.figures import draw_adversarial
+from deepfake.evaluation.stress.spectrum_gradient import baseline_logit
 
 EPSILONS = (0.5, 8.0, 32.0)
 HISTORY = History(

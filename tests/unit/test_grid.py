@@ -10,7 +10,7 @@ import pytest
 
 from deepfake.data.chains import CHAINS
 from deepfake.data.demo.corpus import make_pair
-from deepfake.evaluation.grid import CLEAN_CONDITION, FAMILIES, Condition, conditions, curve
+from deepfake.evaluation.stress.grid import CLEAN_CONDITION, FAMILIES, Condition, conditions, curve
 from deepfake.params.stress import Family
 
 # From harmless to harsh.

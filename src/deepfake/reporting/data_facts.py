@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deepfake.evaluation.audit_report import audit_rows
+from deepfake.evaluation.audit.report import audit_rows
 from deepfake.evaluation.predictions import file_digest
 from deepfake.stage import read_json
 

@@ -48,9 +48,9 @@ SECTIONS = (
     Section("Curves", "curves", "evaluate/metrics.json", "evaluate/*.png"),
     Section("Calibration", "calibration", "evaluate/metrics.json", "evaluate/*.png"),
     Section("Threshold and abstention", "abstention", "evaluate/metrics.json", "evaluate/*.png"),
-    Section("Robustness", "robustness", "stress/metrics.json", "stress/*.png", _STRESS),
-    Section("Adversarial tests", "adversarial", "stress/metrics.json", "stress/*.png", _STRESS),
-    Section("Explanations", "explanations", "explain/metrics.json", "explain/*.png", _EXPLAIN),
+    Section("Robustness", "robustness", "stress/facts.json", "stress/*.png", _STRESS),
+    Section("Adversarial tests", "adversarial", "stress/facts.json", "stress/*.png", _STRESS),
+    Section("Explanations", "explanations", "explain/facts.json", "explain/*.png", _EXPLAIN),
     Section(
         "Unseen generators", "study", "study/summary.json", "",
         "Not measured: make study trains without each generator in turn, and this page then shows it.",

@@ -89,9 +89,7 @@ def write_bundle(
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
             "sources": sources,
-            "pretrained": wheel_facts(
-                params.train.model.removeprefix("hybrid-"), params.train.backbone_weights
-            ),
+            "pretrained": wheel_facts(params.train),
             "trained_on": statistics["per_source"],
             "split": statistics["split"],
             "test": metrics["test"],

@@ -52,7 +52,7 @@ def release(params: Params) -> Release:
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         statistics = read_json(REPORTS / "preprocess/metrics.json")
         sources = read_json(RAW / "sources.json")
-        explanation = Explanation.from_metrics(read_json(REPORTS / "explain/metrics.json"))
+        explanation = Explanation.from_metrics(read_json(REPORTS / "explain/facts.json"))
         bundle = write_bundle(
             Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics, explanation
         )

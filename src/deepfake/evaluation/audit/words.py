@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from deepfake.data.manifest import FAKE, LABEL_NAMES, REAL
-from deepfake.evaluation.shortcut_names import Feature
+from deepfake.evaluation.audit.names import Feature
 
 _MAX_SENTENCES = 5
 _MAX_SOURCES = 20  # the largest of them are looked at one by one

@@ -24,10 +24,10 @@ from threadpoolctl import threadpool_limits
 
 from deepfake.data.manifest import LABEL_NAMES, usable
 from deepfake.errors import SourceError
-from deepfake.evaluation.audit_sample import Measures, collect, draw_sample, numbered
-from deepfake.evaluation.audit_words import describe
+from deepfake.evaluation.audit.names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature
+from deepfake.evaluation.audit.sample import Measures, collect, draw_sample, numbered
+from deepfake.evaluation.audit.words import describe
 from deepfake.evaluation.metrics import auc, with_intervals
-from deepfake.evaluation.shortcut_names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature
 from deepfake.params.data import Audit, Ingest
 
 _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one

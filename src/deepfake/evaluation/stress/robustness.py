@@ -12,16 +12,16 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.data.resume import map_resumed
-from deepfake.evaluation.grid import CLEAN_CONDITION, VERSION, Condition, conditions, curve
 from deepfake.evaluation.metrics import (
     Interval,
     auc,
     bootstrap_weights,
     rate_above,
 )
-from deepfake.evaluation.pair import LOGITS, Pair, require_same_logits
 from deepfake.evaluation.predictions import MODEL
 from deepfake.evaluation.probabilities import calibration_error
+from deepfake.evaluation.stress.grid import CLEAN_CONDITION, VERSION, Condition, conditions, curve
+from deepfake.evaluation.stress.pair import LOGITS, Pair, require_same_logits
 
 _CSV_FIGURES = ("auc", "tpr", "fpr", "ece_drift")
 Draws = dict[str, np.ndarray]

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepfake.evaluation.adversarial import AGAIN, FILE, JPEG80
-from deepfake.evaluation.attack_table import FRAME, HIDE
-from deepfake.evaluation.grid import FAMILIES
 from deepfake.evaluation.predictions import BASELINE, MODEL
+from deepfake.evaluation.stress.adversarial import AGAIN, FILE, JPEG80
+from deepfake.evaluation.stress.attack_table import FRAME, HIDE
+from deepfake.evaluation.stress.grid import FAMILIES
 from deepfake.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, STYLE, save_figure
 
 _DETECTORS = {MODEL: ("model", MODEL_COLOUR, "o-"), BASELINE: ("spectrum baseline", QUIET, "s--")}

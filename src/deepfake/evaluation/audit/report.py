@@ -8,7 +8,7 @@ from typing import Any
 
 from deepfake.data.expectations import visible
 from deepfake.errors import ValidationFailed
-from deepfake.evaluation.shortcut_names import FAMILIES
+from deepfake.evaluation.audit.names import FAMILIES
 from deepfake.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
 
 _ORDER = (*FAMILIES, "resolution")

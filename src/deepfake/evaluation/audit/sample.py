@@ -15,8 +15,8 @@ from deepfake.data.executors import open_executor
 from deepfake.data.manifest import usable
 from deepfake.data.shards import map_shards, read_shard
 from deepfake.errors import SourceError
-from deepfake.evaluation.shortcut_names import FAMILIES
-from deepfake.evaluation.shortcuts import measure
+from deepfake.evaluation.audit.names import FAMILIES
+from deepfake.evaluation.audit.shortcuts import measure
 from deepfake.params.data import Limits
 
 _READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from deepfake.data.neutralise import History
 from deepfake.data.resume import resume_key
-from deepfake.evaluation.adversarial import attackable, attacked_logits
-from deepfake.evaluation.attack_table import attack_rows, attack_table
-from deepfake.evaluation.audit_sample import draw_sample
-from deepfake.evaluation.pair import Pair
+from deepfake.evaluation.audit.sample import draw_sample
 from deepfake.evaluation.predictions import MODEL, Predictions
-from deepfake.evaluation.robustness import damaged_logits, robustness_rows, robustness_table
-from deepfake.evaluation.stress_figures import draw_adversarial, draw_robustness
+from deepfake.evaluation.stress.adversarial import attackable, attacked_logits
+from deepfake.evaluation.stress.attack_table import attack_rows, attack_table
+from deepfake.evaluation.stress.figures import draw_adversarial, draw_robustness
+from deepfake.evaluation.stress.pair import Pair
+from deepfake.evaluation.stress.robustness import damaged_logits, robustness_rows, robustness_table
 from deepfake.models.detector import WEIGHTS, weights_digest
 from deepfake.params.stress import Stress
 from deepfake.training.inputs import load_crops, shards_digest
@@ -56,10 +57,18 @@ def stress(
     return {"robustness": robustness, "adversarial": adversarial, "limits": limits}
 
 
+def areas(robustness: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Family -> detector -> mean AUC over its levels: the few figures to compare runs by."""
+    return {
+        family: {detector: area["value"] for detector, area in found["area"].items()}
+        for family, found in robustness["families"].items()
+    }
+
+
 def stress_key(settings: Stress, seed: int, detector: Path, faces: Path) -> str:
     """Identity of a run: parameters, weights, faces and code. Only the same is resumed."""
-    package = Path(__file__).parents[1]
-    files = sorted([*(package / "evaluation").glob("*.py"), package / "encoding.py"])
+    package = Path(__file__).parents[2]
+    files = sorted([*(package / "evaluation").rglob("*.py"), package / "encoding.py"])
     code = (file.read_text(encoding="utf-8") for file in files)
     weights = weights_digest(detector / WEIGHTS)
     return resume_key(settings, str(seed), weights, shards_digest(faces), *code)

@@ -9,10 +9,10 @@ import pandas as pd
 
 from deepfake.data.face_statistics import proportion
 from deepfake.data.manifest import FAKE, REAL
-from deepfake.evaluation.adversarial import ATTACKS, FILE, FLOAT
 from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.pair import LOGITS, Pair
 from deepfake.evaluation.predictions import MODEL
+from deepfake.evaluation.stress.adversarial import ATTACKS, FILE, FLOAT
+from deepfake.evaluation.stress.pair import LOGITS, Pair
 
 HIDE, FRAME = "hide", "frame"
 _FIGURES = [

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from deepfake.evaluation.baseline import azimuthal_profile
-from deepfake.evaluation.shortcut_names import (
+from deepfake.evaluation.audit.names import (
     BANDS,
     CONTAINER,
     FINE_GRID,
@@ -25,6 +24,7 @@ from deepfake.evaluation.shortcut_names import (
     right_ring,
     ring,
 )  # fmt: skip
+from deepfake.evaluation.baseline import azimuthal_profile
 from deepfake.images import FORMATS, ContainerFacts, container_facts, decode_image
 from deepfake.params.data import Limits
 

@@ -20,12 +20,12 @@ from deepfake.data.fields import Field, Pixels, as_field, to_pixels
 from deepfake.data.neutralise import History, draw, neutralise
 from deepfake.data.resume import map_resumed
 from deepfake.encoding import decode_crop, jpeg_round_trip
-from deepfake.evaluation.attacks import Gradient, logit_gradient, perturb, to_file
-from deepfake.evaluation.audit_sample import draw_sample
+from deepfake.evaluation.audit.sample import draw_sample
 from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.pair import LOGITS, Pair, require_same_logits
 from deepfake.evaluation.predictions import BASELINE, MODEL
-from deepfake.evaluation.spectrum_gradient import baseline_logit
+from deepfake.evaluation.stress.attacks import Gradient, logit_gradient, perturb, to_file
+from deepfake.evaluation.stress.pair import LOGITS, Pair, require_same_logits
+from deepfake.evaluation.stress.spectrum_gradient import baseline_logit
 
 _CHUNK = 16  # pictures a job
 # How attacked crops reach the model: as computed, as a file, and as a file that went on.

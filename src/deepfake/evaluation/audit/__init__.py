@@ -1,0 +1,1 @@
+"""What besides forgery tells real from fake: asked before and after neutralising."""

@@ -1,0 +1,1 @@
+"""The model under damage and attack, beside the baseline."""
