@@ -29,7 +29,10 @@ def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
         figures = {"model": card["test"]["model"], **card["test"]}  # the file has them by name
         rows = [(words, *(_figure(x[key]) for x in figures.values())) for key, words in FIGURES.items()]
         _table(("", *(who.replace("_", " ") for who in figures)), rows)
-        _small("Small figures: 95 % intervals. The baseline sees only the spectra of the same pictures.")
+        _small(
+            "Small figures: 95 % intervals. The spectrum baseline sees only spectra of the same pictures, "
+            "the metadata baseline only formats, sizes and the like of their files."
+        )
         st.subheader("Trained and tested on")
         called_fake = {name: _figure(x["flagged_fake"]) for name, x in card["per_source"].items()}
         sources = [(f"{x['label']}/{x['source']}", x) for x in card["trained_on"]]

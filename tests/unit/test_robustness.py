@@ -10,9 +10,9 @@ import pytest
 from stress_toys import toy_pair, toy_sample
 
 from deepfake.errors import DeepfakeError
-from deepfake.evaluation.stress import robustness
 from deepfake.evaluation.metrics import auc
 from deepfake.evaluation.predictions import BASELINE, MODEL
+from deepfake.evaluation.stress import robustness
 from deepfake.evaluation.stress.figures import draw_robustness
 from deepfake.evaluation.stress.pair import require_same_logits
 from deepfake.evaluation.stress.robustness import (
