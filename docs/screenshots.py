@@ -145,7 +145,7 @@ def app_picture(page: Page, address: str, portrait: Path, target: Path) -> None:
     content = {"name": "portrait.jpg", "mimeType": "image/jpeg", "buffer": portrait.read_bytes()}
     page.locator("input[type=file]").set_input_files(content)
     page.get_by_text("What a score can't tell you").wait_for()
-    page.get_by_text("score that low").wait_for()
+    page.get_by_text("rules out a fake").wait_for()
     page.wait_for_timeout(2000)  # pictures fade in
     save(page, target)
 
@@ -198,9 +198,9 @@ def draw_pipeline(target: Path) -> None:
     """dvc.yaml's stages from left to right; the steps along the chain straight, the others as arcs."""
     stages = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     place = {name: 2.0 * number for number, name in enumerate(stages)}
-    canvas = Figure(figsize=(14, 4.2), dpi=100)
+    canvas = Figure(figsize=(2.0 * len(stages), 4.5), dpi=100)
     axes = canvas.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(-1.1, 2.0 * len(stages) - 0.9), ylim=(-1.5, 2.7))
+    axes.set(xlim=(-1.1, 2.0 * len(stages) - 0.9), ylim=(-1.5, 3.0))
     axes.axis("off")
     for start, end in stage_edges(stages):
         near = place[end] - place[start] == 2.0
@@ -208,7 +208,7 @@ def draw_pipeline(target: Path) -> None:
             (place[start] + 0.2, 0.32), (place[end] - 0.2, 0.32))  # fmt: skip
         axes.add_patch(FancyArrowPatch(
             *ends, arrowstyle="-|>", mutation_scale=12, color=MODEL_COLOUR if near else QUIET,
-            connectionstyle="arc3" if near else "arc3,rad=-0.32", linewidth=1.6 if near else 1.0,
+            connectionstyle="arc3" if near else "arc3,rad=-0.3", linewidth=1.6 if near else 1.0,
         ))  # fmt: skip
     for name, stage in stages.items():
         corner = (place[name] - 0.7, -0.27)
@@ -225,7 +225,7 @@ def draw_pipeline(target: Path) -> None:
         drawn.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
-def wrapped(text: str, width: int = 22) -> str:
+def wrapped(text: str, width: int = 25) -> str:
     """Lines that fit under a box."""
     lines = [""]
     for word in text.split():
