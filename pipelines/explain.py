@@ -31,7 +31,7 @@ def main() -> None:
     model, architecture = load_detector(Path("models/detector"))
     predictions = pd.read_parquet("reports/evaluate/predictions.parquet")
     test = predictions[predictions["split"] == "test"]
-    samples, counts = draw_samples(model, test, faces, params.explain.scored, seed)
+    samples, counts = draw_samples(model, test, faces, params.ingest.sources, params.explain.scored, seed)
     reals = first_crops(faces, architecture.size, "train", 0, _SPECTRUM_SAMPLE)
     references = make_references(model, reals[:_REFERENCE_SAMPLE], seed)
     Path("models/references.png").write_bytes(encode_references(references))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import keras
 import numpy as np
 import pandas as pd
 
+from deepfake.data.manifest import read_manifest
 from deepfake.evaluation.calibration import FAKE
+from deepfake.explain.demo_edits import demo_edits, edit_masks
 from deepfake.explain.faithfulness import MIN_FALL
 from deepfake.explain.heat import blurred, logits
 from deepfake.explain.localisation import self_blended
 from deepfake.explain.references import fine_detail, with_detail
 from deepfake.explain.scoring import Faithful, Located, Samples
+from deepfake.params.sources import Source
 from deepfake.training.inputs import evaluation_batches, load_crops
 
 _BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
@@ -22,16 +26,17 @@ _TRIED = 8  # reals made into pseudo-fakes for each one wanted: models miss most
 
 
 def draw_samples(
-    model: keras.Model, test: pd.DataFrame, faces: Path, number: int, seed: int
+    model: keras.Model, test: pd.DataFrame, faces: Path, sources: Sequence[Source], number: int, seed: int
 ) -> tuple[Samples, dict[str, Any]]:
-    """Fakes that the model recognised, as evenly over generators as can be, and pseudo-fakes with masks.
+    """Fakes that the model recognised, as evenly over generators as can be, and such as have masks.
 
     Recognised: called fake, with a logit above 0. Nothing is explained where the model was wrong.
 
     Args:
         test: predictions of the test split.
         faces: folder of the face shards.
-        number: how many fakes at most; half as many pseudo-fakes.
+        sources: of ingest; what the demo corpus edited is known.
+        number: how many fakes at most; half as many self-blended ones, and of the demo's edits.
 
     Returns:
         The samples; and the counts that metrics.json states.
@@ -43,17 +48,25 @@ def draw_samples(
     chosen = known.assign(turn=turn).sort_values(["turn", "image_id"]).head(number)
     reals = test[(test["label"] == 0) & ~called].sort_values(["logit", "image_id"])
     parents = test[test["label"] == 0].sort_values("image_id").head(_TRIED * number)
-    keys = [*chosen["image_id"], *reals["image_id"].head(number), *parents["image_id"]]
-    crops = load_crops(faces, size, "test", list(dict.fromkeys(keys)))
+    half = -(-number // 2)
+    edits = demo_edits(known, sources).sort_values("image_id").head(half)
+    keys = [*(each["image_id"] for each in (chosen, reals.head(number), parents, edits))]
+    crops = load_crops(faces, size, "test", list(dict.fromkeys(pd.concat(keys))))
     fakes, counts = _with_substitutes(model, chosen, reals.head(number), crops, size)
     # Calibration never changes the order of scores.
     lowest = float(test.loc[called, "logit"].min()) if called.any() else np.inf
-    located, made = _located(model, lowest, parents, crops, size, -(-number // 2), seed)
+    blends, made = _self_blended(model, lowest, parents, crops, size, half, seed)
+    squares = read_manifest(faces / "manifest.parquet").set_index("image_id").loc[edits["image_id"]]
+    masks = edit_masks(squares, sources, seed, size)
+    whole = masks.any(axis=(1, 2))
+    pictures = _stacked(edits, crops, size)[whole], masks[whole], edits["group"].to_numpy()[whole]
+    located = Located(*(np.concatenate(both) for both in zip(blends, pictures, strict=True)))
     facts = {
         "recognised_fakes": len(known),
         "test_fakes": int((test["label"] == 1).sum()),
         **counts,
         **made,
+        "masked_edits": int(whole.sum()),
     }
     return Samples(fakes, located), facts
 
@@ -83,7 +96,7 @@ def _with_substitutes(
     return Faithful(pictures[fit], replaced[fit], groups[fit]), counts
 
 
-def _located(
+def _self_blended(
     model: keras.Model,
     lowest: float,
     parents: pd.DataFrame,
