@@ -37,7 +37,8 @@ def main() -> None:
     Path("models/references.png").write_bytes(encode_references(references))
     table, heats = score_methods(model, samples, references, seed)
     write_json(out / "facts.json", table | {"pictures": counts})
-    gains = {name: scores["gain"]["value"] for name, scores in table["methods"].items()}
+    scored = {name: scores for name, scores in table["methods"].items() if "gain" in scores}
+    gains = {name: scores["gain"]["value"] for name, scores in scored.items()}
     write_json(out / "metrics.json", {"gain": gains})
     mean = power_spectrum(reals).mean(axis=0)
     draw_methods(samples.fakes.crops, heats, table, mean, out / "methods.png")

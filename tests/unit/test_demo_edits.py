@@ -10,7 +10,10 @@ from deepfake.data.squares import Square, cut
 from deepfake.explain.demo_edits import demo_edits, edit_masks
 from deepfake.params.sources import FolderSource, SyntheticSource
 
-SOURCES = [SyntheticSource(kind="synthetic", name="drawn", portraits=40, size=96), FolderSource(kind="folder")]
+SOURCES = [
+    SyntheticSource(kind="synthetic", name="drawn", portraits=40, size=96),
+    FolderSource(kind="folder"),
+]
 SEED, LEFT, TOP, SIDE = 3, 9, 5, 80
 EDITED = [index for index in range(40) if generator_of(index) == "edit"][:3]
 
