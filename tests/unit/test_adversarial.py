@@ -178,7 +178,7 @@ def test_the_table_says_that_the_loss_rises(run: dict) -> None:
 def test_chunks_and_other_radii_change_no_figure(
     run: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deepfake.evaluation.adversarial._CHUNK", 3)
+    monkeypatch.setattr("deepfake.evaluation.stress.adversarial._CHUNK", 3)
     arguments = run["pair"], run["sample"], run["crops"], HISTORY
     again = attacked_logits(*arguments, EPSILONS[1:], 7, tmp_path)
     keys = ["attack", "view", "epsilon", "image_id"]
