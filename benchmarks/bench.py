@@ -22,6 +22,7 @@ from deepfake.data.demo.corpus import make_pair
 from deepfake.data.neutralise import resolve_history
 from deepfake.evaluation.calibration import Calibration
 from deepfake.evaluation.scaling import Scaling
+from deepfake.explain.choice import Explanation
 from deepfake.models.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
 from deepfake.runtime import configure
@@ -102,7 +103,8 @@ def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
     model.save_weights(folder / "model.weights.h5")
     # Without the views of each crop: the limit is one pass of the network.
     calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1)
-    bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {})
+    no_explanation = Explanation(None, 0, None)
+    bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {}, no_explanation)
     predictor = Predictor(bundle)
     crop = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
     limit = seconds(lambda: [model.predict_on_batch(crop) for _ in files])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluation.baseline import power_spectrum
+from deepfake.explain.choice import gains
 from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.explain.method_figure import draw_methods
 from deepfake.explain.panels import choose, draw_panels, draw_spectra
@@ -37,9 +38,7 @@ def main() -> None:
     Path("models/references.png").write_bytes(encode_references(references))
     table, heats = score_methods(model, samples, references, seed)
     write_json(out / "facts.json", table | {"pictures": counts})
-    scored = {name: scores for name, scores in table["methods"].items() if "gain" in scores}
-    gains = {name: scores["gain"]["value"] for name, scores in scored.items()}
-    write_json(out / "metrics.json", {"gain": gains})
+    write_json(out / "metrics.json", {"gain": gains(table["methods"])})
     mean = power_spectrum(reals).mean(axis=0)
     draw_methods(samples.fakes.crops, heats, table, mean, out / "methods.png")
     print("\n".join(table["limits"]) or f"best explanation: {table['best']}")

@@ -70,6 +70,11 @@ def choose(methods: Mapping[str, Mapping[str, Any]], pictures: int) -> str | Non
     return max(fit, key=lambda name: methods[name]["faithfulness"]["value"], default=None)
 
 
+def gains(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """What each method that was scored has over the better of the two maps that know nothing."""
+    return {name: scores["gain"]["value"] for name, scores in methods.items() if "gain" in scores}
+
+
 def no_method(pictures: int) -> str:
     """What is said in place of a heat map."""
     if pictures < MIN_PICTURES:

@@ -62,8 +62,10 @@ CONTAINER = (
 )
 NATIVE_SIDE = Feature("native_side", "native side of the face in pixels")
 # The network gets pixels, not files: the length of a file that preprocess wrote is a function of its
-# pixels alone, which the other families judge.
-CROP_CONTAINER = tuple(f for f in CONTAINER if f.name not in ("bytes", "bytes_per_pixel"))
+# pixels alone, which the other families judge, and its JPEG tables are drawn from a hash, alike for all.
+CROP_CONTAINER = tuple(
+    f for f in CONTAINER if f.topic != "jpeg" and f.name not in ("bytes", "bytes_per_pixel")
+)
 
 
 def ring(count: int) -> list[tuple[int, int]]:
