@@ -5,6 +5,7 @@ VENV ?= .venv
 PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 1
 NAME ?=
 IMAGES ?=
 SET ?=
@@ -55,6 +56,7 @@ experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 
 sweep: env  ## Optuna on experiments/sweeps/NAME.yaml; goes on where it was: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
+
 study: env  ## leave one generator out: of experiments/studies/NAME.yaml: [NAME=faces] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 

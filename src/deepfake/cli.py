@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ UNSCORED = 3  # exit code: some pictures could not be scored
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `deepfake` command."""
     options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in dvc.yaml; read when TensorFlow is imported
     run_stage(lambda: options.run(options))
 
 

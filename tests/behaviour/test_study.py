@@ -19,7 +19,11 @@ from deepfake.study.run import parse_study, run_study, variant_params
 STUDY = {
     "min_fakes": 4,
     "bootstrap_draws": 20,
-    "variants": {"base": {}, "no flip": {"overrides": {"train": {"augment": "none"}}, "without": "base"}},
+    "variants": {
+        "base": {},
+        "no flip": {"overrides": {"train": {"augment": "none"}}, "without": "base"},
+        "dropout": {"overrides": {"train": {"dropout": 0.5}}, "without": "base", "held_out": ["gan"]},
+    },
 }
 
 
@@ -38,8 +42,9 @@ def test_every_generator_with_enough_fakes_is_a_row(faces: Path) -> None:
     manifest = read_manifest(faces / "manifest.parquet")
     assert held_out_generators(manifest, parse_study(STUDY, "test")) == ["gan", "swap"]
     assert held_out_generators(manifest, parse_study({**STUDY, "min_fakes": 99}, "test")) == []
-    with pytest.raises(SourceError, match=r"no usable fake of nobody; there are: gan, swap"):
-        held_out_generators(manifest, parse_study({**STUDY, "held_out": ["nobody"]}, "test"))
+    for wrong in ({"held_out": ["nobody"]}, {"variants": {"base": {"held_out": ["nobody"]}}}):
+        with pytest.raises(SourceError, match=r"no usable fake of nobody; there are: gan, swap"):
+            held_out_generators(manifest, parse_study({**STUDY, **wrong}, "test"))
 
 
 def test_a_held_out_fake_that_shares_a_group_with_training_is_not_judged(faces: Path) -> None:
@@ -63,7 +68,8 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     study, work, out = parse_study(STUDY, "test"), tmp_path / "work", tmp_path / "out"
     run_study("toy", study, content, runtime, faces, work, out)
     scores = pd.read_parquet(out / "scores.parquet")
-    assert len(scores[["variant", "held_out"]].drop_duplicates()) == 4
+    assert len(scores[["variant", "held_out"]].drop_duplicates()) == 5
+    assert {*scores.loc[scores["variant"] == "dropout", "held_out"]} == {"gan"}
     assert {*scores["condition"]} == {"clean", "jpeg60"}
     markdown = (out / "study.md").read_text()
     for words in ("Unseen generators", "One part at a time", "| gan", "| swap", "no flip", "jpeg60"):
@@ -71,6 +77,9 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     page = (out / "study.html").read_text()
     assert "data:image/png;base64," in page and "http" not in page
     summary = read_json(out / "summary.json")
+    headline, *_, parts = summary["tables"]
+    assert [row[0] for row in headline["rows"]] == ["base", "no flip"]  # means over all generators
+    assert [row[:3] for row in parts["rows"]] == [["no flip", "base", "2"], ["dropout", "base", "1"]]
     assert summary["tables"][0]["title"] == "Unseen generators"
     assert len(summary["faces_sha256"]) == len(summary["trainings_sha256"]) == 64
     before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")}

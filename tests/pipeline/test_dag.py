@@ -15,7 +15,7 @@ ORDER = ["ingest", "validate", "preprocess", "train", "evaluate", "stress", "exp
 
 
 def script(stage: str) -> Path:
-    return REPO / DAG[stage]["cmd"].removeprefix("python ")
+    return REPO / DAG[stage]["cmd"].split()[-1]
 
 
 def has_code(path: Path) -> bool:

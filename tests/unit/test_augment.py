@@ -11,6 +11,7 @@ from scipy.stats import chi2_contingency, ks_2samp
 from deepfake.data.operators import OPERATORS
 from deepfake.data.pseudo_fakes import PSEUDO_FAKES
 from deepfake.params.training import PseudoFakes, Train
+from deepfake.training import autoencoder
 from deepfake.training.augment import Purpose, augment, draw, stream
 from deepfake.training.plan import AS_IS, Balance, Composition, plan_epoch
 from deepfake.training.recipes import RECIPES, describe
@@ -21,7 +22,7 @@ def test_the_parameters_know_every_name() -> None:
     assert set(get_args(fields["augment"].annotation)) == set(RECIPES)
     assert set(get_args(fields["balance"].annotation)) == set(get_args(Balance))
     (kind, _) = get_args(PseudoFakes.model_fields["kinds"].annotation)
-    assert set(get_args(kind)) == set(PSEUDO_FAKES)
+    assert set(get_args(kind)) == {*PSEUDO_FAKES, autoencoder.KIND}
 
 
 @pytest.mark.parametrize("name", RECIPES)

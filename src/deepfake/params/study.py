@@ -18,11 +18,13 @@ class Variant(Section):
         overrides: what it changes on params.yaml and on the study's `data`; only `base` and `train` may.
         seeds: one training a seed and held-out generator.
         without: the variant that this one is the ablation of; what it lacks is its difference.
+        held_out: the generators that this variant is tried on, where time does not allow for all.
     """
 
     overrides: Overrides = Field(default_factory=dict)
     seeds: Annotated[tuple[Positive, ...], Field(min_length=1)] = (7,)
     without: str | None = None
+    held_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _same_data(self) -> Variant:

@@ -41,7 +41,7 @@ class PseudoFakes(Section):
     """Fakes made on the fly from training reals; each lies in the batch of its parent."""
 
     share: Annotated[float, Field(ge=0.0, le=0.5)]
-    kinds: tuple[Literal["self-blended", "reconstruction"], ...]
+    kinds: tuple[Literal["self-blended", "reconstruction", "autoencoder"], ...]
 
     @model_validator(mode="after")
     def _kinds_for_the_share(self) -> PseudoFakes:

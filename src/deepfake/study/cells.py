@@ -50,7 +50,8 @@ def held_out_generators(manifest: pd.DataFrame, study: Study) -> list[str]:
     """
     kept = usable(manifest)
     counts = kept.loc[kept["label"] == FAKE, "generator"].value_counts()
-    if unknown := sorted({*study.held_out} - {*counts.index}):
+    named = {*study.held_out}.union(*(variant.held_out for variant in study.variants.values()))
+    if unknown := sorted(named - {*counts.index}):
         known = ", ".join(sorted(counts.index))
         raise SourceError(f"held_out: no usable fake of {', '.join(unknown)}; there are: {known}")
     if len(counts) < 2:

@@ -50,6 +50,8 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
     first = clean.variants[0]
     rows = []
     for variant in clean.variants:
+        if len(clean.generators(variant)) < len(clean.all_generators):
+            continue  # a mean over fewer generators would stand beside means over all
         row = {"variant": variant}
         for condition, draws in drawn.items():
             row[f"mean AUC, {condition}"] = shown(draws.mean(variant))
@@ -58,7 +60,8 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
         "Mean over generators of the AUC on fakes of a generator that training never saw, against the "
-        "test split's real pictures. 95 % intervals over groups of pictures; differences are paired."
+        "test split's real pictures, for variants that were tried on all. 95 % intervals over groups of "
+        "pictures; differences are paired."
     )
     return Table("Unseen generators", note, pd.DataFrame(rows))
 
@@ -80,7 +83,8 @@ def _matrix(condition: str, draws: Draws) -> Table:
 def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Table:
     rows = []
     for name, whole in ablations.items():
-        row = {"variant": name, "compared with": whole}
+        on = len(next(iter(drawn.values())).generators(name))
+        row = {"variant": name, "compared with": whole, "generators": str(on)}
         for condition, draws in drawn.items():
             change = draws.difference(name, whole)
             row[condition] = shown(change, sign=True)

@@ -40,7 +40,7 @@ def parse_study(content: Any, origin: str) -> Study:
 
 
 def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> Iterator[tuple[str, Params]]:
-    """Name and parameters of every variant and seed that never see a generator.
+    """Name and parameters of every variant and seed that are to be tried without a generator.
 
     Args:
         content: params.yaml's, the study's `data` included.
@@ -49,6 +49,8 @@ def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> I
         ParamsError: a variant's changes don't fit.
     """
     for name, variant in study.variants.items():
+        if variant.held_out and held_out not in variant.held_out:
+            continue
         for seed in variant.seeds:
             changes = {**dict(flat_overrides(variant.overrides)), "base.seed": seed}
             merged = with_changes(content, {**changes, "train.exclude_generators": [held_out]})

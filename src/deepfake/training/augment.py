@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     ORDER = 0
     AUGMENT = 1
     PSEUDO_FAKE = 2
+    AUTOENCODER = 3
 
 
 def stream(seed: int, epoch: int, purpose: Purpose, position: int = 0) -> np.random.Generator:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from deepfake.data.pseudo_fakes import PSEUDO_FAKES
+from deepfake.data.pseudo_fakes import PSEUDO_FAKES, Forger
 from deepfake.errors import TrainingError
 from deepfake.params.training import Train
 from deepfake.training.augment import Purpose, augment, stream
@@ -21,6 +21,7 @@ from deepfake.training.recipes import RECIPES
 def training_batches(
     faces: Path, size: int, params: Train, seed: int, epochs: range,
     exclude: Collection[str] = (), two_views: bool = False,
+    forgers: Mapping[str, Forger] = PSEUDO_FAKES,
 ) -> Any:  # fmt: skip
     """Augmented batches for all `epochs`, one after the other, as `train` of the parameters has it.
 
@@ -31,6 +32,7 @@ def training_batches(
     Args:
         exclude: generators whose fakes are left out.
         two_views: give each picture as it is beside its augmented copy.
+        forgers: of the kinds of pseudo-fakes.
 
     Returns:
         A `tf.data.Dataset` of (float32 [batch, size, size, 3] in 0..255, float32 [batch, 1]); with
@@ -57,7 +59,7 @@ def training_batches(
         # One call a batch: a call for each picture would cost as much as a light augmentation.
         types = [tf.uint8, tf.uint8, tf.float32]
         made = tf.numpy_function(
-            lambda slots: _batch(index, params, seed, slots), [slots], types, stateful=False
+            lambda slots: _batch(index, params, forgers, seed, slots), [slots], types, stateful=False
         )
         shape = params.batch_size, size, size, 3
         views = tuple(tf.cast(tf.ensure_shape(view, shape), tf.float32) for view in made[:2])
@@ -70,14 +72,14 @@ def training_batches(
 
 
 def _batch(
-    index: FaceIndex, params: Train, seed: int, slots: np.ndarray
+    index: FaceIndex, params: Train, forgers: Mapping[str, Forger], seed: int, slots: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Before and after augmentation, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
     clean, augmented, labels = [], [], []
     for epoch, position, example, kind in slots.tolist():
         pixels, label = index.crop(example), index.label[example]
         if kind != AS_IS:
-            make = PSEUDO_FAKES[params.pseudo_fakes.kinds[kind - 1]]
+            make = forgers[params.pseudo_fakes.kinds[kind - 1]]
             pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
         rng = stream(seed, epoch, Purpose.AUGMENT, position)
         clean.append(pixels)

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
+from deepfake.data.pseudo_fakes import Forger
 from deepfake.errors import TrainingError
 from deepfake.models.detector import (
     Architecture,
@@ -22,6 +23,7 @@ from deepfake.models.detector import (
 )
 from deepfake.params import Params
 from deepfake.runtime import Runtime
+from deepfake.training.autoencoder import forgers
 from deepfake.training.averaging import MovingAverage
 from deepfake.training.backup import Backup, finished_epochs
 from deepfake.training.batches import steps_per_epoch, training_batches
@@ -118,12 +120,13 @@ def train(
         model = build_detector(architecture, params.train.backbone_weights)
     if runtime.replicas > 1:
         _spread_batch_norm(model, params.train.batch_size, runtime.replicas)
+    forged_by = forgers(params.train.pseudo_fakes, faces, params.base.seed)
     with _disk_full_in_words(folder, model):
         start = 0
         for number, phase in phases(params.train).items():
             epochs = range(start, start + phase.epochs)
             if epochs and not space.done(number).exists():
-                _fit_phase(model, number, epochs, params, runtime, faces, space, listeners)
+                _fit_phase(model, number, epochs, params, runtime, faces, forged_by, space, listeners)
                 space.done(number).touch()
             start = epochs.stop
     best = space.best_before(HEAD_PHASE + 1)
@@ -148,6 +151,7 @@ def _fit_phase(
     params: Params,
     runtime: Runtime,
     faces: Path,
+    forged_by: Mapping[str, Forger],
     space: Workspace,
     listeners: Sequence[keras.callbacks.Callback],
 ) -> None:
@@ -174,7 +178,7 @@ def _fit_phase(
         print(f"phase {number}: resuming after {first} finished epochs")
     two_views = recipe.consistency > 0.0 and not head_only
     seed, left = params.base.seed, range(first, epochs.stop)
-    data = training_batches(faces, size, recipe, seed, left, unseen, two_views)
+    data = training_batches(faces, size, recipe, seed, left, unseen, two_views, forged_by)
     validation = evaluation_batches(faces, size, "val", batch, unseen)
     model.fit(
         data.map(interleave) if two_views else data,

@@ -11,8 +11,10 @@ from deepfake.data.pseudo_fakes.reconstruction import reconstruct
 from deepfake.data.pseudo_fakes.self_blended import self_blend
 from deepfake.data.resynthesis import Fake
 
-# By the name that `train.pseudo_fakes.kinds` uses; uint8 [S, S, 3] and a generator -> the fake.
-PSEUDO_FAKES: dict[str, Callable[[Pixels, np.random.Generator], Fake]] = {
+Forger = Callable[[Pixels, np.random.Generator], Fake]  # uint8 [S, S, 3] and a generator -> the fake
+
+# By the name that `train.pseudo_fakes.kinds` uses. `autoencoder` has to be fitted first: see training/.
+PSEUDO_FAKES: dict[str, Forger] = {
     "self-blended": self_blend,
     "reconstruction": reconstruct,
 }

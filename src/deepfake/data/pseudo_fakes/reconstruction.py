@@ -20,21 +20,29 @@ _DOWN = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 _SHARES = (0.25, 0.8)  # of what was up-sampled: decoders keep more than half of a small picture's detail
 _WHOLE_CHANCE = 0.5  # generators draw whole pictures, editors draw faces into them
 
+Upsampler = Callable[[np.random.Generator, Field], Field]
+
 
 def reconstruct(pixels: Pixels, rng: np.random.Generator) -> Fake:
-    """Lay a picture that was up-sampled from half its side over itself, in the face or everywhere.
+    """Lay a picture that was up-sampled from half its side over itself; see `resynthesise`."""
+    return resynthesise(pixels, rng, _UPSAMPLERS[int(rng.integers(len(_UPSAMPLERS)))], multiple=2)
+
+
+def resynthesise(pixels: Pixels, rng: np.random.Generator, through: Upsampler, multiple: int) -> Fake:
+    """Lay what is left of a picture that went through less over itself, in the face or everywhere.
 
     Args:
-        pixels: uint8 [S, S, 3], RGB, a real face; of an odd side, the last row and column stay as they are.
+        pixels: uint8 [S, S, 3], RGB, a real face.
+        through: takes float32 [s, s, 3] to less, and back.
+        multiple: of which `through` wants s to be; rows and columns beyond that stay as they are.
 
     Returns:
         The pseudo-fake; where its mask is 0, it is the parent's bytes.
     """
-    side = pixels.shape[0] // 2 * 2
+    side = pixels.shape[0] // multiple * multiple
     picture = as_field(pixels[:side, :side])
-    soft = _UPSAMPLERS[int(rng.integers(len(_UPSAMPLERS)))](rng, picture)
     altered = as_field(pixels).copy()
-    altered[:side, :side] = regrained(rng, picture, soft)
+    altered[:side, :side] = regrained(rng, picture, through(rng, picture))
     mask = np.zeros(pixels.shape[:2], np.float32)
     mask[:side, :side] = 1.0 if rng.random() < _WHOLE_CHANCE else face_hull(rng, side)
     return blend(pixels, altered, as_field(mask * rng.uniform(*_SHARES)))
@@ -65,6 +73,4 @@ def _interpolated(rng: np.random.Generator, picture: Field) -> Field:
     return as_field(cv2.resize(_half(rng, picture), size, interpolation=up))
 
 
-_UPSAMPLERS: tuple[Callable[[np.random.Generator, Field], Field], ...] = (
-    _transposed, _repeated, _interpolated,
-)  # fmt: skip
+_UPSAMPLERS: tuple[Upsampler, ...] = (_transposed, _repeated, _interpolated)
