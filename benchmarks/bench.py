@@ -41,11 +41,7 @@ def portraits(number: int = 12) -> list[bytes]:
 
 def network(params: Params) -> keras.Model:
     """The configured detector, untrained: its speed does not depend on its weights."""
-    recipe = params.train
-    architecture = Architecture(
-        recipe.model, params.preprocess.size, recipe.dropout, recipe.batch_norm_momentum
-    )
-    return build_detector(architecture)
+    return build_detector(Architecture.of(params.train, params.preprocess.size))
 
 
 def crop_recipe(params: Params) -> CropRecipe:
@@ -98,7 +94,7 @@ def bench_training(params: Params) -> None:
 
 def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
     """Bytes to verdict, against the network alone on ready crops."""
-    architecture = Architecture(params.train.model, params.preprocess.size, 0.0, 0.9)
+    architecture = Architecture.of(params.train, params.preprocess.size)
     model = build_detector(architecture)
     model.save_weights(folder / "model.weights.h5")
     # Without the views of each crop: the limit is one pass of the network.

@@ -64,11 +64,7 @@ def recipes(recipe: Train) -> dict[str, Train]:
 
 def network(params: Params) -> keras.Model:
     """The configured detector, compiled as for training."""
-    recipe = params.train
-    architecture = Architecture(
-        recipe.model, params.preprocess.size, recipe.dropout, recipe.batch_norm_momentum
-    )
-    model = build_detector(architecture)
+    model = build_detector(Architecture.of(params.train, params.preprocess.size))
     model.compile("adamw", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     return model
 

@@ -17,8 +17,9 @@ from helpers import REPO
 from model_helpers import gradients, noise, onnx_logits
 from scipy.fft import dctn
 
+from deepfake.errors import TrainingError
 from deepfake.models.backbones import BACKBONES
-from deepfake.models.branches import RESIDUALS
+from deepfake.models.branches import RESIDUALS, RGB_FEATURES
 from deepfake.models.detector import (
     BRANCHES,
     Architecture,
@@ -174,6 +175,27 @@ def test_any_branch_can_be_removed(branches: tuple[str, ...]) -> None:
     assert "high_pass" not in names and ("residual_npr" in names) == ("residual" in branches)
     assert bool(backbone_layers(model)) == ("rgb" in branches)
     assert np.isfinite(keras.ops.convert_to_numpy(model(noise(2, 64)))).all()
+
+
+def test_a_backbone_can_end_early(tmp_path: Path) -> None:
+    short = Architecture(
+        "hybrid-efficientnet-lite0", 64, 0.2, 0.9, ("rgb",), backbone_end="lite_block10_add"
+    )
+    model = build_detector(short)
+    assert model.get_layer(RGB_FEATURES).output.shape == (None, 4, 4, 112)
+    whole = [layer.name for layer in backbone_layers(build_detector(replace(short, backbone_end=None)))]
+    cut = [layer.name for layer in backbone_layers(model)]
+    assert cut == whole[: whole.index("lite_block10_add") + 1]
+    save_detector(model, short, tmp_path)
+    loaded, architecture = load_detector(tmp_path)
+    assert architecture == short
+    np.testing.assert_array_equal(
+        model.predict_on_batch(noise(2, 64)), loaded.predict_on_batch(noise(2, 64))
+    )
+    with pytest.raises(
+        TrainingError, match="no feature maps come from a layer nowhere; such as: lite_head_relu"
+    ):
+        build_detector(replace(short, backbone_end="nowhere"))
 
 
 def test_the_order_of_names_says_nothing(whole: keras.Model) -> None:

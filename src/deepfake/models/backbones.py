@@ -16,20 +16,22 @@ from deepfake.models.transformers import swin, vit
 from deepfake.models.wheels import wheel_of
 
 
-def backbone(name: str, pictures: Any, weights: str | None) -> Any:
+def backbone(name: str, pictures: Any, weights: str | None, end: str | None = None) -> Any:
     """The last feature maps of a backbone.
 
     Args:
         name: a key of `BACKBONES`.
         pictures: tensor [batch, height, width, 3], RGB, 0..255.
         weights: `imagenet` (Keras downloads them once), `wheel` (from an installed package), the path of
-            a `.weights.h5`/`.h5` file for this graph, or None for random initialisation.
+            a `.weights.h5`/`.h5` file for the whole graph, or None for random initialisation.
+        end: name of the layer whose output is taken instead of the last one's. What follows is cut off:
+            deep layers tell what is shown, and that differs between any two sources of pictures.
 
     Returns:
         A tensor [batch, smaller height, smaller width, channels].
 
     Raises:
-        TrainingError: the weights can't be had; the text says how to go on.
+        TrainingError: the weights can't be had, or there is no such layer; the text says how to go on.
     """
     if weights == "wheel":
         wheel_of(name)  # says which backbones have one
@@ -38,7 +40,7 @@ def backbone(name: str, pictures: Any, weights: str | None) -> Any:
             f"train.backbone_weights: no file {weights}; give a path, wheel, imagenet or null"
         )
     try:
-        return BACKBONES[name](pictures, weights)
+        maps = BACKBONES[name](pictures, weights)
     except TrainingError:
         raise
     except Exception as error:
@@ -49,6 +51,15 @@ def backbone(name: str, pictures: Any, weights: str | None) -> Any:
             "Without a network: put a weights file on this machine and give its path, or set null "
             "to train from scratch."
         ) from error
+    return maps if end is None else _cut(keras.Model(pictures, maps), end)
+
+
+def _cut(whole: keras.Model, end: str) -> Any:
+    outputs = {layer.name: layer.output for layer in whole.layers if len(layer.output.shape) == 4}
+    if end not in outputs:
+        some = ", ".join([*outputs][-1 :: -max(1, len(outputs) // 8)])
+        raise TrainingError(f"train.backbone_end: no feature maps come from a layer {end}; such as: {some}")
+    return outputs[end]
 
 
 def _resnet50(pictures: Any, weights: str | None) -> Any:

@@ -25,9 +25,9 @@ RESIDUALS = {
 }
 
 
-def rgb_branch(pictures: Any, name: str, weights: str | None) -> Any:
+def rgb_branch(pictures: Any, name: str, weights: str | None, end: str | None = None) -> Any:
     """A backbone on RGB sees content; [batch, channels of its last feature maps]."""
-    maps = keras.layers.Activation("linear", name=RGB_FEATURES)(backbone(name, pictures, weights))
+    maps = keras.layers.Activation("linear", name=RGB_FEATURES)(backbone(name, pictures, weights, end))
     return keras.layers.GlobalAveragePooling2D(name="rgb_pooled")(maps)
 
 

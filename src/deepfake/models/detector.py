@@ -18,6 +18,7 @@ from deepfake.models.branches import (
     rgb_branch,
     spectral_branch,
 )
+from deepfake.params.training import Train
 from deepfake.stage import read_json, write_json
 
 WEIGHTS = "model.weights.h5"
@@ -36,6 +37,7 @@ class Architecture:
         batch_norm_momentum: of the running statistics.
         branches: of `BRANCHES`; their order says nothing.
         residuals: what the residual branch sees, of `RESIDUALS`; likewise. Not read without the branch.
+        backbone_end: name of the backbone's layer whose output is the last that is used; None: all of it.
     """
 
     model: str
@@ -45,6 +47,20 @@ class Architecture:
     # What releases before the choice built, and so what their files without these keys mean.
     branches: tuple[str, ...] = ("rgb", "residual")
     residuals: tuple[str, ...] = ("srm",)
+    backbone_end: str | None = None
+
+    @classmethod
+    def of(cls, recipe: Train, size: int) -> Architecture:
+        """What the parameters ask for, for crops of `size` pixels."""
+        return cls(
+            model=recipe.model,
+            size=size,
+            dropout=recipe.dropout,
+            batch_norm_momentum=recipe.batch_norm_momentum,
+            branches=recipe.branches,
+            residuals=recipe.residuals,
+            backbone_end=recipe.backbone_end,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"branches": list(self.branches), "residuals": list(self.residuals)}
@@ -76,7 +92,12 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
     _check_names(architecture)
     pictures = keras.Input((architecture.size, architecture.size, 3), name="pictures")
     builders = {
-        "rgb": lambda: rgb_branch(pictures, architecture.model.removeprefix("hybrid-"), backbone_weights),
+        "rgb": lambda: rgb_branch(
+            pictures,
+            architecture.model.removeprefix("hybrid-"),
+            backbone_weights,
+            architecture.backbone_end,
+        ),
         "residual": lambda: residual_branch(pictures, _in_order(architecture.residuals, RESIDUALS)),
         "spectral": lambda: spectral_branch(pictures),
     }

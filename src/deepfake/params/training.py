@@ -55,6 +55,7 @@ class Train(Section):
     branches: Annotated[tuple[Branch, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
     residuals: Annotated[tuple[Residual, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
     backbone_weights: str | None
+    backbone_end: str | None
     batch_size: Positive
     phase1: Phase
     phase2: Phase

@@ -111,7 +111,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
             f"train.batch_size is {recipe.batch_size}: {options.processes} hosts can't share it equally"
         )
     keras.utils.set_random_seed(params.base.seed)  # every rank starts from the same weights
-    architecture = Architecture(recipe.model, size, recipe.dropout, recipe.batch_norm_momentum)
+    architecture = Architecture.of(recipe, size)
     model = build_detector(architecture, recipe.backbone_weights)
     examples = {split: _examples(params, options, split) for split in ("train", "val")}
     share = recipe.batch_size // options.processes

@@ -106,14 +106,7 @@ def train(
     """
     space = Workspace(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = Architecture(
-        model=params.train.model,
-        size=params.preprocess.size,
-        dropout=params.train.dropout,
-        batch_norm_momentum=params.train.batch_norm_momentum,
-        branches=params.train.branches,
-        residuals=params.train.residuals,
-    )
+    architecture = Architecture.of(params.train, params.preprocess.size)
     keras.utils.set_random_seed(params.base.seed)  # whatever ran before in this process
     keras.config.set_dtype_policy(runtime.precision)
     with runtime.strategy.scope():
