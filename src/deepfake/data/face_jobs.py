@@ -19,7 +19,7 @@ from deepfake.data.shards import map_shards, read_shard
 from deepfake.images import ImageRejected
 from deepfake.params.data import Limits, Preprocess
 
-_COLUMNS = ["label", "source", "generator", "group", "split", "cropped", "height", "width"]
+_COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class FaceJobs:
 def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> FaceJobs:
     """One job per raw shard of `shard_size` pictures."""
     kept = usable(manifest).sort_values("image_id").set_index("image_id")[_COLUMNS]
+    kept = kept.astype(object)  # Arrow's texts take ten times as long to become rows
 
     def make(number: int) -> FaceJob:
         rows = kept.iloc[number * shard_size : (number + 1) * shard_size]
@@ -51,6 +52,7 @@ def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> 
 
 
 def common_history(
+    manifest: pd.DataFrame,
     jobs: FaceJobs,
     params: Preprocess,
     limits: Limits,
@@ -62,8 +64,13 @@ def common_history(
         return None
     sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
     if params.neutralise.cap == "auto":
+        training = usable(manifest).query("split == 'train'")
+        crops = training[training["cropped"].astype(bool)]
+        for label, height, width in zip(crops["label"], crops["height"], crops["width"], strict=True):
+            side = cropped_side(int(height), int(width), params.neutralise.border)
+            sides[LABEL_NAMES[label]].append(side)  # known without reading the picture
         work = partial(_measure_shard, params=params, limits=limits, cache=cache)
-        shards = map(jobs.make, range(jobs.count))
+        shards = map(jobs.make, range(jobs.count)) if len(crops) < len(training) else ()
         for found in map_shards(work, shards, executor, "measure faces", jobs.count):
             for name, values in found.items():
                 sides[name] += values
@@ -73,15 +80,11 @@ def common_history(
 def _measure_shard(
     job: FaceJob, params: Preprocess, limits: Limits, cache: DetectionCache | None
 ) -> dict[str, list[int]]:
-    """Native sides in pixels of the largest face in each training picture, by class name."""
+    """Native sides in pixels of the largest face in each uncropped training picture, by class name."""
     border = params.neutralise.border
     sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
-    training = {key: row for key, row in job.rows.items() if row["split"] == "train"}
-    searched = {key for key, row in training.items() if not row["cropped"]}
-    for key in training.keys() - searched:  # known without reading the picture
-        row = training[key]
-        side = cropped_side(int(row["height"]), int(row["width"]), border)
-        sides[LABEL_NAMES[row["label"]]].append(side)
+    training = (key for key, row in job.rows.items() if row["split"] == "train")
+    searched = {key for key in training if not job.rows[key]["cropped"]}
     for record in read_shard(job.raw) if searched else ():
         image_id = bytes(record["image_id"]).decode()
         if image_id not in searched:
@@ -90,5 +93,5 @@ def _measure_shard(
             side = native_sides(bytes(record["image"]), limits, params.faces, border, cache)[0]
         except (ImageRejected, NoFace):
             continue  # the cutting pass gives it its reason
-        sides[LABEL_NAMES[training[image_id]["label"]]].append(side)
+        sides[LABEL_NAMES[job.rows[image_id]["label"]]].append(side)
     return sides

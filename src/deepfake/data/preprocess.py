@@ -16,7 +16,6 @@ from deepfake.data.crops import Crop, CropRecipe, NoFace, face_crops
 from deepfake.data.detections import DetectionCache, open_cache
 from deepfake.data.executors import open_executor
 from deepfake.data.face_jobs import FaceJob, common_history, plan_jobs
-from deepfake.data.face_statistics import statistics
 from deepfake.data.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, write_manifest
 from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.data.shards import read_shard, write_shard
@@ -69,7 +68,9 @@ def preprocess(
             the text says what to change.
         ValidationFailed: something is in two splits.
     """
-    from deepfake.data.leakage import require_no_leak  # Great Expectations: seconds for every worker
+    # Great Expectations and SciPy's statistics: seconds for every worker, which needs neither.
+    from deepfake.data.face_statistics import statistics
+    from deepfake.data.leakage import require_no_leak
 
     names = split_names(params.split)
     splits = assign_splits(manifest, seed, params.split)
@@ -80,7 +81,7 @@ def preprocess(
     key = resume_key(params, ingest.model_dump_json(), str(seed), listing_digest(raw))
     with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
         jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
-        history = common_history(jobs, params, ingest.limits, cache, pool)
+        history = common_history(manifest, jobs, params, ingest.limits, cache, pool)
         recipe = CropRecipe(size=params.size, limits=ingest.limits, faces=params.faces, history=history)
         every = params.faces.which == "all"
         work = partial(_cut_shard, recipe=recipe, every=every, splits=names, cache=cache)

@@ -16,6 +16,7 @@ import google_crc32c
 _BYTES_LIST, _INT64_LIST = b"\x0a", b"\x1a"  # tags of tf.train.Feature's fields 1 and 3
 _HEAD, _TAIL = 12, 4  # bytes of a length with its checksum, of a message's checksum
 _FIRST, _SECOND = b"\x0a", b"\x12"  # tags of length-delimited fields 1 and 2
+_SMALL = [bytes([value]) for value in range(0x80)]  # varints of one byte
 
 
 def encode_record(example: Mapping[str, bytes | int]) -> bytes:
@@ -81,6 +82,8 @@ def _feature(value: bytes | int) -> tuple[bytes, ...]:
 
 
 def _varint(value: int) -> bytes:
+    if value < len(_SMALL):  # nearly all: thirty a record
+        return _SMALL[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
