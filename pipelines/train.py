@@ -25,7 +25,7 @@ def main() -> None:
     with training_run(key, params, runtime) as run:
         model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
         digest = save_detector(model, architecture, detector)
-        write_json(detector / "augmentation.json", describe(params.train.augment))
+        write_json(detector / "augmentation.json", describe(params.train))
         run.finish(digest)
     reports.mkdir(parents=True, exist_ok=True)
     history.to_csv(reports / "history.csv", index=False)

@@ -12,6 +12,7 @@ from helpers import tiny_params
 
 from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.errors import ParamsError, SourceError
+from deepfake.params.study import BASELINE
 from deepfake.stage import read_json
 from deepfake.study.cells import held_out_generators, judged_pictures
 from deepfake.study.run import parse_study, run_study, variant_params
@@ -68,7 +69,7 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     study, work, out = parse_study(STUDY, "test"), tmp_path / "work", tmp_path / "out"
     run_study("toy", study, content, runtime, faces, work, out)
     scores = pd.read_parquet(out / "scores.parquet")
-    assert len(scores[["variant", "held_out"]].drop_duplicates()) == 5
+    assert len(scores[["variant", "held_out"]].drop_duplicates()) == 5 + 2  # the baseline's
     assert {*scores.loc[scores["variant"] == "dropout", "held_out"]} == {"gan"}
     assert {*scores["condition"]} == {"clean", "jpeg60"}
     markdown = (out / "study.md").read_text()
@@ -77,8 +78,9 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     page = (out / "study.html").read_text()
     assert "data:image/png;base64," in page and "http" not in page
     summary = read_json(out / "summary.json")
-    headline, *_, parts = summary["tables"]
-    assert [row[0] for row in headline["rows"]] == ["base", "no flip"]  # means over all generators
+    headline, few_alarms, by_source, *_, parts = summary["tables"]
+    for table in (headline, few_alarms, by_source):  # means over all generators
+        assert [row[0] for row in table["rows"]] == ["base", "no flip", BASELINE]
     assert [row[:3] for row in parts["rows"]] == [["no flip", "base", "2"], ["dropout", "base", "1"]]
     assert summary["tables"][0]["title"] == "Unseen generators"
     assert len(summary["faces_sha256"]) == len(summary["trainings_sha256"]) == 64
@@ -91,6 +93,8 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
 def test_mistakes_in_a_study_are_told_before_anything_is_trained() -> None:
     with pytest.raises(ParamsError, match="changes base and train only: set preprocess in"):
         parse_study({"variants": {"a": {"overrides": {"preprocess": {"size": 32}}}}}, "file")
+    with pytest.raises(ParamsError, match="is there without being named"):
+        parse_study({"variants": {BASELINE: {}}}, "file")
     with pytest.raises(ParamsError, match="a is `without` b, which is no variant"):
         parse_study({"variants": {"a": {"without": "b"}}}, "file")
     typo = parse_study({"variants": {"a": {"overrides": {"train": {"batchsize": 4}}}}}, "file")

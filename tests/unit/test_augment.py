@@ -6,21 +6,29 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from helpers import tiny_params
 from scipy.stats import chi2_contingency, ks_2samp
 
 from deepfake.data.operators import OPERATORS
 from deepfake.data.pseudo_fakes import PSEUDO_FAKES
+from deepfake.params import parse_params
 from deepfake.params.training import PseudoFakes, Train
 from deepfake.training import autoencoder
 from deepfake.training.augment import Purpose, augment, draw, stream
 from deepfake.training.plan import AS_IS, Balance, Composition, plan_epoch
-from deepfake.training.recipes import RECIPES, describe
+from deepfake.training.recipes import RECIPES, describe, recipe
+
+
+def train_params(**overrides: object) -> Train:
+    return parse_params(tiny_params(**{f"train.{k}": v for k, v in overrides.items()}), "test").train
 
 
 def test_the_parameters_know_every_name() -> None:
     fields = Train.model_fields
     assert set(get_args(fields["augment"].annotation)) == set(RECIPES)
     assert set(get_args(fields["balance"].annotation)) == set(get_args(Balance))
+    left_out = get_args(fields["augment_without"].annotation)[0]
+    assert set(get_args(left_out)) == set(OPERATORS)
     (kind, _) = get_args(PseudoFakes.model_fields["kinds"].annotation)
     assert set(get_args(kind)) == {*PSEUDO_FAKES, autoencoder.KIND}
 
@@ -29,8 +37,18 @@ def test_the_parameters_know_every_name() -> None:
 def test_recipes_are_made_of_known_parts(name: str) -> None:
     for step in RECIPES[name]:
         assert step.operator in OPERATORS and 0 < step.probability <= 1 and step.low <= step.high
-    told = describe(name)
+    told = describe(train_params(augment=name))
     assert told["name"] == name and len(told["steps"]) == len(RECIPES[name])
+
+
+def test_operators_can_be_left_out_of_a_recipe_and_the_model_knows() -> None:
+    params = train_params(augment="laundering", augment_without=["jpeg", "webp"])
+    names = [step.operator for step in recipe(params)]
+    whole = [step.operator for step in RECIPES["laundering"]]
+    assert (
+        names == [name for name in whole if name not in ("jpeg", "webp")] and len(names) == len(whole) - 3
+    )
+    assert [step["operator"] for step in describe(params)["steps"]] == names
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepfake.study.statistics import COLUMNS, draw_aucs
+from deepfake.study.statistics import COLUMNS, draw_cells
+from deepfake.study.tables import measure
 
 
 def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:
@@ -24,7 +25,7 @@ def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int
 
 def test_a_cell_is_scikit_learns_auc_and_the_mean_weighs_generators_equally() -> None:
     weak, strong = cell("a", "gan", 0.5), cell("a", "swap", 2.0, noise=1)
-    drawn = draw_aucs(pd.concat([weak, strong]), "clean", draws=50, seed=1)
+    drawn = draw_cells(pd.concat([weak, strong]), "clean", draws=50, seed=1)
     expected = [roc_auc_score(frame["label"], frame["logit"]) for frame in (weak, strong)]
     assert drawn.cell("a", "gan").value == pytest.approx(expected[0])
     assert drawn.cell("a", "swap").value == pytest.approx(expected[1])
@@ -34,7 +35,7 @@ def test_a_cell_is_scikit_learns_auc_and_the_mean_weighs_generators_equally() ->
 
 def test_the_same_scores_differ_by_exactly_nothing_and_better_ones_by_more_than_noise() -> None:
     frames = [cell("a", "gan", 0.5), cell("same", "gan", 0.5), cell("better", "gan", 2.5)]
-    drawn = draw_aucs(pd.concat(frames), "clean", draws=200, seed=1)
+    drawn = draw_cells(pd.concat(frames), "clean", draws=200, seed=1)
     same = drawn.difference("same", "a")
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
     assert drawn.difference("better", "a").low > 0.0
@@ -44,22 +45,41 @@ def test_the_same_scores_differ_by_exactly_nothing_and_better_ones_by_more_than_
 def test_pairing_makes_the_interval_of_a_difference_narrower_than_that_of_either() -> None:
     first = cell("a", "gan", 1.0)
     second = first.assign(variant="b", logit=first["logit"] + 0.1 * first["label"])
-    drawn = draw_aucs(pd.concat([first, second]), "clean", draws=200, seed=1)
+    drawn = draw_cells(pd.concat([first, second]), "clean", draws=200, seed=1)
     difference, alone = drawn.difference("b", "a"), drawn.mean("a")
     assert difference.high - difference.low < (alone.high - alone.low) / 2
 
 
 def test_seeds_are_averaged_and_their_spread_is_told() -> None:
     frames = [cell("a", "gan", 1.0, seed=1), cell("a", "gan", 1.0, seed=2, noise=5)]
-    drawn = draw_aucs(pd.concat(frames), "clean", draws=20, seed=1)
+    drawn = draw_cells(pd.concat(frames), "clean", draws=20, seed=1)
     assert len(drawn.spread["a", "gan"]) == 2 and np.ptp(drawn.spread["a", "gan"]) > 0.0
     assert drawn.cell("a", "gan").value == pytest.approx(drawn.spread["a", "gan"].mean())
 
 
 def test_only_generators_that_both_were_tried_on_are_compared() -> None:
     frames = [cell("a", "gan", 0.5), cell("a", "swap", 0.0), cell("b", "gan", 0.5)]
-    drawn = draw_aucs(pd.concat(frames), "clean", draws=20, seed=1)
+    drawn = draw_cells(pd.concat(frames), "clean", draws=20, seed=1)
     assert drawn.difference("b", "a").value == 0.0
-    alone = draw_aucs(pd.concat([cell("a", "gan", 1.0), cell("b", "swap", 1.0)]), "clean", 20, 1)
+    alone = draw_cells(pd.concat([cell("a", "gan", 1.0), cell("b", "swap", 1.0)]), "clean", 20, 1)
     with pytest.raises(ValueError, match="no common generator"):
         alone.difference("a", "b")
+
+
+def test_other_metrics_and_single_sources_are_measured_on_the_same_scores() -> None:
+    frame = pd.concat([cell("a", "gan", 1.0), cell("a", "swap", 3.0, noise=1)], ignore_index=True)
+    real = frame["label"] == 0
+    hard = real & frame["image_id"].str.endswith(("0", "1", "2"))
+    frame.loc[hard, "source"] = "hard"
+    frame.loc[hard, "logit"] += 10.0  # above every fake
+    figures = measure(frame, draws=20)
+    assert set(figures.aucs) == set(figures.caught) == {"clean"}
+    assert set(figures.by_source) == {"any", "hard"}
+    assert figures.by_source["hard"].mean("a").value == 0.0
+    easy = frame[~hard & (frame["held_out"] == "swap")]
+    expected = roc_auc_score(easy["label"], easy["logit"])
+    assert figures.by_source["any"].cell("a", "swap").value == pytest.approx(expected)
+    assert figures.caught["clean"].mean("a").value == 0.0  # three tenths of the reals are above all fakes
+    without = measure(frame[~hard], draws=20).caught["clean"].cell("a", "swap").value
+    cut = np.sort(easy.loc[easy["label"] == 0, "logit"])[-2]  # 2 of 42 may be above
+    assert without == pytest.approx((easy.loc[easy["label"] == 1, "logit"] > cut).mean(), abs=0.026)

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from deepfake.params.section import Positive, Section
 
+BASELINE = "spectrum baseline"  # stands beside the variants in every table
+
 Overrides = dict[str, Any]  # sections as in params.yaml
 
 
@@ -53,7 +55,9 @@ class Study(Section):
     bootstrap_draws: Annotated[int, Field(ge=10)] = 1000
 
     @model_validator(mode="after")
-    def _ablations_of_something(self) -> Study:
+    def _names_that_mean_one_thing(self) -> Study:
+        if BASELINE in self.variants:
+            raise ValueError(f"{BASELINE} is there without being named: call the variant something else")
         for name, variant in self.variants.items():
             if variant.without is not None and variant.without not in self.variants:
                 raise ValueError(f"{name} is `without` {variant.without}, which is no variant")

@@ -24,6 +24,23 @@ Model = Literal[
 ]
 Branch = Literal["rgb", "residual", "spectral"]
 Residual = Literal["srm", "npr", "constrained"]
+# Operators of augmentation, data/operators.py has them.
+Operator = Literal[
+    "jpeg",
+    "webp",
+    "blur",
+    "rescale",
+    "noise",
+    "gamma",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "crop",
+    "flip",
+    "patch-mask",
+    "frequency-mask",
+]
 
 
 def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -64,6 +81,7 @@ class Train(Section):
     batch_norm_momentum: Annotated[float, Field(gt=0.0, lt=1.0)]
     early_stopping_patience: Positive
     augment: Literal["none", "flip", "light", "laundering"]
+    augment_without: Annotated[tuple[Operator, ...], AfterValidator(_no_name_twice)]
     balance: Literal["none", "class", "source"]
     pseudo_fakes: PseudoFakes
     exclude_generators: tuple[str, ...]

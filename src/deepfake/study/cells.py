@@ -1,10 +1,14 @@
-"""One cell of a study: a training that never sees a generator, and its scores of that one's fakes."""
+"""One cell of a study: a training that never sees a generator, and its scores of that one's fakes.
+
+Beside each stands the spectrum baseline, fitted without that generator too: what a network adds to it is
+all that the network has learned.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +19,9 @@ import pandas as pd
 from deepfake.data.manifest import FAKE, REAL, read_manifest, usable
 from deepfake.encoding import jpeg_round_trip
 from deepfake.errors import SourceError
+from deepfake.evaluation.baseline import azimuthal_profile, fit_baseline
 from deepfake.params import Params
-from deepfake.params.study import Study
+from deepfake.params.study import BASELINE, Study
 from deepfake.runtime import Runtime
 from deepfake.study.statistics import COLUMNS
 from deepfake.training.fit import resume_key, train
@@ -91,10 +96,29 @@ def run_cell(
     """
     keras.utils.clear_session()  # names of layers count on across models
     model, _, _ = train(cell.params, runtime, faces, folder, listeners)
-    scores = _score(model, cell, study, faces)
+
+    def logits(crops: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict_on_batch(crops.astype(np.float32)))[:, 0]
+
+    scores = _score(logits, cell, study, faces)
     shutil.rmtree(folder)
-    facts = {"variant": cell.variant, "held_out": cell.held_out, "seed": cell.params.base.seed}
-    return scores.assign(**facts)[COLUMNS]
+    return scores
+
+
+def baseline_scores(held_out: str, params: Params, study: Study, faces: Path) -> pd.DataFrame:
+    """What the spectrum baseline makes of the pictures that cells without `held_out` are judged on.
+
+    Returns:
+        As `run_cell`; the variant is `BASELINE`.
+    """
+    profiles, labels = [], []
+    batches = evaluation_batches(faces, params.preprocess.size, "train", _BATCH, exclude=[held_out])
+    for crops, label, _ in batches.as_numpy_iterator():
+        profiles.append(azimuthal_profile(crops))
+        labels.append(label[:, 0])
+    baseline = fit_baseline(np.concatenate(profiles), np.concatenate(labels))
+    cell = Cell(BASELINE, held_out, params)
+    return _score(lambda crops: baseline.decision_function(azimuthal_profile(crops)), cell, study, faces)
 
 
 def cell_key(cell: Cell, study: Study, faces: Path) -> str:
@@ -103,7 +127,10 @@ def cell_key(cell: Cell, study: Study, faces: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _score(model: keras.Model, cell: Cell, study: Study, faces: Path) -> pd.DataFrame:
+def _score(
+    score: Callable[[np.ndarray], np.ndarray], cell: Cell, study: Study, faces: Path
+) -> pd.DataFrame:
+    """`score` takes uint8 crops to logits [n]."""
     manifest = read_manifest(faces / "manifest.parquet")
     judged = judged_pictures(manifest, cell.held_out)
     conditions = {"clean": None, f"jpeg{study.jpeg_quality}": study.jpeg_quality}
@@ -111,10 +138,11 @@ def _score(model: keras.Model, cell: Cell, study: Study, faces: Path) -> pd.Data
     for crops, image_ids in _crops(faces, cell.params.preprocess.size, {*judged["image_id"]}):
         for condition, quality in conditions.items():
             shown = crops if quality is None else _laundered(crops, quality)
-            logits = np.asarray(model.predict_on_batch(shown.astype(np.float32)))[:, 0]
-            rows.append(pd.DataFrame({"image_id": image_ids, "condition": condition, "logit": logits}))
-    facts = judged[["image_id", "label", "source", "group"]]
-    return facts.merge(pd.concat(rows), on="image_id").sort_values(["condition", "image_id"])
+            row = {"image_id": image_ids, "condition": condition, "logit": score(shown)}
+            rows.append(pd.DataFrame(row))
+    scores = judged[["image_id", "label", "source", "group"]].merge(pd.concat(rows), on="image_id")
+    facts = {"variant": cell.variant, "held_out": cell.held_out, "seed": cell.params.base.seed}
+    return scores.sort_values(["condition", "image_id"]).assign(**facts)[COLUMNS]
 
 
 def _laundered(crops: np.ndarray, quality: int) -> np.ndarray:

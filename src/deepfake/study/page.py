@@ -1,127 +1,18 @@
-"""A study as tables, a plot, Markdown and one HTML page that needs only a browser."""
+"""A study as a plot, Markdown and one HTML page that needs only a browser."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
-from deepfake.evaluation.metrics import Interval
-from deepfake.params.study import Study
 from deepfake.plots import QUIET, STYLE, save_figure
 from deepfake.study.statistics import Draws
-
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table of text cells; `note` says how to read it."""
-
-    title: str
-    note: str
-    frame: pd.DataFrame
-
-
-def tables(study: Study, drawn: Mapping[str, Draws]) -> list[Table]:
-    """What the study found.
-
-    Args:
-        study: its variants, the first being what the others are compared with.
-        drawn: condition -> AUCs, the clean one first.
-    """
-    found = [_headline(drawn)]
-    found += [_matrix(condition, draws) for condition, draws in drawn.items()]
-    ablations = {name: v.without for name, v in study.variants.items() if v.without is not None}
-    if ablations:
-        found.append(_ablations(ablations, drawn))
-    if any(len(variant.seeds) > 1 for variant in study.variants.values()):
-        found.append(_seeds(drawn))
-    return found
-
-
-def _headline(drawn: Mapping[str, Draws]) -> Table:
-    clean = next(iter(drawn.values()))
-    first = clean.variants[0]
-    rows = []
-    for variant in clean.variants:
-        if len(clean.generators(variant)) < len(clean.all_generators):
-            continue  # a mean over fewer generators would stand beside means over all
-        row = {"variant": variant}
-        for condition, draws in drawn.items():
-            row[f"mean AUC, {condition}"] = shown(draws.mean(variant))
-            row[f"less {first}, {condition}"] = _paired(draws, variant, first) if variant != first else ""
-        worst = min(clean.generators(variant), key=lambda name: clean.cell(variant, name).value)
-        rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
-    note = (
-        "Mean over generators of the AUC on fakes of a generator that training never saw, against the "
-        "test split's real pictures, for variants that were tried on all. 95 % intervals over groups of "
-        "pictures; differences are paired."
-    )
-    return Table("Unseen generators", note, pd.DataFrame(rows))
-
-
-def _matrix(condition: str, draws: Draws) -> Table:
-    """Worst generator first, by the mean of all variants."""
-    average = {
-        name: np.mean([draws.cell(v, name).value for v in draws.variants if name in draws.generators(v)])
-        for name in draws.all_generators
-    }
-    rows = [
-        {"held out": name}
-        | {v: shown(draws.cell(v, name)) if name in draws.generators(v) else "–" for v in draws.variants}
-        for name in sorted(average, key=lambda name: float(average[name]))
-    ]
-    return Table(f"Held-out generator by variant, {condition}", "Worst first.", pd.DataFrame(rows))
-
-
-def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Table:
-    rows = []
-    for name, whole in ablations.items():
-        on = len(next(iter(drawn.values())).generators(name))
-        row = {"variant": name, "compared with": whole, "generators": str(on)}
-        for condition, draws in drawn.items():
-            change = draws.difference(name, whole)
-            row[condition] = shown(change, sign=True)
-            row[f"reading, {condition}"] = _reading(change)
-        rows.append(row)
-    note = "Change of the mean AUC when one part is changed; an interval that covers zero is noise."
-    return Table("One part at a time", note, pd.DataFrame(rows))
-
-
-def _seeds(drawn: Mapping[str, Draws]) -> Table:
-    rows = []
-    for condition, draws in drawn.items():
-        for variant in draws.variants:
-            per_seed = [draws.spread[variant, name] for name in draws.generators(variant)]
-            if len(per_seed[0]) > 1:
-                means = np.mean(per_seed, axis=0)
-                rows.append({
-                    "variant": variant, "condition": condition, "seeds": str(len(means)),
-                    "mean AUC of each": ", ".join(f"{mean:.3f}" for mean in means),
-                })  # fmt: skip
-    return Table("Seeds", "How far training alone moves the mean.", pd.DataFrame(rows))
-
-
-def shown(interval: Interval, sign: bool = False) -> str:
-    """`0.700 [0.650, 0.750]`; differences carry their sign."""
-    form = "+.3f" if sign else ".3f"
-    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
-
-
-def _paired(draws: Draws, variant: str, first: str) -> str:
-    return shown(draws.difference(variant, first), sign=True)
-
-
-def _reading(change: Interval) -> str:
-    if change.low > 0.0:
-        return "helps"
-    return "hurts" if change.high < 0.0 else "noise"
+from deepfake.study.tables import Table
 
 
 def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:

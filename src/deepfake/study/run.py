@@ -16,12 +16,13 @@ from deepfake.errors import ParamsError
 from deepfake.evaluation.predictions import file_digest
 from deepfake.experiment import flat_overrides, with_changes
 from deepfake.params import Params, parse_params
-from deepfake.params.study import Study
+from deepfake.params.study import BASELINE, Study
 from deepfake.runtime import Runtime
 from deepfake.stage import write_json
-from deepfake.study.cells import Cell, cell_key, held_out_generators, run_cell
-from deepfake.study.page import Table, draw_matrix, tables, to_html, to_markdown
-from deepfake.study.statistics import Draws, draw_aucs
+from deepfake.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
+from deepfake.study.page import draw_matrix, to_html, to_markdown
+from deepfake.study.tables import Table, measure, tables
+from deepfake.study.statistics import draw_cells
 from deepfake.tracking.runs import nested_run, parent_run
 from deepfake.training.inputs import shards_digest
 
@@ -88,6 +89,7 @@ def run_study(
         _scores(cell, title, study, runtime, faces, work)
         for cell in tqdm(cells, desc="study", unit="training")
     ]
+    parts += [baseline_scores(name, parse_params(content, title), study, faces) for name in generators]
     lines, found = _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
     identity = "".join(cell_key(cell, study, faces) for cell in cells)
     summary = {
@@ -120,7 +122,7 @@ def _scores(
         with nested_run(parent, cell.name, f"study-{key}", cell.params, runtime) as run:
             scores = run_cell(cell, study, runtime, faces, work / key, [run.live_curves])
             for condition in scores["condition"].unique():
-                measured = draw_aucs(scores, condition, 10, 1).cell(cell.variant, cell.held_out)
+                measured = draw_cells(scores, condition, 10, 1).cell(cell.variant, cell.held_out)
                 run.client.log_metric(run.run_id, f"held_out/auc_{condition}", measured.value)
         partial = finished.with_name(f"partial-{finished.name}")
         scores.to_parquet(partial, index=False)
@@ -132,24 +134,21 @@ def _scores(
 def _write(
     title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path
 ) -> tuple[list[str], list[Table]]:
-    conditions = [str(name) for name in scores["condition"].unique()]
-    drawn: dict[str, Draws] = {
-        name: draw_aucs(scores, name, study.bootstrap_draws, seed=1) for name in conditions
-    }
+    figures = measure(scores, study.bootstrap_draws)
     out.mkdir(parents=True, exist_ok=True)
     scores.to_parquet(out / "scores.parquet", index=False)
-    for condition, draws in drawn.items():
+    for condition, draws in figures.aucs.items():
         draw_matrix(draws, condition, out / f"{condition}.png")
     lines = _facts(scores, faces)
-    found = tables(study, drawn)
-    plot = (out / f"{conditions[0]}.png").read_bytes()
+    found = tables(study, figures)
+    plot = (out / "clean.png").read_bytes()
     (out / "study.html").write_text(to_html(title, lines, found, plot), encoding="utf-8")
     (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
     return lines, found
 
 
 def _facts(scores: pd.DataFrame, faces: Path) -> list[str]:
-    clean = scores[scores["condition"] == "clean"]
+    clean = scores[(scores["condition"] == "clean") & (scores["variant"] != BASELINE)]
     trainings = len(clean[["variant", "held_out", "seed"]].drop_duplicates())
     pictures = clean.drop_duplicates("image_id")
     fakes = int(pictures["label"].sum())

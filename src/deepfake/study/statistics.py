@@ -1,4 +1,4 @@
-"""The study's figures: AUC on unseen generators, and paired differences between variants."""
+"""The study's figures on unseen generators, and paired differences between variants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluation.metrics import Interval, auc, bootstrap_weights
+from deepfake.evaluation.metrics import Interval, Metric, auc, bootstrap_weights
 
 # One row per scored picture; `held_out` names the generator that this cell's training never saw.
 COLUMNS = ["variant", "held_out", "seed", "condition", "image_id", "label", "source", "group", "logit"]
@@ -16,7 +16,7 @@ COLUMNS = ["variant", "held_out", "seed", "condition", "image_id", "label", "sou
 
 @dataclass(frozen=True)
 class Draws:
-    """AUC of every cell of one condition, for the point estimate and for each bootstrap draw.
+    """A metric of every cell of one condition, for the point estimate and for each bootstrap draw.
 
     Attributes:
         values: (variant, held-out generator) -> float64 [1 + draws]; the first is the estimate. Seeds
@@ -47,7 +47,7 @@ class Draws:
         return _interval(self._mean(variant, self.generators(variant)))
 
     def difference(self, variant: str, other: str) -> Interval:
-        """Mean AUC of `variant` less that of `other`, over the generators both were tried on.
+        """Mean of `variant` less that of `other`, over the generators both were tried on.
 
         Paired: both are measured on the same pictures in every draw.
 
@@ -63,7 +63,7 @@ class Draws:
         return np.asarray(np.mean([self.values[variant, name] for name in generators], axis=0))
 
 
-def draw_aucs(scores: pd.DataFrame, condition: str, draws: int, seed: int) -> Draws:
+def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metric: Metric = auc) -> Draws:
     """Measure every cell on the same bootstrap draws of groups.
 
     Args:
@@ -71,6 +71,7 @@ def draw_aucs(scores: pd.DataFrame, condition: str, draws: int, seed: int) -> Dr
         condition: which rows count, such as `clean`.
         draws: of whole groups, with replacement (see `bootstrap_weights`).
         seed: of the draws.
+        metric: of labels, logits and weights.
     """
     rows = scores[scores["condition"] == condition]
     pictures = rows.drop_duplicates("image_id").sort_values("image_id")
@@ -81,7 +82,7 @@ def draw_aucs(scores: pd.DataFrame, condition: str, draws: int, seed: int) -> Dr
     spread: dict[tuple[str, str], np.ndarray] = {}
     for key, cell in _cells(rows):
         seeds = [
-            auc(
+            metric(
                 one["label"].to_numpy(),
                 one["logit"].to_numpy(np.float64),
                 weights[:, column[one["image_id"]].to_numpy()],

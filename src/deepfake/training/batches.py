@@ -15,7 +15,7 @@ from deepfake.params.training import Train
 from deepfake.training.augment import Purpose, augment, stream
 from deepfake.training.index import FaceIndex, index_faces, split_facts
 from deepfake.training.plan import AS_IS, Composition, plan_epoch
-from deepfake.training.recipes import RECIPES
+from deepfake.training.recipes import recipe
 
 
 def training_batches(
@@ -75,7 +75,7 @@ def _batch(
     index: FaceIndex, params: Train, forgers: Mapping[str, Forger], seed: int, slots: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Before and after augmentation, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
-    clean, augmented, labels = [], [], []
+    clean, augmented, labels, steps = [], [], [], recipe(params)
     for epoch, position, example, kind in slots.tolist():
         pixels, label = index.crop(example), index.label[example]
         if kind != AS_IS:
@@ -83,7 +83,7 @@ def _batch(
             pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
         rng = stream(seed, epoch, Purpose.AUGMENT, position)
         clean.append(pixels)
-        augmented.append(augment(pixels, RECIPES[params.augment], rng))
+        augmented.append(augment(pixels, steps, rng))
         labels.append(label)
     return np.stack(clean), np.stack(augmented), np.array(labels, np.float32)[:, None]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deepfake.params.training import Train
+
 
 @dataclass(frozen=True)
 class Step:
@@ -56,6 +58,11 @@ RECIPES: dict[str, tuple[Step, ...]] = {
 }
 
 
-def describe(name: str) -> dict[str, Any]:
-    """A recipe's name and content as JSON, for whoever opens the model later."""
-    return {"name": name, "steps": [asdict(step) for step in RECIPES[name]]}
+def recipe(params: Train) -> tuple[Step, ...]:
+    """The steps that `train.augment` names, less those that `train.augment_without` leaves out."""
+    return tuple(step for step in RECIPES[params.augment] if step.operator not in params.augment_without)
+
+
+def describe(params: Train) -> dict[str, Any]:
+    """A recipe's name and the steps taken of it as JSON, for whoever opens the model later."""
+    return {"name": params.augment, "steps": [asdict(step) for step in recipe(params)]}
