@@ -214,3 +214,13 @@ def test_the_cards_hold_the_same_numbers(facts: dict, tmp_path: Path) -> None:
 
 def test_markdown_shows_foreign_text_as_it_is() -> None:
     assert plain("a|b\n# <i>`x`") == r"a\|b \# \<i\>\`x\`"
+
+
+def test_the_model_card_names_what_was_left_out(facts: dict, tmp_path: Path) -> None:
+    architecture = {"model": "hybrid-efficientnet-lite0", "size": 64, "branches": ["rgb"]}
+    write_json(tmp_path / "architecture.json", architecture | {"backbone_end": "lite_block02_add"})
+    write_json(tmp_path / "augmentation.json", {"name": "light"})
+    params = parse_params(tiny_params(**{"train.augment_without": ["jpeg"]}), origin="test")
+    card = model_card(facts, params, tmp_path)
+    assert "The backbone ends at its layer `lite_block02_add`.\n* Augmentation" in card
+    assert "`light`, without jpeg; " in card

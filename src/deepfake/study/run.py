@@ -21,8 +21,8 @@ from deepfake.runtime import Runtime
 from deepfake.stage import write_json
 from deepfake.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
 from deepfake.study.page import draw_matrix, to_html, to_markdown
-from deepfake.study.tables import Table, measure, tables
 from deepfake.study.statistics import draw_cells
+from deepfake.study.tables import Table, measure, tables
 from deepfake.tracking.runs import nested_run, parent_run
 from deepfake.training.inputs import shards_digest
 
