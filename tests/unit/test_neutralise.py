@@ -15,6 +15,7 @@ from PIL import Image
 
 from deepfake.data.crops import CropRecipe, NoFace, face_crops
 from deepfake.data.neutralise import History, draw, neutralise, resolve_history, without_border
+from deepfake.data.squares import resize
 from deepfake.encoding import decode_crop, jpeg_round_trip
 from deepfake.errors import ParamsError, SourceError
 from deepfake.params import parse_params
@@ -41,6 +42,15 @@ def recipe(history: History | None, size: int = 64) -> CropRecipe:
     return CropRecipe(
         size=size, limits=PARAMS.ingest.limits, faces=PARAMS.preprocess.faces, history=history
     )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 256), st.integers(0, 3))
+def test_squares_are_resized_as_opencv_does(native: int, side: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    square = rng.integers(0, 256, (native + 9, native + 9, 3), dtype=np.uint8)[4:-5, 4:-5]  # as cut out
+    expected = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(resize(square, side), expected)
 
 
 def test_the_auto_band_is_that_of_the_smaller_class() -> None:

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from deepfake.data.detections import Detection, DetectionCache
 from deepfake.data.faces import Face, load_detector
 from deepfake.data.neutralise import History, border_width, draw, neutralise, without_border
-from deepfake.data.squares import Square, aligned_square, centre_square, cut, face_square
+from deepfake.data.squares import Square, aligned_square, centre_square, cut, face_square, resize
 from deepfake.encoding import decode_crop, encode_png
 from deepfake.errors import DeepfakeError
 from deepfake.images import decode_image
@@ -170,10 +169,10 @@ def _in_band(
 
 
 def _finish(face: np.ndarray, recipe: CropRecipe, image_id: str, number: int) -> bytes:
-    """uint8 [side, side, 3] -> `Crop.file` of [size, size, 3]; area averaging down, bilinear up."""
+    """uint8 [side, side, 3] -> `Crop.file` of [size, size, 3]."""
     if recipe.history is not None:
         file = neutralise(face, recipe.history, draw(recipe.history, image_id, number))
         if recipe.history.band == recipe.size:
             return file
         face = decode_crop(file)
-    return encode_png(cv2.resize(face, (recipe.size, recipe.size), interpolation=cv2.INTER_AREA))
+    return encode_png(resize(face, recipe.size))

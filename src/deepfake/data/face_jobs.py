@@ -41,12 +41,17 @@ class FaceJobs:
 
 def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> FaceJobs:
     """One job per raw shard of `shard_size` pictures."""
-    kept = usable(manifest).sort_values("image_id").set_index("image_id")[_COLUMNS]
-    kept = kept.astype(object)  # Arrow's texts take ten times as long to become rows
+    kept = usable(manifest).sort_values("image_id")
+    names = kept["image_id"].to_numpy(object)
+    facts = kept[_COLUMNS].to_numpy(object)  # pandas' own way to rows as dicts takes five times as long
 
     def make(number: int) -> FaceJob:
-        rows = kept.iloc[number * shard_size : (number + 1) * shard_size]
-        return FaceJob(raw / f"shard-{number:05d}.tfrecord", out, rows.to_dict("index"))
+        part = slice(number * shard_size, (number + 1) * shard_size)
+        rows = {
+            name: dict(zip(_COLUMNS, row, strict=True))
+            for name, row in zip(names[part], facts[part], strict=True)
+        }
+        return FaceJob(raw / f"shard-{number:05d}.tfrecord", out, rows)
 
     return FaceJobs(make, -(-len(kept) // shard_size))
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deepfake.data.squares import resize
 from deepfake.encoding import encode_jpeg
 from deepfake.errors import SourceError
 from deepfake.params.data import Chroma, Neutralise
@@ -136,7 +137,7 @@ def neutralise(cut: np.ndarray, history: History, drawn: Draw) -> bytes:
     """
     if min(cut.shape[:2]) < history.band:
         raise ValueError(f"a face of {min(cut.shape[:2])} pixels can't be brought to {history.band}")
-    common = cv2.resize(cut, (history.band, history.band), interpolation=cv2.INTER_AREA)
+    common = resize(cut, history.band)
     if history.blur > 0.0:
         common = cv2.GaussianBlur(common, (0, 0), history.blur)
     if history.noise > 0.0:

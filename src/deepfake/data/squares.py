@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from scipy.sparse import csr_array
 
 from deepfake.data.faces import Face
 
 # Where eyes, nose's tip and mouth's corners lie in an upright face, right and down from the middle of
 # its box, in larger sides of the box. Measured: median over CenterFace's finds in 125 photographs.
 _TEMPLATE = np.array([-0.19 - 0.1j, 0.19 - 0.1j, 0.1j, -0.16 + 0.245j, 0.16 + 0.245j])
+_FLOATS = 1024  # pixels: side of the largest square that is averaged as floats, in 12 MiB
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,35 @@ def cut(picture: np.ndarray, square: Square) -> np.ndarray:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
+
+
+def resize(square: np.ndarray, side: int) -> np.ndarray:
+    """A square of another side: averaged over areas downwards, interpolated (bilinear) upwards.
+
+    OpenCV's pixels either way. It averages one number after the other; the same sums as a product with a
+    sparse matrix, along one axis and then the other, take half the time.
+
+    Args:
+        square: uint8 [native, native, 3].
+
+    Returns:
+        uint8 [side, side, 3].
+    """
+    native = len(square)
+    # OpenCV has a quick way for whole ratios, and needs no room for floats.
+    if not side < native <= _FLOATS or native % side == 0:
+        return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    shares = _shares(native, side)
+    columns = shares @ cv2.transpose(square).astype(np.float32).reshape(native, -1)
+    rows = cv2.transpose(columns.reshape(side, native, 3)).reshape(native, -1)
+    return cv2.convertScaleAbs((shares @ rows).reshape(side, side, 3))  # rounds to the nearest
+
+
+@lru_cache(maxsize=1024)  # 25 kB each; sources that are crops already have few sides
+def _shares(native: int, side: int) -> csr_array:
+    """Share of every old pixel in every new one along an axis, float32 [side, native]."""
+    scale = native / side
+    edges, old = np.arange(side + 1) * scale, np.arange(native)
+    overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
+    overlap[overlap < 1e-3] = 0.0  # OpenCV's own limit
+    return csr_array((overlap / scale).astype(np.float32))

@@ -23,9 +23,13 @@ def encode_record(example: Mapping[str, bytes | int]) -> bytes:
     """One framed record: length, its checksum, the serialised Example, its checksum."""
     entries: list[bytes] = []
     for key in sorted(example, key=str.encode):
-        feature = _field(_SECOND, *_feature(example[key]))
-        entries += _field(_FIRST, *_field(_FIRST, key.encode()), *feature)
-    message = b"".join(_field(_FIRST, *entries))
+        kind, data = _value(example[key])
+        head = b""
+        for tag in (_FIRST, kind, _SECOND):  # value, list of values, feature: from the inside out
+            head = _open(tag, head, len(data))
+        head = _open(_FIRST, key.encode()) + head
+        entries += (_open(_FIRST, head, len(data)), data)
+    message = b"".join([_open(_FIRST, b"", sum(map(len, entries))), *entries])
     length = struct.pack("<Q", len(message))
     return b"".join([length, _masked_crc(length), message, _masked_crc(message)])
 
@@ -70,15 +74,14 @@ def decode_example(message: bytes) -> dict[str, bytes | int]:
     return example
 
 
-def _field(tag: bytes, *content: bytes) -> tuple[bytes, ...]:
-    """A length-delimited field in parts, so that a picture is copied once, not once a level."""
-    return (tag, _varint(sum(map(len, content))), *content)
+def _open(tag: bytes, head: bytes, rest: int = 0) -> bytes:
+    """A length-delimited field before its last `rest` bytes, so that a picture is copied only once."""
+    return tag + _varint(len(head) + rest) + head
 
 
-def _feature(value: bytes | int) -> tuple[bytes, ...]:
-    if isinstance(value, bytes):
-        return _field(_BYTES_LIST, *_field(_FIRST, value))
-    return _field(_INT64_LIST, *_field(_FIRST, _varint(value % 2**64)))
+def _value(value: bytes | int) -> tuple[bytes, bytes]:
+    """Kind of list that a value stands in, and its bytes there."""
+    return (_BYTES_LIST, value) if isinstance(value, bytes) else (_INT64_LIST, _varint(value % 2**64))
 
 
 def _varint(value: int) -> bytes:
