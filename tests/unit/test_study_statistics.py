@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from deepfake.evaluation.metrics import Interval
 from deepfake.study.statistics import COLUMNS, draw_cells
-from deepfake.study.tables import measure
+from deepfake.study.tables import _reading, measure
 
 
 def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:
@@ -55,6 +56,14 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
     drawn = draw_cells(pd.concat(frames), "clean", draws=20, seed=1)
     assert len(drawn.spread["a", "gan"]) == 2 and np.ptp(drawn.spread["a", "gan"]) > 0.0
     assert drawn.cell("a", "gan").value == pytest.approx(drawn.spread["a", "gan"].mean())
+    assert drawn.seed_range("a", ["gan"]) == pytest.approx(np.ptp(drawn.spread["a", "gan"]))
+
+
+def test_a_change_no_larger_than_a_seeds_is_not_called_help() -> None:
+    better = Interval(0.04, 0.01, 0.07)
+    assert [_reading(better, seeds) for seeds in (0.0, 0.05)] == ["helps", "no more than a seed"]
+    assert _reading(Interval(-0.04, -0.07, -0.01), 0.03) == "hurts"
+    assert _reading(Interval(0.04, -0.01, 0.09), 0.0) == "noise"
 
 
 def test_only_generators_that_both_were_tried_on_are_compared() -> None:

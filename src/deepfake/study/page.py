@@ -37,16 +37,13 @@ def to_html(title: str, lines: list[str], found: list[Table], plot: bytes) -> st
 
 def draw_matrix(draws: Draws, condition: str, path: Path) -> None:
     """AUC with interval per held-out generator, a colour per variant."""
-    generators = draws.all_generators
+    generators, variants = draws.all_generators, draws.tried_on_all
     with matplotlib.rc_context(STYLE):
-        canvas = Figure(
-            figsize=(8.0, 1.6 + 0.28 * len(generators) * len(draws.variants)), layout="constrained"
-        )
+        canvas = Figure(figsize=(8.0, 1.6 + 0.28 * len(generators) * len(variants)), layout="constrained")
         axes = canvas.subplots()
-        for number, variant in enumerate(draws.variants):
-            names = draws.generators(variant)
-            cells = [draws.cell(variant, name) for name in names]
-            at = [generators.index(name) + 0.8 * number / len(draws.variants) - 0.3 for name in names]
+        for number, variant in enumerate(variants):
+            cells = [draws.cell(variant, name) for name in generators]
+            at = [row + 0.8 * number / len(variants) - 0.3 for row in range(len(generators))]
             values = np.array([cell.value for cell in cells])
             reach = np.abs(np.array([[c.low for c in cells], [c.high for c in cells]]) - values)
             axes.errorbar(values, at, xerr=reach, fmt="o", markersize=4, label=variant)

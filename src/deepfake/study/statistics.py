@@ -36,6 +36,12 @@ class Draws:
         """Held out for any variant."""
         return list(dict.fromkeys(held_out for _, held_out in self.values))
 
+    @property
+    def tried_on_all(self) -> list[str]:
+        """Variants whose means may stand side by side: none of them is over fewer generators."""
+        every = len(self.all_generators)
+        return [variant for variant in self.variants if len(self.generators(variant)) == every]
+
     def generators(self, variant: str) -> list[str]:
         return [held_out for name, held_out in self.values if name == variant]
 
@@ -58,6 +64,14 @@ class Draws:
         if not common:
             raise ValueError(f"{variant} and {other} were tried on no common generator")
         return _interval(self._mean(variant, common) - self._mean(other, common))
+
+    def seed_means(self, variant: str, generators: list[str]) -> np.ndarray:
+        """Mean over generators for each of the variant's seeds, float64 [seeds]."""
+        return np.asarray(np.mean([self.spread[variant, name] for name in generators], axis=0))
+
+    def seed_range(self, variant: str, generators: list[str]) -> float:
+        """From the worst seed to the best; 0 for one seed."""
+        return float(np.ptp(self.seed_means(variant, generators)))
 
     def _mean(self, variant: str, generators: list[str]) -> np.ndarray:
         return np.asarray(np.mean([self.values[variant, name] for name in generators], axis=0))

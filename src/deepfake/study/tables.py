@@ -72,7 +72,7 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
     clean = next(iter(drawn.values()))
     first = clean.variants[0]
     rows = []
-    for variant in _tried_on_all(clean):
+    for variant in clean.tried_on_all:
         row = {"variant": variant}
         for condition, draws in drawn.items():
             row[f"mean AUC, {condition}"] = shown(draws.mean(variant))
@@ -87,15 +87,9 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
     return Table("Unseen generators", note, pd.DataFrame(rows))
 
 
-def _tried_on_all(draws: Draws) -> list[str]:
-    """A mean over fewer generators must not stand beside means over all."""
-    every = len(draws.all_generators)
-    return [variant for variant in draws.variants if len(draws.generators(variant)) == every]
-
-
 def _few_alarms(caught: Mapping[str, Draws]) -> Table:
     rows = []
-    for variant in _tried_on_all(next(iter(caught.values()))):
+    for variant in next(iter(caught.values())).tried_on_all:
         row = {"variant": variant}
         for condition, draws in caught.items():
             worst = min(draws.generators(variant), key=lambda name: draws.cell(variant, name).value)
@@ -113,7 +107,7 @@ def _by_source(by_source: Mapping[str, Draws]) -> Table:
     first = next(iter(by_source.values()))
     rows = [
         {"variant": variant} | {name: shown(draws.mean(variant)) for name, draws in by_source.items()}
-        for variant in _tried_on_all(first)
+        for variant in first.tried_on_all
     ]
     note = (
         "Mean AUC, clean, against the real pictures of one source at a time: where one column is far below "
@@ -124,14 +118,14 @@ def _by_source(by_source: Mapping[str, Draws]) -> Table:
 
 def _matrix(condition: str, draws: Draws) -> Table:
     """Worst generator first, by the mean of all variants."""
+    variants = draws.tried_on_all
     average = {
-        name: np.mean([draws.cell(v, name).value for v in draws.variants if name in draws.generators(v)])
+        name: float(np.mean([draws.cell(variant, name).value for variant in variants]))
         for name in draws.all_generators
     }
     rows = [
-        {"held out": name}
-        | {v: shown(draws.cell(v, name)) if name in draws.generators(v) else "–" for v in draws.variants}
-        for name in sorted(average, key=lambda name: float(average[name]))
+        {"held out": name} | {variant: shown(draws.cell(variant, name)) for variant in variants}
+        for name in sorted(average, key=lambda name: average[name])
     ]
     return Table(f"Held-out generator by variant, {condition}", "Worst first.", pd.DataFrame(rows))
 
@@ -139,14 +133,18 @@ def _matrix(condition: str, draws: Draws) -> Table:
 def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Table:
     rows = []
     for name, whole in ablations.items():
-        on = len(next(iter(drawn.values())).generators(name))
-        row = {"variant": name, "compared with": whole, "generators": str(on)}
+        on = next(iter(drawn.values())).generators(name)
+        row = {"variant": name, "compared with": whole, "generators": ", ".join(on)}
         for condition, draws in drawn.items():
             change = draws.difference(name, whole)
             row[condition] = shown(change, sign=True)
-            row[f"reading, {condition}"] = _reading(change)
+            row[f"reading, {condition}"] = _reading(change, draws.seed_range(whole, on))
         rows.append(row)
-    note = "Change of the mean AUC when one part is changed; an interval that covers zero is noise."
+    note = (
+        "Change of the mean AUC when one part is changed. The interval is over pictures: one that covers "
+        "zero is noise, and so is a change no larger than what other seeds make of the variant it is "
+        "compared with."
+    )
     return Table("One part at a time", note, pd.DataFrame(rows))
 
 
@@ -154,9 +152,8 @@ def _seeds(drawn: Mapping[str, Draws]) -> Table:
     rows = []
     for condition, draws in drawn.items():
         for variant in draws.variants:
-            per_seed = [draws.spread[variant, name] for name in draws.generators(variant)]
-            if len(per_seed[0]) > 1:
-                means = np.mean(per_seed, axis=0)
+            means = draws.seed_means(variant, draws.generators(variant))
+            if len(means) > 1:
                 rows.append({
                     "variant": variant, "condition": condition, "seeds": str(len(means)),
                     "mean AUC of each": ", ".join(f"{mean:.3f}" for mean in means),
@@ -174,7 +171,9 @@ def _paired(draws: Draws, variant: str, first: str) -> str:
     return shown(draws.difference(variant, first), sign=True)
 
 
-def _reading(change: Interval) -> str:
-    if change.low > 0.0:
-        return "helps"
-    return "hurts" if change.high < 0.0 else "noise"
+def _reading(change: Interval, seed_range: float) -> str:
+    if change.low <= 0.0 <= change.high:
+        return "noise"
+    if abs(change.value) <= seed_range:
+        return "no more than a seed"
+    return "helps" if change.low > 0.0 else "hurts"
