@@ -8,13 +8,13 @@ import streamlit as st
 from app_card import model_card
 from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_facts, verdict_bar
 
-from deepfake.errors import DeepfakeError, RegistryError
+from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.explain.panels import overlay
-from deepfake.images import decode_image
+from deepfake.media.images import decode_image
 from deepfake.params import load_params
-from deepfake.serving.predictor import FaceVerdict, Predictor
-from deepfake.tracking.aliases import PRODUCTION, alias_version, resolve
-from deepfake.tracking.store import root
+from deepfake.registry.aliases import PRODUCTION, alias_version, resolve
+from deepfake.registry.store import root
+from deepfake.serve.predictor import FaceVerdict, Predictor
 
 POLL_SECONDS = 5
 LIMITS = """

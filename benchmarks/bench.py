@@ -17,18 +17,18 @@ import keras
 import numpy as np
 from measure import decode_resize_encode, report, seconds
 
-from deepfake.data.crops import CropRecipe, face_crops
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.neutralise import resolve_history
-from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.scaling import Scaling
+from deepfake.base.runtime import configure
+from deepfake.demo.corpus import make_pair
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
-from deepfake.models.detector import Architecture, build_detector
+from deepfake.networks.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
-from deepfake.runtime import configure
-from deepfake.serving.bundle import Bundle
-from deepfake.serving.predictor import Predictor
-from deepfake.training.batches import training_batches
+from deepfake.preprocess.crops import CropRecipe, face_crops
+from deepfake.preprocess.neutralise import resolve_history
+from deepfake.serve.bundle import Bundle
+from deepfake.serve.predictor import Predictor
+from deepfake.train.batches import training_batches
 
 FACES = Path("data/faces")
 

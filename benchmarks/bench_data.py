@@ -27,9 +27,9 @@ import psutil
 import yaml
 from measure import SIDE, decode_resize_encode, make_pictures, processor_seconds
 
-from deepfake.data.executors import process_pool
-from deepfake.data.shards import map_shards
 from deepfake.params import Params, load_params
+from deepfake.shards.executors import process_pool
+from deepfake.shards.shards import map_shards
 
 REPO = Path(__file__).parents[1]
 BARE = "decode + resize + encode"

@@ -20,11 +20,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepfake.models.detector import Architecture, build_detector
+from deepfake.base.runtime import configure
+from deepfake.networks.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
 from deepfake.params.training import PseudoFakes, Train
-from deepfake.runtime import configure
-from deepfake.training.batches import training_batches
+from deepfake.train.batches import training_batches
 
 FACES = Path("data/faces")
 WARM_UP = 4  # steps at the start of a run that are not counted: tracing, and filling the pipeline

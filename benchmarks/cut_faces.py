@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepfake.data.manifest import read_manifest
-from deepfake.data.preprocess import preprocess
+from deepfake.base.stage import run_stage
 from deepfake.params import load_params
-from deepfake.stage import run_stage
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.shards.manifest import read_manifest
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from deepfake.images import ImageRejected, decode_image, read_header
+from deepfake.media.images import ImageRejected, decode_image, read_header
 from deepfake.params.data import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=4_000_000, min_side=8)

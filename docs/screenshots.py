@@ -27,8 +27,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from deepfake.data.demo.corpus import write_corpus
-from deepfake.plots import MODEL_COLOUR, QUIET
+from deepfake.base.plots import MODEL_COLOUR, QUIET
+from deepfake.demo.corpus import write_corpus
 
 REPO = Path(__file__).parents[1]
 IMAGES = REPO / "docs" / "images"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepfake.data.resume import workspace
-from deepfake.evaluation.evaluate import predict_splits
-from deepfake.evaluation.figures import draw_evaluation
-from deepfake.evaluation.judging import judging_key
-from deepfake.evaluation.predictions import read_predictions, write_predictions
-from deepfake.evaluation.tables import score_table
-from deepfake.models.detector import load_detector
+from deepfake.base.runtime import configure
+from deepfake.base.stage import run_stage, write_json
+from deepfake.evaluate.evaluate import predict_splits
+from deepfake.evaluate.figures import draw_evaluation
+from deepfake.evaluate.judging import judging_key
+from deepfake.evaluate.predictions import read_predictions, write_predictions
+from deepfake.evaluate.tables import score_table
+from deepfake.networks.detector import load_detector
 from deepfake.params import load_params
-from deepfake.runtime import configure
-from deepfake.stage import run_stage, write_json
+from deepfake.shards.resume import workspace
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluation.baseline import power_spectrum
+from deepfake.base.runtime import configure
+from deepfake.base.stage import run_stage, write_json
+from deepfake.evaluate.baseline import power_spectrum
 from deepfake.explain.choice import gains
 from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.explain.method_figure import draw_methods
@@ -15,11 +17,9 @@ from deepfake.explain.panels import choose, draw_panels, draw_spectra
 from deepfake.explain.references import encode_references, make_references
 from deepfake.explain.samples import draw_samples, first_crops
 from deepfake.explain.scoring import score_methods
-from deepfake.models.detector import load_detector
+from deepfake.networks.detector import load_detector
 from deepfake.params import load_params
-from deepfake.runtime import configure
-from deepfake.stage import run_stage, write_json
-from deepfake.training.inputs import load_crops
+from deepfake.shards.inputs import load_crops
 
 _REFERENCE_SAMPLE = 200  # training reals: a patch comes from any of the surest fifty
 _SPECTRUM_SAMPLE = 1000  # pictures per class: a mean spectrum is stable long before that

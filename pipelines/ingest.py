@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepfake.data.executors import choose_executor
-from deepfake.data.ingest import ingest
+from deepfake.base.stage import run_stage
+from deepfake.ingest.ingest import ingest
 from deepfake.params import load_params
-from deepfake.stage import run_stage
+from deepfake.shards.executors import choose_executor
 
 
 def main() -> None:

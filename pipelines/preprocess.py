@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepfake.data.executors import choose_executor
-from deepfake.data.exhibits import quarantine_exhibits
-from deepfake.data.manifest import read_manifest, write_manifest
-from deepfake.data.preprocess import preprocess
-from deepfake.data.quarantine import draw_quarantine
-from deepfake.data.validation_report import render_report
-from deepfake.evaluation.audit.audit import audit_crops
-from deepfake.evaluation.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.audit.audit import audit_crops
+from deepfake.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.base.stage import read_json, run_stage, write_json
 from deepfake.params import load_params
-from deepfake.stage import read_json, run_stage, write_json
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.quarantine import draw_quarantine
+from deepfake.shards.executors import choose_executor
+from deepfake.shards.manifest import read_manifest, write_manifest
+from deepfake.validate.exhibits import quarantine_exhibits
+from deepfake.validate.validation_report import render_report
 
 
 def main() -> None:

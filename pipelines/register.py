@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.base.runtime import configure
+from deepfake.base.stage import run_stage, write_json
 from deepfake.params import load_params
-from deepfake.runtime import configure
-from deepfake.serving.release import release
-from deepfake.stage import run_stage, write_json
+from deepfake.registry.release import release
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepfake.evaluation.predictions import read_predictions
+from deepfake.base.stage import run_stage
+from deepfake.evaluate.predictions import read_predictions
 from deepfake.params import load_params
-from deepfake.reporting.cards import data_card, model_card
-from deepfake.reporting.data_facts import data_facts
-from deepfake.reporting.failures import failures
-from deepfake.reporting.page import render_page
-from deepfake.reporting.sections import SECTIONS, read_facts
-from deepfake.stage import run_stage
+from deepfake.report.cards import data_card, model_card
+from deepfake.report.data_facts import data_facts
+from deepfake.report.failures import failures
+from deepfake.report.page import render_page
+from deepfake.report.sections import SECTIONS, read_facts
 
 
 def main() -> None:

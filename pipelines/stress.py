@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepfake.data.neutralise import History
-from deepfake.data.resume import workspace
-from deepfake.evaluation.predictions import read_predictions
-from deepfake.evaluation.stress.pair import load_pair
-from deepfake.evaluation.stress.stress import areas, stress, stress_key
+from deepfake.base.runtime import configure
+from deepfake.base.stage import read_json, run_stage, write_json
+from deepfake.evaluate.predictions import read_predictions
 from deepfake.params import load_params
-from deepfake.runtime import configure
-from deepfake.stage import read_json, run_stage, write_json
+from deepfake.preprocess.neutralise import History
+from deepfake.shards.resume import workspace
+from deepfake.stress.pair import load_pair
+from deepfake.stress.stress import areas, stress, stress_key
 
 
 def main() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from deepfake.models.detector import save_detector
+from deepfake.base.runtime import configure
+from deepfake.base.stage import run_stage, write_json
+from deepfake.networks.detector import save_detector
 from deepfake.params import load_params
-from deepfake.runtime import configure
-from deepfake.stage import run_stage, write_json
-from deepfake.tracking.runs import training_run
-from deepfake.training.callbacks import summarise
-from deepfake.training.curves import draw_curves
-from deepfake.training.fit import resume_key, train
-from deepfake.training.recipes import describe
+from deepfake.registry.runs import training_run
+from deepfake.train.callbacks import summarise
+from deepfake.train.curves import draw_curves
+from deepfake.train.fit import resume_key, train
+from deepfake.train.recipes import describe
 
 
 def main() -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deepfake.data.executors import choose_executor
-from deepfake.data.exhibits import raw_exhibits
-from deepfake.data.expectations import first_failure
-from deepfake.data.manifest import read_manifest
-from deepfake.data.validation import validate_manifest
-from deepfake.data.validation_report import render_report
-from deepfake.errors import SourceError, ValidationFailed
-from deepfake.evaluation.audit.audit import audit_raw
-from deepfake.evaluation.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.audit.audit import audit_raw
+from deepfake.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.base.errors import SourceError, ValidationFailed
+from deepfake.base.stage import read_json, run_stage, write_json
 from deepfake.params import load_params
-from deepfake.stage import read_json, run_stage, write_json
+from deepfake.shards.executors import choose_executor
+from deepfake.shards.manifest import read_manifest
+from deepfake.validate.exhibits import raw_exhibits
+from deepfake.validate.expectations import first_failure
+from deepfake.validate.validation import validate_manifest
+from deepfake.validate.validation_report import render_report
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import pytest
 from filelock import FileLock
 from helpers import SHARED, clean_environment, clone, run, tiny_params
 
+from deepfake.base.runtime import Runtime, configure
 from deepfake.params import parse_params
-from deepfake.runtime import Runtime, configure
 
 # Libraries read these when they are first imported, by a fixture or a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

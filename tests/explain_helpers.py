@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
 
 SIZE = 32
 FINE = np.outer([1.0, -1.0], [1.0, -1.0]).astype(np.float32)  # grey levels +-1 that alternate

@@ -40,7 +40,7 @@ def onnx_logits(model: keras.Model, pictures: np.ndarray, folder: Path) -> np.nd
     """What ONNX Runtime says of pictures after export."""
     import onnxruntime
 
-    from deepfake.models.onnx import export_onnx
+    from deepfake.networks.onnx import export_onnx
 
     export_onnx(model, folder / "model.onnx")
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deepfake.errors import DeepfakeError
+from deepfake.base.errors import DeepfakeError
+from deepfake.base.stage import read_json, run_stage, write_json
 from deepfake.params import load_params
-from deepfake.stage import read_json, run_stage, write_json
 
 UNSCORED = 3  # exit code: some pictures could not be scored
 
@@ -82,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from deepfake.serving.batch import list_pictures, score_files, write_scores
-    from deepfake.serving.predictor import Predictor
-    from deepfake.tracking.aliases import PRODUCTION, resolve
+    from deepfake.registry.aliases import PRODUCTION, resolve
+    from deepfake.serve.batch import list_pictures, score_files, write_scores
+    from deepfake.serve.predictor import Predictor
 
     model = options.model or f"models:/{load_params().register_.name}@{PRODUCTION}"
     files = list_pictures(options.paths)
@@ -97,7 +97,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from deepfake.reporting.recompute import recompute
+    from deepfake.report.recompute import recompute
 
     table = recompute(options.predictions, options.out, options.threshold)
     for name in table["detectors"]:
@@ -107,48 +107,48 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _register(options: argparse.Namespace) -> None:
-    from deepfake.serving.release import release
+    from deepfake.registry.release import release
 
     result = release(load_params())
     print(f"version {result.version}; in production: {result.in_production}")
 
 
 def _promote(options: argparse.Namespace) -> None:
-    from deepfake.tracking.aliases import promote
+    from deepfake.registry.aliases import promote
 
     promote(load_params().register_.name, options.version, options.why)
     print(f"version {options.version} is in production")
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    from deepfake.tracking.aliases import rollback
+    from deepfake.registry.aliases import rollback
 
     print(f"version {rollback(load_params().register_.name, options.why)} is in production")
 
 
 def _ui(options: argparse.Namespace) -> None:
-    from deepfake.tracking.store import serve_ui
+    from deepfake.registry.store import serve_ui
 
     serve_ui(options.port)
 
 
 def _experiment(options: argparse.Namespace) -> None:
-    from deepfake.experiment import read_changes, read_sections, run_experiment
+    from deepfake.lab.experiment import read_changes, read_sections, run_experiment
 
     sections = read_sections(_file(Path("experiments"), options.name))
     run_experiment(options.name, read_changes(sections, options.overrides))
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from deepfake.sweep import run_sweep
+    from deepfake.lab.sweep import run_sweep
 
     print(f"winner: {run_sweep(_file(Path('experiments/sweeps'), options.name), options.trials)}")
 
 
 def _study(options: argparse.Namespace) -> None:
-    from deepfake.experiment import read_changes, read_sections, run_experiment
-    from deepfake.runtime import configure
-    from deepfake.study.run import parse_study, run_study
+    from deepfake.base.runtime import configure
+    from deepfake.lab.experiment import read_changes, read_sections, run_experiment
+    from deepfake.lab.study.run import parse_study, run_study
 
     file = _file(Path("experiments/studies"), options.name)
     study = parse_study(read_sections(file), origin=str(file))

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepfake.data.manifest import FACE_SCHEMA, write_manifest
-from deepfake.data.shards import write_shard
-from deepfake.encoding import encode_png
+from deepfake.media.encoding import encode_png
+from deepfake.shards.manifest import FACE_SCHEMA, write_manifest
+from deepfake.shards.shards import write_shard
 
 
 def write_faces(

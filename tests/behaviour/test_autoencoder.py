@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from behaviour_data import write_faces
 
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.fields import as_field
-from deepfake.data.pseudo_fakes import PSEUDO_FAKES
+from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
+from deepfake.demo.corpus import make_pair
 from deepfake.params.training import PseudoFakes
-from deepfake.training.autoencoder import KIND, decoded, fit_autoencoder, forgers
+from deepfake.shards.fields import as_field
+from deepfake.train.autoencoder import KIND, decoded, fit_autoencoder, forgers
 
 STEPS = 120
 

@@ -14,7 +14,7 @@ import yaml
 from behaviour_data import write_faces
 from helpers import clean_environment, run, tiny_params
 
-from deepfake.models.detector import load_detector
+from deepfake.networks.detector import load_detector
 
 # In a process of its own: TensorFlow divides a CPU only before its first operation.
 _TWO_ON_ONE_HOST = """
@@ -22,8 +22,8 @@ import dataclasses, sys
 from pathlib import Path
 import tensorflow as tf
 from deepfake.params import load_params
-from deepfake.runtime import configure
-from deepfake.training.fit import train
+from deepfake.base.runtime import configure
+from deepfake.train.fit import train
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 folder = Path(sys.argv[1])
@@ -61,7 +61,7 @@ def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-    command = [sys.executable, "-m", "deepfake.training.distributed", "--coordinator", address]
+    command = [sys.executable, "-m", "deepfake.lab.distributed", "--coordinator", address]
     ranks = [
         subprocess.Popen(
             [*command, "--processes", "2", "--rank", str(rank), "--output", str(tmp_path / f"out{rank}"),
@@ -89,6 +89,6 @@ def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said(overrides: dict, arguments: list[str], words: str, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params(**overrides)))
-    command = [sys.executable, "-m", "deepfake.training.distributed", "--coordinator", "127.0.0.1:9"]
+    command = [sys.executable, "-m", "deepfake.lab.distributed", "--coordinator", "127.0.0.1:9"]
     done = run([*command, "--processes", "2", "--output", "out", *arguments], tmp_path, check=False)
     assert done.returncode == 1 and words in done.stderr.strip().splitlines()[-1]

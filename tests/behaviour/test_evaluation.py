@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from behaviour_data import write_faces
 
-from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
-from deepfake.data.shards import read_shard, write_shard
-from deepfake.evaluation.evaluate import predict_splits
-from deepfake.evaluation.tables import score_table
+from deepfake.evaluate.evaluate import predict_splits
+from deepfake.evaluate.tables import score_table
 from deepfake.params import Params
+from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.shards.shards import read_shard, write_shard
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from behaviour_data import write_faces
 
-from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
-from deepfake.errors import TrainingError
+from deepfake.base.errors import TrainingError
 from deepfake.params.training import Train
-from deepfake.training.batches import steps_per_epoch, training_batches
-from deepfake.training.index import index_faces
-from deepfake.training.inputs import evaluation_batches
+from deepfake.shards.index import index_faces
+from deepfake.shards.inputs import evaluation_batches
+from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.train.batches import steps_per_epoch, training_batches
 
 
 @pytest.fixture

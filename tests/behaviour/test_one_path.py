@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.ingest import ingest
-from deepfake.data.manifest import read_manifest, usable
-from deepfake.data.preprocess import preprocess
-from deepfake.data.shards import read_shard
-from deepfake.errors import RegistryError
-from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.disagreement import spread, view_logits
-from deepfake.evaluation.scaling import Scaling
+from deepfake.base.errors import RegistryError
+from deepfake.base.stage import write_json
+from deepfake.demo.corpus import make_pair
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.disagreement import spread, view_logits
+from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
 from deepfake.explain.references import encode_references
-from deepfake.models.detector import WEIGHTS, Architecture, build_detector
+from deepfake.ingest.ingest import ingest
+from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params import Params
-from deepfake.serving.bundle import read_bundle, write_bundle
-from deepfake.serving.predictor import Predictor
-from deepfake.stage import write_json
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.serve.bundle import read_bundle, write_bundle
+from deepfake.serve.predictor import Predictor
+from deepfake.shards.manifest import read_manifest, usable
+from deepfake.shards.shards import read_shard
 
 _ORIENTATION, _SIDEWAYS = 0x0112, 6  # to be turned clockwise by a quarter
 

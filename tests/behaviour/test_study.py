@@ -10,12 +10,12 @@ import pytest
 from behaviour_data import write_faces
 from helpers import tiny_params
 
-from deepfake.data.manifest import FACE_SCHEMA, read_manifest, write_manifest
-from deepfake.errors import ParamsError, SourceError
+from deepfake.base.errors import ParamsError, SourceError
+from deepfake.base.stage import read_json
+from deepfake.lab.study.cells import held_out_generators, judged_pictures
+from deepfake.lab.study.run import parse_study, run_study, variant_params
 from deepfake.params.study import BASELINE
-from deepfake.stage import read_json
-from deepfake.study.cells import held_out_generators, judged_pictures
-from deepfake.study.run import parse_study, run_study, variant_params
+from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 
 STUDY = {
     "min_fakes": 4,

@@ -9,10 +9,10 @@ import yaml
 from behaviour_data import write_faces
 from helpers import tiny_params
 
-from deepfake import sweep
-from deepfake.errors import DeepfakeError, ParamsError
-from deepfake.experiment import flat_overrides
-from deepfake.tracking.store import connect
+from deepfake.base.errors import DeepfakeError, ParamsError
+from deepfake.lab import sweep
+from deepfake.lab.experiment import flat_overrides
+from deepfake.registry.store import connect
 
 SPACE = """
 train.phase1.learning_rate: {low: 0.001, high: 0.01, log: true}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from behaviour_data import write_faces
 
-from deepfake.errors import TrainingError
-from deepfake.evaluation.metrics import auc
-from deepfake.models.detector import Architecture, build_detector, save_detector
-from deepfake.training.backup import Backup
-from deepfake.training.callbacks import EpochSeeds, read_history
-from deepfake.training.fit import resume_key, train
-from deepfake.training.inputs import evaluation_batches
+from deepfake.base.errors import TrainingError
+from deepfake.evaluate.metrics import auc
+from deepfake.networks.detector import Architecture, build_detector, save_detector
+from deepfake.shards.inputs import evaluation_batches
+from deepfake.train.backup import Backup
+from deepfake.train.callbacks import EpochSeeds, read_history
+from deepfake.train.fit import resume_key, train
 
 
 class Stop(keras.callbacks.Callback):

@@ -24,7 +24,7 @@ from helpers import clean_environment, run
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from deepfake.data.demo.corpus import write_corpus
+from deepfake.demo.corpus import write_corpus
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")

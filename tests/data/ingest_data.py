@@ -10,7 +10,7 @@ import pandas as pd
 from helpers import tiny_params
 from PIL import Image
 
-from deepfake.data.ingest import ingest
+from deepfake.ingest.ingest import ingest
 from deepfake.params import parse_params
 from deepfake.params.data import Ingest, Limits
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from helpers import REPO
 
-from deepfake.data.ingest import ingest
-from deepfake.evaluation.audit.audit import audit_raw
+from deepfake.audit.audit import audit_raw
+from deepfake.ingest.ingest import ingest
 from deepfake.params import load_params
 from deepfake.params.sources import FolderSource
 

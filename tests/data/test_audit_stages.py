@@ -8,12 +8,12 @@ import pytest
 from helpers import tiny_params
 from ingest_data import fill, picture
 
-from deepfake.data.ingest import ingest
-from deepfake.data.manifest import usable
-from deepfake.data.preprocess import preprocess
-from deepfake.evaluation.audit.audit import audit_crops, audit_raw
-from deepfake.evaluation.audit.names import CROP_CONTAINER, FAMILIES
+from deepfake.audit.audit import audit_crops, audit_raw
+from deepfake.audit.names import CROP_CONTAINER, FAMILIES
+from deepfake.ingest.ingest import ingest
 from deepfake.params import Params, parse_params
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.shards.manifest import usable
 
 EACH, SIZE = 50, 32
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from deepfake.data.demo.corpus import (
+from deepfake.demo.corpus import (
     QUALITY,
     contact_sheet,
     generator_of,
     make_pair,
     write_corpus,
 )
-from deepfake.data.demo.generators import GENERATORS
+from deepfake.demo.generators import GENERATORS
 
 PORTRAITS, SIZE, SEED = 9, 96, 5
 

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from helpers import REPO
 
-from deepfake.data.executors import choose_executor, open_executor, process_pool
-from deepfake.data.shards import map_shards
-from deepfake.errors import ExecutorError, SourceError
+from deepfake.base.errors import ExecutorError, SourceError
+from deepfake.shards.executors import choose_executor, open_executor, process_pool
+from deepfake.shards.shards import map_shards
 
 NAMES = ("DEEPFAKE_EXECUTOR", "DEEPFAKE_RAY_ADDRESS")
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deepfake.data.groups import join_groups, near_pairs
+from deepfake.ingest.groups import join_groups, near_pairs
 from deepfake.params import load_params
 
 QUICK = settings(max_examples=40, derandomize=True, deadline=None)

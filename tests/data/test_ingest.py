@@ -18,13 +18,13 @@ from helpers import REPO, tiny_params
 from ingest_data import LIMITS, fill, picture
 from PIL import Image
 
-from deepfake.data.ingest import ingest
-from deepfake.data.manifest import SCHEMA, read_manifest, usable
-from deepfake.data.shards import read_shard
-from deepfake.data.sources import LAYOUT
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
+from deepfake.ingest.ingest import ingest
 from deepfake.params.data import Ingest
 from deepfake.params.sources import FolderSource
+from deepfake.shards.manifest import SCHEMA, read_manifest, usable
+from deepfake.shards.shards import read_shard
+from deepfake.sources import LAYOUT
 
 
 def params(root: Path, shard_size: int = 4, **source: object) -> Ingest:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.data.leakage import check_splits, require_no_leak
-from deepfake.errors import ValidationFailed
+from deepfake.base.errors import ValidationFailed
+from deepfake.preprocess.leakage import check_splits, require_no_leak
 
 NAMES = {"split_known", "split_given", "group_in_one_split", "image_in_one_split", "look_in_one_split"}
 

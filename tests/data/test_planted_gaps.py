@@ -16,13 +16,13 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.ingest import ingest
-from deepfake.data.manifest import read_manifest, usable
-from deepfake.data.preprocess import preprocess
-from deepfake.data.shards import read_shard
-from deepfake.encoding import jpeg_round_trip
+from deepfake.demo.corpus import make_pair
+from deepfake.ingest.ingest import ingest
+from deepfake.media.encoding import jpeg_round_trip
 from deepfake.params import Params, parse_params
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.shards.manifest import read_manifest, usable
+from deepfake.shards.shards import read_shard
 
 PICTURES, SIDE = 90, 48
 GAPS = ("resolution", "jpeg", "exif")

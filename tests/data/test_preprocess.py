@@ -12,19 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from deepfake.data import crops
-from deepfake.data.crops import CropRecipe, face_crops
-from deepfake.data.demo.corpus import make_pair, write_corpus
-from deepfake.data.face_statistics import difference, proportion
-from deepfake.data.faces import weights_digest
-from deepfake.data.ingest import ingest
-from deepfake.data.manifest import FACE_SCHEMA, read_manifest, usable
-from deepfake.data.preprocess import preprocess
-from deepfake.data.shards import read_shard
-from deepfake.data.splits import SPLITS, split_of_group
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
+from deepfake.demo.corpus import make_pair, write_corpus
+from deepfake.ingest.ingest import ingest
 from deepfake.params.data import Faces, Holdout, Ingest, Limits, Neutralise, Preprocess, Split
 from deepfake.params.sources import FolderSource, SyntheticSource
+from deepfake.preprocess import crops
+from deepfake.preprocess.crops import CropRecipe, face_crops
+from deepfake.preprocess.face_statistics import difference, proportion
+from deepfake.preprocess.faces import weights_digest
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SPLITS, split_of_group
+from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, usable
+from deepfake.shards.shards import read_shard
 
 SEED, PORTRAITS, SIZE = 7, 24, 48
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepfake.data.ingest import ingest
-from deepfake.data.preprocess import _require_all_counted
-from deepfake.data.quarantine import draw_quarantine
-from deepfake.data.thumbnails import PER_REASON, SIDE, read_rejected, shown, thumbnail
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
+from deepfake.ingest.ingest import ingest
+from deepfake.ingest.thumbnails import PER_REASON, SIDE, read_rejected, shown, thumbnail
 from deepfake.params.data import Ingest, Limits
 from deepfake.params.sources import FolderSource
+from deepfake.preprocess.preprocess import _require_all_counted
+from deepfake.preprocess.quarantine import draw_quarantine
 
 
 def picture(number: int, size: tuple[int, int] = (120, 60)) -> bytes:

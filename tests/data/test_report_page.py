@@ -11,13 +11,13 @@ import pytest
 from ingest_data import fill, picture, source_params
 from PIL import Image
 
-from deepfake.data import exhibits
-from deepfake.data.exhibits import MAX_GROUPS, MAX_MEMBERS, Section, quarantine_exhibits, raw_exhibits
-from deepfake.data.ingest import ingest
-from deepfake.data.leakage import check_splits
-from deepfake.data.validation import validate_manifest
-from deepfake.data.validation_report import render_report
+from deepfake.ingest.ingest import ingest
 from deepfake.params.data import Ingest, Validate
+from deepfake.preprocess.leakage import check_splits
+from deepfake.validate import exhibits
+from deepfake.validate.exhibits import MAX_GROUPS, MAX_MEMBERS, Section, quarantine_exhibits, raw_exhibits
+from deepfake.validate.validation import validate_manifest
+from deepfake.validate.validation_report import render_report
 
 HOSTILE = "'><img src=http:x onerror=alert(1)>\u202egpj.png"
 LIMITS = Validate(

@@ -17,13 +17,13 @@ import yaml
 from helpers import REPO, tiny_params
 from PIL import Image
 
-from deepfake.data.executors import EXECUTOR_VARIABLE, process_pool
-from deepfake.data.ingest import ingest
-from deepfake.data.manifest import read_manifest
-from deepfake.data.preprocess import preprocess
-from deepfake.data.resume import listing_digest, map_resumed, publish, resume_key, workspace
+from deepfake.ingest.ingest import ingest
 from deepfake.params import Params, parse_params
 from deepfake.params.data import Ingest, Limits
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.shards.executors import EXECUTOR_VARIABLE, process_pool
+from deepfake.shards.manifest import read_manifest
+from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 
 
 def double(number: int, tripwire: Path) -> pa.Table:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.data.executors import process_pool
-from deepfake.data.shards import map_shards, read_shard, write_shard
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
+from deepfake.shards.executors import process_pool
+from deepfake.shards.shards import map_shards, read_shard, write_shard
 
 EXAMPLES = [
     {"image_id": b"aa", "image": bytes(range(256)) * 20, "label": 1},

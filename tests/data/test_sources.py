@@ -10,12 +10,12 @@ import pytest
 from helpers import tiny_params
 from ingest_data import FILES, fill, ingested, picture
 
-from deepfake.data.manifest import read_manifest, usable
-from deepfake.data.preprocess import preprocess
-from deepfake.data.splits import SPLITS
-from deepfake.data.validation import validate_manifest
-from deepfake.errors import ParamsError, SourceError
+from deepfake.base.errors import ParamsError, SourceError
 from deepfake.params import parse_params
+from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SPLITS
+from deepfake.shards.manifest import read_manifest, usable
+from deepfake.validate.validation import validate_manifest
 
 FOLDER = {"kind": "folder", "name": "set"}
 

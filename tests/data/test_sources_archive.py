@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from ingest_data import FILES, fill, ingested, picture
 
-from deepfake.data.manifest import usable
-from deepfake.data.sources.archive import unpack
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
 from deepfake.params.sources import Unpacking
+from deepfake.shards.manifest import usable
+from deepfake.sources.archive import unpack
 
 SMALL = Unpacking(max_bytes=100_000, max_files=6)
 TAR_MODES = {"set.tar": "w", "set.tar.gz": "w:gz", "set.tar.bz2": "w:bz2", "set.tar.xz": "w:xz"}

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from ingest_data import fill, ingested, picture
 
-from deepfake.data.manifest import usable
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
+from deepfake.shards.manifest import usable
 
 # The extras `kaggle` and `huggingface`; each brings its own HTTP library.
 kagglehub = pytest.importorskip("kagglehub")

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from ingest_data import FILES, fill, ingested, picture
 
-from deepfake.data.manifest import usable
-from deepfake.errors import SourceError
+from deepfake.base.errors import SourceError
+from deepfake.shards.manifest import usable
 
 CSV = {"kind": "csv", "name": "set", "path": "labels.csv"}
 PARQUET = {"kind": "huggingface", "name": "set", "path": "parquet"}

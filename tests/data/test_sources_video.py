@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from ingest_data import ingested, source_params
 
-from deepfake.data.manifest import usable
-from deepfake.data.sources import list_items
-from deepfake.images import decode_image
+from deepfake.media.images import decode_image
+from deepfake.shards.manifest import usable
+from deepfake.sources import list_items
 
 VIDEO = {"kind": "video", "name": "clips", "path": ".", "frames": 3}
 

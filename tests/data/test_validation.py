@@ -19,14 +19,14 @@ import yaml
 from helpers import tiny_params
 from ingest_data import picture
 
-from deepfake.data.manifest import SCHEMA, read_manifest, write_manifest
-from deepfake.data.shards import write_shard
-from deepfake.data.validation import validate_manifest
-from deepfake.data.validation_report import render_report
-from deepfake.errors import ValidationFailed
+from deepfake.base.errors import ValidationFailed
+from deepfake.base.stage import write_json
 from deepfake.params import load_params
 from deepfake.params.data import Validate
-from deepfake.stage import write_json
+from deepfake.shards.manifest import SCHEMA, read_manifest, write_manifest
+from deepfake.shards.shards import write_shard
+from deepfake.validate.validation import validate_manifest
+from deepfake.validate.validation_report import render_report
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=http://x onerror=alert(1)>\u202egpj\n.png'

@@ -34,7 +34,7 @@ VENV = f" VENV={Path(sys.executable).parents[1]}"
 def workshop(make_clone: Callable[[str], Path]) -> Path:
     """A fresh clone with what the README's placeholders stand for."""
     folder = make_clone("readme")
-    from deepfake.data.demo.corpus import write_corpus
+    from deepfake.demo.corpus import write_corpus
 
     write_corpus(folder / "path/to/faces", portraits=40, size=96, seed=3)
     shutil.copytree(folder / "path/to/faces/real", folder / "path/to/pictures")

@@ -72,7 +72,7 @@ def pictures(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The original bytes of four test pictures, named by image_id, beside a broken file."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from deepfake.data.shards import read_shard\n"
+        "from deepfake.shards.shards import read_shard\n"
         "for shard in sorted(Path('data/raw').glob('*.tfrecord')):\n"
         "    for r in read_shard(shard):\n"
         "        Path(sys.argv[1], r['image_id'].decode() + '.jpg').write_bytes(r['image'])\n"
@@ -122,7 +122,7 @@ def test_the_served_model_gives_the_pipelines_scores(trained: Path, pictures: Pa
     }}  # fmt: skip
     code = (
         "import json, sys\n"
-        "from deepfake.tracking.store import connect; connect()\n"
+        "from deepfake.registry.store import connect; connect()\n"
         "import mlflow\n"
         "from mlflow.pyfunc.scoring_server import invocations, load_model\n"
         "model = load_model('models:/deepfake-detector@production')\n"

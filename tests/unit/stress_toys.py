@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluation.baseline import azimuthal_profile, fit_baseline
-from deepfake.evaluation.calibration import Calibration
-from deepfake.evaluation.predictions import BASELINE, MODEL
-from deepfake.evaluation.scaling import Scaling
-from deepfake.evaluation.stress.pair import Pair
+from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.predictions import BASELINE, MODEL
+from deepfake.evaluate.scaling import Scaling
+from deepfake.stress.pair import Pair
 
 SIZE = 32
 

@@ -11,16 +11,16 @@ import pytest
 import tensorflow as tf
 from stress_toys import SIZE, calibration, toy_crops, toy_pair, toy_sample
 
-from deepfake.data.fields import as_field
-from deepfake.data.neutralise import History, draw
-from deepfake.encoding import jpeg_round_trip
-from deepfake.errors import DeepfakeError
-from deepfake.evaluation.baseline import azimuthal_profile
-from deepfake.evaluation.stress.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
-from deepfake.evaluation.stress.attack_table import attack_rows, attack_table
-from deepfake.evaluation.stress.attacks import logit_gradient, perturb, to_file
-from deepfake.evaluation.stress.figures import draw_adversarial
-from deepfake.evaluation.stress.spectrum_gradient import baseline_logit
+from deepfake.base.errors import DeepfakeError
+from deepfake.evaluate.baseline import azimuthal_profile
+from deepfake.media.encoding import jpeg_round_trip
+from deepfake.preprocess.neutralise import History, draw
+from deepfake.shards.fields import as_field
+from deepfake.stress.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
+from deepfake.stress.attack_table import attack_rows, attack_table
+from deepfake.stress.attacks import logit_gradient, perturb, to_file
+from deepfake.stress.figures import draw_adversarial
+from deepfake.stress.spectrum_gradient import baseline_logit
 
 EPSILONS = (0.5, 8.0, 32.0)
 HISTORY = History(
@@ -178,7 +178,7 @@ def test_the_table_says_that_the_loss_rises(run: dict) -> None:
 def test_chunks_and_other_radii_change_no_figure(
     run: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deepfake.evaluation.stress.adversarial._CHUNK", 3)
+    monkeypatch.setattr("deepfake.stress.adversarial._CHUNK", 3)
     arguments = run["pair"], run["sample"], run["crops"], HISTORY
     again = attacked_logits(*arguments, EPSILONS[1:], 7, tmp_path)
     keys = ["attack", "view", "epsilon", "image_id"]

@@ -12,13 +12,13 @@ import pytest
 from helpers import tiny_params
 from PIL import Image, ImageFilter, ImageOps
 
-from deepfake.errors import ParamsError, ValidationFailed
-from deepfake.evaluation.audit.audit import grouped_folds, judge
-from deepfake.evaluation.audit.names import BORDER, FAMILIES, place
-from deepfake.evaluation.audit.report import audit_rows, draw_audit, require_no_shortcut
-from deepfake.evaluation.audit.sample import draw_sample
-from deepfake.evaluation.audit.shortcuts import border, measure, sharpness
-from deepfake.images import container_facts
+from deepfake.audit.audit import grouped_folds, judge
+from deepfake.audit.names import BORDER, FAMILIES, place
+from deepfake.audit.report import audit_rows, draw_audit, require_no_shortcut
+from deepfake.audit.sample import draw_sample
+from deepfake.audit.shortcuts import border, measure, sharpness
+from deepfake.base.errors import ParamsError, ValidationFailed
+from deepfake.media.images import container_facts
 from deepfake.params import parse_params
 from deepfake.params.data import Audit, Limits
 

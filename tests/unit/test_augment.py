@@ -9,14 +9,14 @@ import pytest
 from helpers import tiny_params
 from scipy.stats import chi2_contingency, ks_2samp
 
-from deepfake.data.operators import OPERATORS
-from deepfake.data.pseudo_fakes import PSEUDO_FAKES
+from deepfake.degrade.operators import OPERATORS
+from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.params import parse_params
 from deepfake.params.training import PseudoFakes, Train
-from deepfake.training import autoencoder
-from deepfake.training.augment import Purpose, augment, draw, stream
-from deepfake.training.plan import AS_IS, Balance, Composition, plan_epoch
-from deepfake.training.recipes import RECIPES, describe, recipe
+from deepfake.train import autoencoder
+from deepfake.train.augment import Purpose, augment, draw, stream
+from deepfake.train.plan import AS_IS, Balance, Composition, plan_epoch
+from deepfake.train.recipes import RECIPES, describe, recipe
 
 
 def train_params(**overrides: object) -> Train:

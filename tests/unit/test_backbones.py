@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from model_helpers import gradients, noise, onnx_logits
 
-from deepfake.errors import TrainingError
-from deepfake.models import transformers
-from deepfake.models.backbones import BACKBONES, backbone
-from deepfake.models.branches import RGB_FEATURES
-from deepfake.models.detector import (
+from deepfake.base.errors import TrainingError
+from deepfake.networks import transformers
+from deepfake.networks.backbones import BACKBONES, backbone
+from deepfake.networks.branches import RGB_FEATURES
+from deepfake.networks.detector import (
     Architecture,
     backbone_layers,
     build_detector,

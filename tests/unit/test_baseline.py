@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from deepfake.evaluation.baseline import azimuthal_profile, fit_baseline, power_spectrum
-from deepfake.evaluation.metrics import auc
+from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline, power_spectrum
+from deepfake.evaluate.metrics import auc
 
 
 def ring(cycles: int, size: int = 64) -> np.ndarray:

@@ -17,10 +17,11 @@ from helpers import REPO
 from model_helpers import gradients, noise, onnx_logits
 from scipy.fft import dctn
 
-from deepfake.errors import TrainingError
-from deepfake.models.backbones import BACKBONES
-from deepfake.models.branches import RESIDUALS, RGB_FEATURES
-from deepfake.models.detector import (
+from deepfake.base.errors import TrainingError
+from deepfake.base.stage import read_json, write_json
+from deepfake.networks.backbones import BACKBONES
+from deepfake.networks.branches import RESIDUALS, RGB_FEATURES
+from deepfake.networks.detector import (
     BRANCHES,
     Architecture,
     backbone_layers,
@@ -28,10 +29,9 @@ from deepfake.models.detector import (
     load_detector,
     save_detector,
 )
-from deepfake.models.residuals import ConstrainedResidual, HighPassConstraint, NeighbourResidual
-from deepfake.models.spectral import AzimuthalProfile, BlockDCT
+from deepfake.networks.residuals import ConstrainedResidual, HighPassConstraint, NeighbourResidual
+from deepfake.networks.spectral import AzimuthalProfile, BlockDCT
 from deepfake.params.training import Branch, Model, Residual
-from deepfake.stage import read_json, write_json
 
 ALL = Architecture(
     "hybrid-small", 64, 0.2, 0.9, ("rgb", "residual", "spectral"), ("srm", "npr", "constrained")

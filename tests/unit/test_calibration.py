@@ -11,10 +11,10 @@ import pytest
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from deepfake.errors import DeepfakeError
-from deepfake.evaluation.calibration import IN_BAND, UNSTABLE, Calibration, calibrate, spread_limit
-from deepfake.evaluation.probabilities import brier, log_loss
-from deepfake.evaluation.scaling import fit_scaling, fit_temperature
+from deepfake.base.errors import DeepfakeError
+from deepfake.evaluate.calibration import IN_BAND, UNSTABLE, Calibration, calibrate, spread_limit
+from deepfake.evaluate.probabilities import brier, log_loss
+from deepfake.evaluate.scaling import fit_scaling, fit_temperature
 
 
 def logits(seed: int = 0, n: int = 2000, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from deepfake.data.demo.corpus import generator_of, make_pair
-from deepfake.data.squares import Square, cut
+from deepfake.demo.corpus import generator_of, make_pair
 from deepfake.explain.demo_edits import demo_edits, edit_masks
 from deepfake.params.sources import FolderSource, SyntheticSource
+from deepfake.preprocess.squares import Square, cut
 
 SOURCES = [
     SyntheticSource(kind="synthetic", name="drawn", portraits=40, size=96),

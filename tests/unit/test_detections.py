@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.data.detections import Detection, open_cache
-from deepfake.data.executors import process_pool
-from deepfake.data.faces import Face
 from deepfake.params.data import Faces
+from deepfake.preprocess.detections import Detection, open_cache
+from deepfake.preprocess.faces import Face
+from deepfake.shards.executors import process_pool
 
 PARAMS = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
 FOUND = Detection(480, 640, (Face(0.1, 1 / 3, 2**0.5, 1e-17, 0.7, (0.1, 1e300)), Face(1, 2, 3, 4, 0.6)))

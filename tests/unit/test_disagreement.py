@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deepfake.evaluation.calibration import calibrate
-from deepfake.evaluation.disagreement import spread, view_logits, views
+from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.disagreement import spread, view_logits, views
 
 
 def crops() -> np.ndarray:

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from helpers import REPO, tiny_params
 
-from deepfake.errors import TrainingError
-from deepfake.models import wheels
-from deepfake.models.detector import (
+from deepfake.base.errors import TrainingError
+from deepfake.networks import wheels
+from deepfake.networks.detector import (
     Architecture,
     backbone_layers,
     build_detector,
     load_detector,
     save_detector,
 )
-from deepfake.models.efficientnet_lite import assign_torch_weights, pretrained_lite
-from deepfake.models.wheels import WHEELS, wheel_facts, wheel_weights
+from deepfake.networks.efficientnet_lite import assign_torch_weights, pretrained_lite
+from deepfake.networks.wheels import WHEELS, wheel_facts, wheel_weights
 from deepfake.params import parse_params
 
 # `<variant>/<height>x<width>/<layer>` -> every 37th value of the activations that efficientnet-lite-pytorch

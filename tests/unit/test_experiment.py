@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from helpers import REPO
 
-from deepfake.errors import DeepfakeError, ParamsError
-from deepfake.experiment import flat_overrides, read_changes, read_sections, run_experiment, with_changes
+from deepfake.base.errors import DeepfakeError, ParamsError
+from deepfake.lab.experiment import (
+    flat_overrides,
+    read_changes,
+    read_sections,
+    run_experiment,
+    with_changes,
+)
 
 
 @pytest.fixture

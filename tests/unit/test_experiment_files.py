@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from helpers import REPO
 
-from deepfake.experiment import flat_overrides, read_sections, with_changes
+from deepfake.lab.experiment import flat_overrides, read_sections, with_changes
+from deepfake.lab.study.run import parse_study, variant_params
 from deepfake.params import parse_params
-from deepfake.study.run import parse_study, variant_params
 
 PARAMS = read_sections(REPO / "params.yaml")
 FILES = sorted((REPO / "experiments").glob("*.yaml"))

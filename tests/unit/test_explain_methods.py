@@ -23,7 +23,7 @@ from deepfake.explain.references import (
     make_references,
     with_detail,
 )
-from deepfake.models.detector import Architecture, build_detector
+from deepfake.networks.detector import Architecture, build_detector
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from explain_helpers import SIZE, checkerboard_net, fakes, no_detail
 
+from deepfake.base.stage import write_json
 from deepfake.explain.choice import MIN_PICTURES, Explanation, choose, reasons_against
 from deepfake.explain.faithfulness import area, curves
 from deepfake.explain.localisation import overlap, pointing, self_blended
@@ -14,8 +15,7 @@ from deepfake.explain.order import centre_maps, random_maps, rank_correlations, 
 from deepfake.explain.references import with_detail
 from deepfake.explain.sanity import randomised, recompressed
 from deepfake.explain.scoring import Faithful, Located, Samples, mean_interval, score_methods
-from deepfake.models.detector import Architecture, build_detector
-from deepfake.stage import write_json
+from deepfake.networks.detector import Architecture, build_detector
 
 
 def make_samples(number: int, located: int) -> Samples:

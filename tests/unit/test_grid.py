@@ -8,10 +8,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from deepfake.data.chains import CHAINS
-from deepfake.data.demo.corpus import make_pair
-from deepfake.evaluation.stress.grid import CLEAN_CONDITION, FAMILIES, Condition, conditions, curve
+from deepfake.degrade.chains import CHAINS
+from deepfake.demo.corpus import make_pair
 from deepfake.params.stress import Family
+from deepfake.stress.grid import CLEAN_CONDITION, FAMILIES, Condition, conditions, curve
 
 # From harmless to harsh.
 KNOBS = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluation.calibration import calibrate
-from deepfake.evaluation.holdout import unseen_generators
-from deepfake.evaluation.predictions import Predictions, calibrated
-from deepfake.evaluation.tables import score_table
+from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.holdout import unseen_generators
+from deepfake.evaluate.predictions import Predictions, calibrated
+from deepfake.evaluate.tables import score_table
 
 
 def predictions() -> pd.DataFrame:

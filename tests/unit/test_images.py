@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, WebPImagePlugin
 
-from deepfake.images import Header, ImageRejected, decode_image, read_file, read_header
+from deepfake.media.images import Header, ImageRejected, decode_image, read_file, read_header
 from deepfake.params.data import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=1_000_000, min_side=8)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from deepfake.evaluation import metrics as ours
-from deepfake.evaluation import probabilities
-from deepfake.evaluation.headline import headline
+from deepfake.evaluate import metrics as ours
+from deepfake.evaluate import probabilities
+from deepfake.evaluate.headline import headline
 
 
 def sample(seed: int, n: int = 200, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:

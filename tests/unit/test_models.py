@@ -10,17 +10,17 @@ import keras
 import numpy as np
 import pytest
 
-from deepfake.errors import TrainingError
-from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
-from deepfake.models.detector import (
+from deepfake.base.errors import TrainingError
+from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.networks.detector import (
     Architecture,
     backbone_layers,
     build_detector,
     load_detector,
     save_detector,
 )
-from deepfake.models.layers import ImageNetCaffe
-from deepfake.models.residuals import HighPassResidual
+from deepfake.networks.layers import ImageNetCaffe
+from deepfake.networks.residuals import HighPassResidual
 
 ARCHITECTURE = Architecture("hybrid-resnet50", size=64, dropout=0.2, batch_norm_momentum=0.9)
 

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.fields import to_pixels
-from deepfake.data.operators import FILTERS, OPERATORS, frequency_mask, resampled
+from deepfake.degrade.operators import FILTERS, OPERATORS, frequency_mask, resampled
+from deepfake.demo.corpus import make_pair
+from deepfake.shards.fields import to_pixels
 
 # From harmless to harsh.
 KNOBS = {

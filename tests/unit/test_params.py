@@ -12,7 +12,7 @@ from helpers import REPO, tiny_params
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from deepfake.errors import ParamsError
+from deepfake.base.errors import ParamsError
 from deepfake.params import flatten, load_params, parse_params
 
 
@@ -89,7 +89,7 @@ def test_flatten_keeps_every_leaf() -> None:
 
 
 def test_every_experiment_file_fits_and_has_a_header() -> None:
-    from deepfake.experiment import flat_overrides
+    from deepfake.lab.experiment import flat_overrides
 
     files = sorted((REPO / "experiments").glob("*.yaml"))
     assert files
@@ -107,8 +107,8 @@ def test_every_experiment_file_fits_and_has_a_header() -> None:
 
 
 def test_dataclasses_of_the_contract_are_frozen() -> None:
-    from deepfake.evaluation.calibration import Calibration
-    from deepfake.models.detector import Architecture
+    from deepfake.evaluate.calibration import Calibration
+    from deepfake.networks.detector import Architecture
 
     for kind in (Calibration, Architecture):
         assert dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

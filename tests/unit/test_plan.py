@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepfake.errors import TrainingError
-from deepfake.training.plan import AS_IS, Composition, plan_epoch
+from deepfake.base.errors import TrainingError
+from deepfake.train.plan import AS_IS, Composition, plan_epoch
 
 # 60 reals of two origins (50 and 10), 30 fakes of three (20, 8 and 2).
 LABEL = np.array([0] * 60 + [1] * 30, np.int8)

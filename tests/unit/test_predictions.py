@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.errors import SourceError
-from deepfake.evaluation.abstention import with_verdicts
-from deepfake.evaluation.calibration import calibrate
-from deepfake.evaluation.compared import add_compared
-from deepfake.evaluation.predictions import (
+from deepfake.base.errors import SourceError
+from deepfake.base.stage import read_json, write_json
+from deepfake.evaluate.abstention import with_verdicts
+from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.compared import add_compared
+from deepfake.evaluate.predictions import (
     BASELINE,
     MODEL,
     Predictions,
@@ -22,10 +23,9 @@ from deepfake.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from deepfake.evaluation.score_files import read_any
-from deepfake.evaluation.tables import score_table
-from deepfake.reporting.recompute import recompute
-from deepfake.stage import read_json, write_json
+from deepfake.evaluate.score_files import read_any
+from deepfake.evaluate.tables import score_table
+from deepfake.report.recompute import recompute
 
 
 def make_predictions(seed: int = 0, strength: float = 2.0) -> Predictions:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.pseudo_fakes import PSEUDO_FAKES
-from deepfake.data.pseudo_fakes.hulls import face_hull
+from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
+from deepfake.degrade.pseudo_fakes.hulls import face_hull
+from deepfake.demo.corpus import make_pair
 
 KINDS = sorted(PSEUDO_FAKES)
 DRAWS = 60

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from keras import ops
 
-from deepfake.models.detector import Architecture, build_detector
-from deepfake.training.averaging import MovingAverage
-from deepfake.training.callbacks import best_epoch, summarise
-from deepfake.training.head import FEATURES, LOGIT, make_non_negative
-from deepfake.training.selection import worst_auc
-from deepfake.training.steps import RecipeModel, interleave, two_view_loss
+from deepfake.networks.detector import Architecture, build_detector
+from deepfake.train.averaging import MovingAverage
+from deepfake.train.callbacks import best_epoch, summarise
+from deepfake.train.head import FEATURES, LOGIT, make_non_negative
+from deepfake.train.selection import worst_auc
+from deepfake.train.steps import RecipeModel, interleave, two_view_loss
 
 RATE = 0.1
 

@@ -13,21 +13,21 @@ import yaml
 from helpers import REPO, tiny_params
 from test_predictions import make_predictions
 
-from deepfake.data.shards import write_shard
-from deepfake.encoding import encode_png
-from deepfake.evaluation.abstention import with_verdicts
-from deepfake.evaluation.calibration import calibrate
-from deepfake.evaluation.figures import draw_evaluation
-from deepfake.evaluation.predictions import METADATA, calibrated
-from deepfake.evaluation.tables import score_table
+from deepfake.base.stage import write_json
+from deepfake.evaluate.abstention import with_verdicts
+from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.figures import draw_evaluation
+from deepfake.evaluate.predictions import METADATA, calibrated
+from deepfake.evaluate.tables import score_table
+from deepfake.media.encoding import encode_png
 from deepfake.params import parse_params
-from deepfake.reporting.cards import data_card, model_card, plain
-from deepfake.reporting.failures import failures
-from deepfake.reporting.limits import limits
-from deepfake.reporting.page import render_page, worst
-from deepfake.reporting.sections import SECTIONS, read_facts, read_figures
-from deepfake.reporting.words import METRICS
-from deepfake.stage import write_json
+from deepfake.report.cards import data_card, model_card, plain
+from deepfake.report.failures import failures
+from deepfake.report.limits import limits
+from deepfake.report.page import render_page, worst
+from deepfake.report.sections import SECTIONS, read_facts, read_figures
+from deepfake.report.words import METRICS
+from deepfake.shards.shards import write_shard
 
 INTERVAL = {"value": 0.7, "low": 0.6, "high": 0.8}
 

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from stress_toys import toy_pair, toy_sample
 
-from deepfake.errors import DeepfakeError
-from deepfake.evaluation.metrics import auc
-from deepfake.evaluation.predictions import BASELINE, MODEL
-from deepfake.evaluation.stress import robustness
-from deepfake.evaluation.stress.figures import draw_robustness
-from deepfake.evaluation.stress.pair import require_same_logits
-from deepfake.evaluation.stress.robustness import (
+from deepfake.base.errors import DeepfakeError
+from deepfake.evaluate.metrics import auc
+from deepfake.evaluate.predictions import BASELINE, MODEL
+from deepfake.stress import robustness
+from deepfake.stress.figures import draw_robustness
+from deepfake.stress.pair import require_same_logits
+from deepfake.stress.robustness import (
     damaged_logits,
     robustness_rows,
     robustness_table,

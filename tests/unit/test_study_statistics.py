@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepfake.evaluation.metrics import Interval
-from deepfake.study.statistics import COLUMNS, draw_cells
-from deepfake.study.tables import _reading, measure
+from deepfake.evaluate.metrics import Interval
+from deepfake.lab.study.statistics import COLUMNS, draw_cells
+from deepfake.lab.study.tables import _reading, measure
 
 
 def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from deepfake.data.demo.corpus import make_pair
-from deepfake.data.squares import Square, cut
+from deepfake.demo.corpus import make_pair
 from deepfake.params.sources import Source, SyntheticSource
+from deepfake.preprocess.squares import Square, cut
 
 
 def demo_edits(fakes: pd.DataFrame, sources: Sequence[Source]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake.explain.heat import batches
-from deepfake.models.branches import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
 
 
 def feature_model(model: keras.Model) -> keras.Model:

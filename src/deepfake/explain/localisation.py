@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepfake.data.pseudo_fakes.self_blended import self_blend
+from deepfake.degrade.pseudo_fakes.self_blended import self_blend
 
 
 class Masked(NamedTuple):

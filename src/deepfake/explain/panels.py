@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepfake.evaluation.baseline import azimuthal_profile, power_spectrum
-from deepfake.plots import FAKE_COLOUR, QUIET, REAL_COLOUR, save_figure
+from deepfake.base.plots import FAKE_COLOUR, QUIET, REAL_COLOUR, save_figure
+from deepfake.evaluate.baseline import azimuthal_profile, power_spectrum
 
 # Row title -> (label, highest score first): the most certain hits and the worst misses of both kinds.
 KINDS = {

@@ -11,8 +11,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from deepfake.encoding import decode_crop, encode_png
 from deepfake.explain.heat import blurred, logits
+from deepfake.media.encoding import decode_crop, encode_png
 
 REFERENCES = 2  # so that no single patch decides; time is proportional
 _COARSE = 1 / 32  # sigma of what counts as coarse, share of the side

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepfake.data.manifest import read_manifest
-from deepfake.evaluation.calibration import FAKE
+from deepfake.evaluate.calibration import FAKE
 from deepfake.explain.demo_edits import demo_edits, edit_masks
 from deepfake.explain.faithfulness import MIN_FALL
 from deepfake.explain.heat import blurred, logits
@@ -19,7 +18,8 @@ from deepfake.explain.localisation import self_blended
 from deepfake.explain.references import fine_detail, with_detail
 from deepfake.explain.scoring import Faithful, Located, Samples
 from deepfake.params.sources import Source
-from deepfake.training.inputs import evaluation_batches, load_crops
+from deepfake.shards.inputs import evaluation_batches, load_crops
+from deepfake.shards.manifest import read_manifest
 
 _BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
 _TRIED = 8  # reals made into pseudo-fakes for each one wanted: models miss most of them

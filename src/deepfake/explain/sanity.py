@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from deepfake.encoding import jpeg_round_trip
+from deepfake.media.encoding import jpeg_round_trip
 
 _QUALITY, _SUBSAMPLING = 80, "yuv420"
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from deepfake.evaluation.metrics import Interval, bootstrap_weights
+from deepfake.evaluate.metrics import Interval, bootstrap_weights
 from deepfake.explain.choice import RULE, choose, limits, reasons_against
 from deepfake.explain.faithfulness import area, curves
 from deepfake.explain.localisation import overlap, pointing

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from deepfake.errors import ParamsError
+from deepfake.base.errors import ParamsError
 from deepfake.params.data import Audit, Ingest, Preprocess, Validate
 from deepfake.params.section import Fraction, Positive, Section
 from deepfake.params.stress import Stress

@@ -1,0 +1,190 @@
+"""The shortcut audit: how far each family of facts alone tells real from fake, before and after preprocess.
+
+Scores are out of fold: folds hold whole groups, so that two pictures of one person or the real and
+the fake made of it never help each other. The classifiers were chosen on real photographs and fakes:
+a forest where effects are steps and bands (container, sharpness: 0.95 against 0.84 of a linear
+model), shrunken logistic regression where many weak features add up (0.907 against 0.888 unshrunken).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from deepfake.audit.names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature
+from deepfake.audit.sample import Measures, collect, draw_sample, numbered
+from deepfake.audit.words import describe
+from deepfake.base.errors import SourceError
+from deepfake.evaluate.metrics import auc, with_intervals
+from deepfake.params.data import Audit, Ingest
+from deepfake.shards.manifest import LABEL_NAMES, usable
+
+_MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
+_BY_FOREST = ("container", "resolution", "sharpness")
+
+
+def audit_raw(
+    manifest: pd.DataFrame, raw: Path, ingest: Ingest, params: Audit, seed: int, workers: int
+) -> dict[str, Any]:
+    """Audit the pictures as they came.
+
+    Args:
+        manifest: what ingest wrote; `raw` holds its shards.
+
+    Returns:
+        What `audit.json` holds: sample, limits, and per family AUC with interval, status, sentences
+        and feature table. Equal for any number of workers.
+
+    Raises:
+        SourceError: a class has fewer than two groups, or shards and manifest don't belong together.
+    """
+    rows = numbered(manifest, ingest.shard_size)
+    sample = draw_sample(rows, params.max_pictures, seed)
+    paths = [raw / f"shard-{number:05d}.tfrecord" for number in sample["shard"]]
+    measures = collect(sample, paths, ingest.limits, workers)
+    return judge("raw", sample, measures, FAMILIES, len(rows), params, seed)
+
+
+def audit_crops(
+    manifest: pd.DataFrame,
+    crops: pd.DataFrame,
+    folder: Path,
+    ingest: Ingest,
+    params: Audit,
+    seed: int,
+    workers: int,
+) -> dict[str, Any]:
+    """Audit the face crops: what preprocess left of each family.
+
+    Args:
+        manifest: what ingest wrote: it says which shard a picture is in.
+        crops: the face manifest, with `split` and `face_side`; `folder` holds its shards.
+
+    Returns:
+        As `audit_raw`, and `resolution`: the face's native side, which is no longer in any file but
+        which sharpness may still tell.
+
+    Raises:
+        SourceError: as `audit_raw`.
+    """
+    shard = numbered(manifest, ingest.shard_size).set_index("image_id")["shard"]
+    picture = usable(crops)["image_id"].str.partition("-")[0]  # further faces are numbered behind a dash
+    rows = usable(crops).assign(shard=picture.map(shard))
+    sample = draw_sample(rows, params.max_pictures, seed)
+    places = zip(sample["split"], sample["shard"], strict=True)
+    paths = [folder / split / f"shard-{number:05d}.tfrecord" for split, number in places]
+    measures = collect(sample, paths, ingest.limits, workers)
+    kept = [position for position, feature in enumerate(CONTAINER) if feature in CROP_CONTAINER]
+    measures["container"] = measures["container"][:, kept]
+    measures["resolution"] = sample[["face_side"]].to_numpy(np.float64)
+    families = FAMILIES | {"container": CROP_CONTAINER, "resolution": (NATIVE_SIDE,)}
+    return judge("crops", sample, measures, families, len(rows), params, seed)
+
+
+def judge(
+    stage: str,
+    sample: pd.DataFrame,
+    measures: Measures,
+    families: dict[str, tuple[Feature, ...]],
+    available: int,
+    params: Audit,
+    seed: int,
+) -> dict[str, Any]:
+    """AUC with interval, status and words of every family.
+
+    The bootstrap draws pictures to judge and does not fit the classifiers again: where nothing tells the
+    classes apart, the 95 % interval of 120 pictures misses 0.5 in one case of five, not of twenty.
+
+    Args:
+        stage: `raw` or `crops`.
+        sample: rows with `label`, `source` and `group`.
+        measures: float [pictures, features] by family; nan where there is no such thing.
+        available: how many pictures the sample stands for.
+    """
+    folds = grouped_folds(sample, params.folds, seed)
+    result: dict[str, Any] = {}
+    for family, features in families.items():
+        scores = out_of_fold(family, measures[family], features, sample["label"].to_numpy(), folds, seed)
+        frame = sample[["label", "group"]].assign(score=scores)
+        found = with_intervals(frame, "score", {"auc": auc}, params.bootstrap_draws, seed)["auc"]
+        status = _status(f"{stage}/{family}", found.value, found.low, params)
+        words = describe(features, measures[family], sample, params.warn)
+        result[family] = {"auc": found.to_json(), "status": status, **words}
+    counts = sample["label"].value_counts()
+    return {
+        "stage": stage,
+        "pictures": {"audited": len(sample), "usable": available}
+        | {name: int(counts.get(label, 0)) for label, name in LABEL_NAMES.items()},
+        "limits": {"warn": params.warn, "stop": params.stop},
+        "families": result,
+    }
+
+
+def grouped_folds(sample: pd.DataFrame, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to fit on and to score, per fold; no group is in both, classes are spread evenly.
+
+    Raises:
+        SourceError: a class has fewer than two groups.
+    """
+    fewest = int(sample.groupby("label")["group"].nunique().min())
+    if fewest < 2 or sample["label"].nunique() < 2:
+        raise SourceError("the shortcut audit needs at least 2 groups of each class: add pictures")
+    cut = StratifiedGroupKFold(min(folds, fewest), shuffle=True, random_state=seed)
+    return list(cut.split(sample, sample["label"], sample["group"]))
+
+
+def out_of_fold(
+    family: str,
+    values: np.ndarray,
+    features: Sequence[Feature],
+    labels: np.ndarray,
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    seed: int,
+) -> np.ndarray:
+    """Score of every picture by a classifier that has not seen its group.
+
+    Returns:
+        float64 [pictures], ranks within the fold (0..1): each fold's classifier has its own scale.
+    """
+    columns = [_ranked_codes(v) if f.is_category else v for v, f in zip(values.T, features, strict=True)]
+    table = np.nan_to_num(np.column_stack(columns), nan=-1.0)
+    scores = np.full(len(labels), np.nan)
+    with threadpool_limits(1):  # sums keep one order, so equal data give equal bytes
+        for fit, held_out in folds:
+            model = _classifier(family, seed).fit(table[fit], labels[fit])
+            probability = model.predict_proba(table[held_out])[:, 1]
+            scores[held_out] = (rankdata(probability) - 0.5) / len(held_out)
+    return scores
+
+
+def _classifier(family: str, seed: int) -> Any:
+    if family in _BY_FOREST:
+        return RandomForestClassifier(100, min_samples_leaf=5, class_weight="balanced", random_state=seed)
+    linear: Any = LogisticRegression(C=0.01, max_iter=2000, class_weight="balanced")
+    return make_pipeline(StandardScaler(), linear)
+
+
+def _ranked_codes(codes: np.ndarray) -> np.ndarray:
+    """Codes as ranks by frequency; labels play no part, so nothing leaks into held-out folds."""
+    kinds, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    rank = np.empty(len(kinds))
+    rank[np.lexsort((kinds, -counts))] = np.arange(len(kinds))
+    return np.minimum(rank, _MAX_CODES)[place]
+
+
+def _status(name: str, value: float, low: float, params: Audit) -> str:
+    """Stop needs certainty, a warning only a hint: the interval's lower end against the AUC itself."""
+    if low > params.stop:
+        return "acknowledged" if name in params.acknowledged else "stop"
+    return "warning" if value > params.warn else "passed"

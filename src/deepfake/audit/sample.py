@@ -1,0 +1,85 @@
+"""Which pictures the shortcut audit looks at, and their measures, shard by shard."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepfake.audit.names import FAMILIES
+from deepfake.audit.shortcuts import measure
+from deepfake.base.errors import SourceError
+from deepfake.params.data import Limits
+from deepfake.shards.executors import open_executor
+from deepfake.shards.manifest import usable
+from deepfake.shards.shards import map_shards, read_shard
+
+_READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it
+_COLUMNS = ["image_id", "label", "source", "group"]  # all rows are sorted: no more than is needed
+
+Measures = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A shard, and the pictures of it that are in the sample."""
+
+    path: Path
+    wanted: frozenset[str]
+
+
+def numbered(manifest: pd.DataFrame, shard_size: int) -> pd.DataFrame:
+    """Usable rows in the shards' order: what the audit needs of them, and the number of their raw shard."""
+    rows = usable(manifest)[_COLUMNS].sort_values("image_id").reset_index(drop=True)
+    return rows.assign(shard=rows.index // shard_size)
+
+
+def draw_sample(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
+    """At most `limit` rows, by the hash of their group; classes even, sources in proportion.
+
+    Only the first shards are looked into: rows are ordered by a hash of the picture, so these are a
+    random part, and reading costs the same for any number of pictures.
+    """
+    pool = rows.sort_values("image_id").head(_READ_AHEAD * limit)
+    keys = {g: hashlib.sha256(f"{seed}:{g}".encode()).hexdigest() for g in pool["group"].unique()}
+    pool = pool.assign(_key=pool["group"].map(keys)).sort_values(["_key", "image_id"])
+    counts = pool["label"].value_counts()
+    smaller = min(int(counts.min()), limit // 2)
+    budget = {label: smaller if label == counts.idxmin() else limit - smaller for label in counts.index}
+    within = pool.groupby(["label", "source"])
+    share = within["label"].transform("size") / pool["label"].map(counts)
+    quota = np.maximum(np.floor(share * pool["label"].map(budget)), 1)
+    return pool[within.cumcount() < quota].head(limit).drop(columns="_key").reset_index(drop=True)
+
+
+def collect(sample: pd.DataFrame, paths: Sequence[Path], limits: Limits, workers: int) -> Measures:
+    """Measures of every family, [pictures, features], in the sample's order."""
+    ids = sample.groupby(pd.Series(paths, index=sample.index, dtype=object))["image_id"]
+    jobs = [_Job(path, frozenset(members)) for path, members in sorted(ids)]
+    with open_executor(workers) as pool:
+        parts = list(map_shards(partial(_measure_shard, limits=limits), jobs, pool, "audit"))
+    found = [image_id for names, _ in parts for image_id in names]
+    order = pd.Series(np.arange(len(found)), index=found).reindex(sample["image_id"])
+    if order.isna().any():
+        raise SourceError(f"{order.index[order.isna()][0]} is in the manifest and in no shard: run again")
+    at = order.to_numpy(int)
+    return {family: np.concatenate([part[family] for _, part in parts])[at] for family in FAMILIES}
+
+
+def _measure_shard(job: _Job, limits: Limits) -> tuple[list[str], Measures]:
+    """Names and measures of a shard's pictures that are in the sample."""
+    found: dict[str, Measures] = {}
+    for record in read_shard(job.path):
+        image_id = bytes(record["image_id"]).decode()
+        if image_id in job.wanted and image_id not in found:
+            found[image_id] = measure(bytes(record["image"]), limits)
+    stacked = {
+        family: np.array([measured[family] for measured in found.values()]).reshape(len(found), -1)
+        for family in FAMILIES
+    }
+    return list(found), stacked

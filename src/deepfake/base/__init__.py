@@ -1,0 +1,1 @@
+"""What every room stands on: errors, plots, runtime, the input and output of stages."""

@@ -1,0 +1,41 @@
+"""What every stage script shares: quiet libraries, errors as one sentence, JSON that is byte-stable."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deepfake.base.errors import DeepfakeError
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage's main function; an expected error becomes one sentence and exit code 1."""
+    # Read by the libraries when they are first imported; inherited by worker processes.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    try:
+        main()
+    except DeepfakeError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(f"error: no space left on the disk ({error.filename}): free some, then run again")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content gives equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))

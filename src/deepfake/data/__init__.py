@@ -1,1 +1,0 @@
-"""From sources to face shards: ingest, validate, preprocess."""

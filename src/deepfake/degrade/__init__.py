@@ -1,0 +1,1 @@
+"""Damage and forgery of our own: operators, chains, pseudo-fakes."""

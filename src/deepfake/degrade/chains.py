@@ -1,0 +1,84 @@
+"""What happens to pictures in several steps: cut and enlarged, compressed twice, captured, passed on.
+
+Operators as in `operators.py`, for the robustness grid alone: training must not rehearse its examination.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from deepfake.degrade.operators import Operator, jpeg
+from deepfake.media.encoding import jpeg_round_trip
+from deepfake.shards.fields import Pixels
+
+_BLOCK = 8  # pixels of a JPEG block's side
+_CAPTURE_QUALITY = 90  # of screenshots that a phone or a chat program saves as JPEG
+# Share of the side that is left, and IJG quality: typical of X, Facebook and WhatsApp for a picture of
+# 2,700 pixels. Qualities of 71 to 95 and limits of 960 or 2,048 pixels were measured on Facebook
+# (Moltisanti et al. 2015, "Image Manipulation on Facebook for Forensics Evidence"), about 1,600 pixels on
+# WhatsApp (Giudice et al. 2017, "A Classification Engine for Image Ballistics of Social Data"). Services
+# change such settings without a word.
+_SERVICES = ((1.0, 85), (0.75, 75), (0.6, 70))
+
+
+def zoom(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    """Keep the middle `share` (0..1) of each side and enlarge it to the old size, bicubic."""
+    height, width = pixels.shape[:2]
+    tall, wide = max(1, round(height * share)), max(1, round(width * share))
+    if (tall, wide) == (height, width):
+        return pixels
+    top, left = (height - tall) // 2, (width - wide) // 2
+    return _enlarged(pixels[top : top + tall, left : left + wide], pixels.shape)
+
+
+def double_jpeg(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
+    """Compress twice with IJG `quality` (1..100), the second time on a grid half a block away.
+
+    Non-aligned double compression, as after a cut between two savings (Bianchi and Piva 2012, "Detection
+    of Nonaligned Double JPEG Compression Based on Integer Periodicity Maps").
+    """
+    half = _BLOCK // 2
+    moved = cv2.copyMakeBorder(jpeg(pixels, quality, rng), half, 0, half, 0, cv2.BORDER_REFLECT_101)
+    return jpeg(np.asarray(moved, np.uint8), quality, rng)[half:, half:]
+
+
+def screenshot(pixels: Pixels, scale: float, rng: np.random.Generator) -> Pixels:
+    """Show at `scale` (0..1) of each side, capture, save as JPEG, cut out and bring to the old size.
+
+    The picture lies anywhere on the screen, so the JPEG's grid falls where chance has it.
+    """
+    height, width = pixels.shape[:2]
+    shown = cv2.resize(
+        pixels,
+        (max(1, round(width * scale)), max(1, round(height * scale))),
+        interpolation=cv2.INTER_LINEAR,
+    )
+    top, left = (int(rng.integers(_BLOCK)) for _ in range(2))
+    screen = cv2.copyMakeBorder(shown, top, 0, left, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    captured = jpeg_round_trip(np.asarray(screen, np.uint8), _CAPTURE_QUALITY, "yuv420")
+    return _enlarged(captured[top:, left:], pixels.shape)
+
+
+def social(pixels: Pixels, hops: float, rng: np.random.Generator) -> Pixels:
+    """Pass through `hops` (0..3) services one after the other; each scales down and compresses.
+
+    Chroma is halved each time. A face cut from what arrives is as small as it got: enlarged at the end.
+    """
+    height, width = pixels.shape[:2]
+    arrived = pixels
+    for scale, quality in _SERVICES[: round(hops)]:
+        side = max(1, round(width * scale)), max(1, round(height * scale))
+        smaller = cv2.resize(arrived, side, interpolation=cv2.INTER_AREA)
+        arrived = jpeg_round_trip(np.asarray(smaller, np.uint8), quality, "yuv420")
+    return _enlarged(arrived, pixels.shape)
+
+
+def _enlarged(pixels: Pixels, shape: tuple[int, ...]) -> Pixels:
+    size = shape[1], shape[0]
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+CHAINS: dict[str, Operator] = {
+    "zoom": zoom, "double-jpeg": double_jpeg, "screenshot": screenshot, "social": social,
+}  # fmt: skip

@@ -1,0 +1,54 @@
+"""Where a pseudo-fake differs from its parent: soft masks the shape of faces.
+
+Crops are stored without landmarks, so a face-like hull is drawn where detectors put the face: about the
+middle, some six tenths of the crop tall.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from deepfake.shards.fields import Field, as_field
+
+_CORNERS = 24
+_BAND_CHANCE = 0.3  # of a part of the face only: eyes, or mouth and chin
+
+
+def face_hull(rng: np.random.Generator, side: int) -> Field:
+    """A soft mask, float32 [side, side] in 0..1: a deformed convex hull with blurred edges.
+
+    Both its extent and its softness vary, as blending tools do; at the crop's own edge it is 0.
+    """
+    mask = _elastic(rng, _polygon(rng, side))
+    # Twice, as blenders do: the first blur rounds the hull, the second feathers what is well inside it.
+    mask = as_field(cv2.GaussianBlur(mask, (0, 0), side * rng.uniform(0.01, 0.04)))
+    mask = as_field(np.clip((mask - 0.5) / 0.5, 0, 1))
+    mask = as_field(cv2.GaussianBlur(mask, (0, 0), side * rng.uniform(0.005, 0.05)))
+    mask[mask < 1 / 512] = 0.0  # less than half a grey level, whatever lies under it
+    return as_field(mask / max(float(mask.max()), 1e-6))
+
+
+def _polygon(rng: np.random.Generator, side: int) -> Field:
+    """A filled convex polygon near an ellipse; at times only a band of it."""
+    wide, tall = rng.uniform(0.2, 0.34), rng.uniform(0.26, 0.42)
+    middle = 0.5 + rng.uniform(-0.04, 0.04, 2)
+    angle = np.sort(rng.uniform(0, 2 * np.pi, _CORNERS))
+    reach = rng.uniform(0.85, 1.1, _CORNERS)
+    points = np.stack([np.cos(angle) * wide, np.sin(angle) * tall], axis=1) * reach[:, None] + middle
+    hull = cv2.convexHull(as_field(points * side))
+    mask = np.zeros((side, side), np.float32)
+    cv2.fillConvexPoly(mask, np.asarray(np.rint(hull), np.int32), 1.0)
+    if rng.random() < _BAND_CHANCE:
+        cut = round(side * (middle[1] + rng.uniform(-0.12, 0.12)))
+        mask[slice(cut, None) if rng.random() < 0.5 else slice(None, cut)] = 0.0
+    return mask
+
+
+def _elastic(rng: np.random.Generator, mask: Field) -> Field:
+    side = mask.shape[0]
+    sway = cv2.resize(rng.normal(0, 0.03 * side, (4, 4, 2)), (side, side), interpolation=cv2.INTER_CUBIC)
+    row, column = np.mgrid[0:side, 0:side].astype(np.float32)
+    return as_field(
+        cv2.remap(mask, as_field(column + sway[..., 0]), as_field(row + sway[..., 1]), cv2.INTER_LINEAR)
+    )

@@ -1,0 +1,74 @@
+"""Self-blended images (Shiohara and Yamasaki 2022, arXiv 2204.08376): a face laid over itself.
+
+Whatever made a face that is blended into a picture, its colour, sharpness and place do not quite fit, and
+there is a seam. Nothing else differs from the parent, so nothing else can be learned.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from deepfake.degrade.operators import FILTERS, contrast, hue, resampled, saturation
+from deepfake.degrade.pseudo_fakes.hulls import face_hull
+from deepfake.degrade.resynthesis import Fake, blend
+from deepfake.shards.fields import Field, Pixels, as_field, to_pixels
+
+_SHARES = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # of the copy in the blend, as published
+_LEAST = 1.0  # mean change in grey levels under the mask: less than that is no fake
+_TRIES = 8
+
+
+def self_blend(pixels: Pixels, rng: np.random.Generator) -> Fake:
+    """Blend a changed copy into a picture through a soft hull.
+
+    The copy under the mask gets the changes, never the picture around it: changing that instead would
+    differ from this only by what augmentation does to whole pictures, and the parent would no longer
+    be the same outside the mask.
+
+    Args:
+        pixels: uint8 [S, S, 3], RGB, a real face.
+
+    Returns:
+        The pseudo-fake; where its mask is 0, it is the parent's bytes.
+    """
+    mask = face_hull(rng, pixels.shape[0])
+    for _ in range(_TRIES):
+        copy = _moved(rng, _frequency_jitter(rng, _colour_jitter(rng, pixels)))
+        fake = blend(pixels, copy, as_field(mask * rng.choice(_SHARES)))
+        change = np.abs(as_field(fake.pixels) - as_field(pixels)).mean(axis=2)
+        if change[fake.mask > 0].mean() >= _LEAST:
+            break
+    return fake
+
+
+def _colour_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
+    """Lighting and white balance of another shot; each change with chances of its own."""
+    if rng.random() < 0.5:
+        pixels = to_pixels(pixels + rng.uniform(-12, 12, 3))
+    if rng.random() < 0.3:
+        pixels = saturation(hue(pixels, rng.uniform(-6, 6), rng), rng.uniform(0.8, 1.2), rng)
+    if rng.random() < 0.3:
+        pixels = contrast(to_pixels(pixels + rng.uniform(-12, 12)), rng.uniform(0.9, 1.1), rng)
+    return pixels
+
+
+def _frequency_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
+    """Sharpness of another camera: sharper, or softer through a smaller copy."""
+    if rng.random() < 0.5:
+        detail = as_field(pixels) - as_field(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.7, 1.5)))
+        return to_pixels(pixels + rng.uniform(0.2, 0.7) * detail)
+    down, up = rng.choice([name for name in FILTERS if name != "nearest"], 2)
+    return resampled(pixels, rng.uniform(0.5, 0.9), str(down), str(up))
+
+
+def _moved(rng: np.random.Generator, pixels: Pixels) -> Field:
+    """Up to 3 % of the side out of place, and up to 5 % larger or smaller."""
+    side = pixels.shape[0]
+    move = cv2.getRotationMatrix2D((side / 2, side / 2), 0.0, rng.uniform(0.95, 1.05))
+    move[:, 2] += rng.uniform(-0.03, 0.03, 2) * side
+    # Cubic: a linear warp would soften every copy, and softness would be the mark.
+    moved = cv2.warpAffine(
+        pixels, move, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return as_field(moved)

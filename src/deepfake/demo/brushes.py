@@ -1,0 +1,75 @@
+"""Small vectorised brushes that the scene and the generators draw with.
+
+All fields are float32 arrays [H, W]; masks lie in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from deepfake.shards.fields import Field, as_field
+
+
+def edge(distance: Field, softness: float) -> Field:
+    """Turns a signed distance (negative inside) into a mask that falls over `softness`."""
+    t = np.clip(0.5 - distance / softness, 0.0, 1.0)
+    return as_field(t * t * (3.0 - 2.0 * t))
+
+
+def bump(u: Field, v: Field, at: tuple[float, float], spread: tuple[float, float]) -> Field:
+    """An axis-aligned Gaussian of height 1 at `at` with standard deviations `spread`."""
+    du, dv = (u - at[0]) * (0.7071 / spread[0]), (v - at[1]) * (0.7071 / spread[1])
+    return as_field(np.exp(-(du * du + dv * dv)))
+
+
+def pair(u: Field, v: Field, at: tuple[float, float], spread: tuple[float, float]) -> Field:
+    """Two Gaussians mirrored in the face's own axis u = 0."""
+    return bump(as_field(np.abs(u)), v, at, spread)
+
+
+def white(rng: np.random.Generator, height: int, width: int) -> Field:
+    """Unit-variance Gaussian noise, float32 [height, width]."""
+    return rng.standard_normal((height, width), dtype=np.float32)
+
+
+def clouds(rng: np.random.Generator, side: int, coarsest: int, persistence: float) -> Field:
+    """Fractal noise [side, side]: octaves from `coarsest` cells across up to one cell per pixel.
+
+    Args:
+        persistence: amplitude of each octave against the coarser one; 0.5 gives the 1/f fall of
+            natural scenes, more gives rougher surfaces.
+
+    Returns:
+        Float32 of about zero mean and unit variance.
+    """
+    total = np.zeros((side, side), np.float32)
+    cells, amplitude, power = coarsest, 1.0, 0.0
+    while cells <= side:
+        octave = white(rng, cells, cells)
+        total += amplitude * as_field(cv2.resize(octave, (side, side), interpolation=cv2.INTER_LINEAR))
+        power += amplitude**2
+        cells, amplitude = cells * 2, amplitude * persistence
+    return as_field(total * (1.6 / np.sqrt(power)))
+
+
+def strands(rng: np.random.Generator, across: Field, along: Field) -> Field:
+    """Noise drawn out into fibres: fine in `across`, slow in `along`.
+
+    Args:
+        across, along: float32 [H, W] fibre coordinates; one unit of `across` is one fibre wide.
+
+    Returns:
+        Float32 [H, W], about unit variance: locks of hair with single hairs on top.
+    """
+    sheet = white(rng, 64, 256)
+    sheet += 1.2 * np.repeat(white(rng, 64, 64), 4, axis=1)
+    fibres = cv2.remap(sheet, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return as_field(fibres) / 1.4
+
+
+def over(base: Field, paint: Any, mask: Field) -> Field:
+    """Lays `paint` ([H, W, 3] or one RGB triple) over `base` [H, W, 3] where `mask` is set."""
+    return as_field(base + mask[..., None] * (as_field(paint) - base))

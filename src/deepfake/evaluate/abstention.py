@@ -1,0 +1,88 @@
+"""How often the verdict is `uncertain`, what it is worth where it is not, and the promise of the band."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import betabinom
+
+from deepfake.evaluate.calibration import IN_BAND, UNCERTAIN, UNSTABLE, Calibration
+from deepfake.evaluate.metrics import bootstrap_weights, interval, mean
+from deepfake.evaluate.predictions import Predictions
+from deepfake.shards.manifest import LABEL_NAMES
+
+VERDICTS = ("real", "uncertain", "fake")
+
+
+def with_verdicts(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """The rows with `verdict` and `reason`, from `score` and, where it was measured, `spread`."""
+    spreads = frame["spread"] if "spread" in frame else np.zeros(len(frame))
+    judged = list(zip(frame["score"], spreads, strict=True))
+    return frame.assign(
+        verdict=[calibration.verdict(*one) for one in judged],
+        reason=[calibration.reason(*one) for one in judged],
+    )
+
+
+def abstention(predictions: Predictions) -> dict[str, Any]:
+    """Counts and shares of the first detector's verdicts on test.
+
+    Returns:
+        `verdicts` -> `<class>_called_<verdict>` -> pictures; `abstention` -> `uncertain`,
+        `uncertain_of_real`, `uncertain_of_fake` and `wrong_of_answered` as intervals, `reasons` ->
+        pictures, `coverage` (see `_coverage`).
+    """
+    test, calibration = predictions.test, predictions.first.calibration
+    assert calibration is not None
+    labels, verdicts = test["label"].to_numpy(), test["verdict"].to_numpy(str)
+    counts = test.groupby(["label", "verdict"]).size()
+    drawn = bootstrap_weights(test["group"].to_numpy(), labels, predictions.draws, predictions.seed)
+    weights = np.vstack([np.ones((1, len(test))), drawn])
+
+    def share(values: np.ndarray, among: np.ndarray) -> dict[str, float | None]:
+        rates = mean(values, weights * among)
+        return interval(rates[0], rates[1:]).to_json()
+
+    uncertain, everything = verdicts == UNCERTAIN, np.ones(len(test), bool)
+    wrong = verdicts != np.where(labels == 1, "fake", "real")
+    found: dict[str, Any] = {
+        "uncertain": share(uncertain, everything),
+        "wrong_of_answered": share(wrong, ~uncertain),
+        "reasons": {reason: int((test["reason"] == reason).sum()) for reason in (IN_BAND, UNSTABLE)},
+        "coverage": {},
+    }
+    for label, name in LABEL_NAMES.items():
+        found[f"uncertain_of_{name}"] = share(uncertain, labels == label)
+        inside = _in_set(calibration, test[predictions.first.score].to_numpy(), label)
+        covered = share(inside, labels == label)
+        found["coverage"][name] = covered | _promised(calibration, label, int((labels == label).sum()))
+    called = {
+        f"{name}_called_{verdict}": int(counts.get((label, verdict), 0))
+        for label, name in LABEL_NAMES.items()
+        for verdict in VERDICTS
+    }
+    return {"verdicts": called, "abstention": found}
+
+
+def _in_set(calibration: Calibration, scores: np.ndarray, label: int) -> np.ndarray:
+    """Whether a class is in the conformal set of each score; bool [n]."""
+    return scores >= calibration.fake_min if label else scores <= calibration.real_max
+
+
+def _promised(calibration: Calibration, label: int, pictures: int) -> dict[str, float]:
+    """What split-conformal prediction promises of a class's coverage on test.
+
+    Over draws of validation pictures the coverage is Beta-distributed about 1 - error (Vovk 2012,
+    "Conditional validity of inductive conformal predictors"), and so beta-binomial on `pictures` of test:
+    95 % of it lies from `from` to `to`, where pictures are exchangeable.
+    """
+    rest_on = calibration.val_fakes if label else calibration.val_reals
+    inside = min(int(np.ceil((rest_on + 1) * (1.0 - calibration.conformal_error))), rest_on + 1)
+    promise = {"stated": 1.0 - calibration.conformal_error, "validation": rest_on, "pictures": pictures}
+    if inside > rest_on:  # too few to ever rule the class out: it is in every set
+        return promise | {"from": 1.0, "to": 1.0}
+    spread = betabinom(pictures, inside, rest_on + 1 - inside)
+    low, high = (float(spread.ppf(q)) / pictures for q in (0.025, 0.975))
+    return promise | {"from": round(low, 6), "to": round(high, 6)}

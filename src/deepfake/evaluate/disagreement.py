@@ -1,0 +1,63 @@
+"""A score that a flip or a re-encoding turns is no ground for a verdict.
+
+The views of a crop and the spread of their scores, the same for evaluation and for serving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from deepfake.evaluate.calibration import Calibration
+from deepfake.media.encoding import jpeg_round_trip
+
+QUALITY, SCALE = 80, 0.75
+
+
+def views(crops: np.ndarray) -> dict[str, np.ndarray]:
+    """Crops, and what everyday handling makes of them.
+
+    Args:
+        crops: uint8 [n, size, size, 3], RGB.
+
+    Returns:
+        name of the view -> uint8 [n, size, size, 3]; `plain` first.
+    """
+    return {
+        "plain": crops,
+        "flip": np.ascontiguousarray(crops[:, :, ::-1]),
+        "jpeg80": np.stack([jpeg_round_trip(crop, QUALITY, "yuv420") for crop in crops]),
+        "scale75": np.stack([_down_and_up(crop) for crop in crops]),
+    }
+
+
+def _down_and_up(crop: np.ndarray) -> np.ndarray:
+    side = crop.shape[0]
+    small = cv2.resize(crop, (round(SCALE * side),) * 2, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def view_logits(
+    model: Callable[[np.ndarray], np.ndarray], crops: np.ndarray, degraded: bool
+) -> dict[str, np.ndarray]:
+    """Logits of every view, in one batch.
+
+    Args:
+        model: float32 [m, size, size, 3] -> logits [m, 1].
+        crops: uint8 [n, size, size, 3].
+        degraded: False: of the plain crops alone, for a quarter of the work.
+
+    Returns:
+        name of the view -> float32 [n].
+    """
+    shown = views(crops) if degraded else {"plain": crops}
+    logits = np.asarray(model(np.concatenate([*shown.values()]).astype(np.float32)))[:, 0]
+    return dict(zip(shown, np.split(logits, len(shown)), strict=True))
+
+
+def spread(calibration: Calibration, logits: dict[str, np.ndarray]) -> np.ndarray:
+    """Highest less lowest score of the views of each crop; float64 [n], 0..1."""
+    scores = np.stack([calibration.score(of_view) for of_view in logits.values()])
+    return np.asarray(scores.max(axis=0) - scores.min(axis=0))

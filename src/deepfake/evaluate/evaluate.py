@@ -1,0 +1,91 @@
+"""Evaluate: raw predictions of the model and of what it is compared with, calibrated on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepfake.evaluate.abstention import with_verdicts
+from deepfake.evaluate.calibration import calibrate, spread_limit
+from deepfake.evaluate.compared import add_compared
+from deepfake.evaluate.disagreement import spread
+from deepfake.evaluate.holdout import unseen_generators
+from deepfake.evaluate.judging import judge_split, train_baseline
+from deepfake.evaluate.metadata_baseline import metadata_logits
+from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
+from deepfake.params import Evaluate
+from deepfake.preprocess.splits import HOLDOUT
+from deepfake.shards.manifest import read_manifest, usable
+
+_FACTS = ["image_id", "path", "label", "source", "generator", "group", "split"]
+_COLUMNS = {  # detector -> columns of logits and of scores
+    MODEL: ("logit", "score"),
+    BASELINE: ("baseline_logit", "baseline_score"),
+    METADATA: ("metadata_logit", "metadata_score"),
+}
+
+
+def predict_splits(
+    model: keras.Model, faces: Path, params: Evaluate, seed: int, work: Path, left_out: Collection[str] = ()
+) -> Predictions:
+    """Score validation, test and (where there is one) holdout with the model and both baselines.
+
+    Scalings, bands and thresholds come from validation alone.
+
+    Args:
+        work: finished shards of a killed evaluation (see `judge_split`).
+        left_out: generators that training left out: no threshold may know their fakes either.
+    """
+    everything = read_manifest(faces / "manifest.parquet")
+    manifest = usable(everything)
+    frame = _raw_outputs(model, faces, manifest, params, seed, work)
+    val = frame[(frame["split"] == "val") & ~frame["generator"].isin(left_out)]
+    calibrations = {
+        name: calibrate(
+            val[logit].to_numpy(np.float64), val["label"].to_numpy(),
+            params.target_fpr, params.conformal_error, params.calibration,
+        )
+        for name, (logit, _) in _COLUMNS.items()
+    }  # fmt: skip
+    for name, (logit, score) in _COLUMNS.items():
+        frame[score] = calibrations[name].score(frame[logit].to_numpy())
+    if params.looks_at_views:
+        frame["spread"] = spread(calibrations[MODEL], _view_logits(frame))
+        limit = spread_limit(frame.loc[val.index, "spread"].to_numpy(), params.disagreement_quantile)
+        calibrations[MODEL] = replace(calibrations[MODEL], max_spread=limit)
+    predictions = Predictions(
+        frame=with_verdicts(frame, calibrations[MODEL]),
+        detectors={
+            name: calibrated(_COLUMNS[name][1], _COLUMNS[name][0], c) for name, c in calibrations.items()
+        },
+        unseen=tuple(unseen_generators(everything)),
+        compared={},
+        draws=params.bootstrap_draws,
+        bins=params.calibration_bins,
+        seed=seed,
+    )
+    return add_compared(predictions, params.compare)
+
+
+def _raw_outputs(
+    model: keras.Model, faces: Path, manifest: pd.DataFrame, params: Evaluate, seed: int, work: Path
+) -> pd.DataFrame:
+    """Facts and logits of every judged picture, in image_id order."""
+    splits = [split for split in ("val", "test", HOLDOUT) if split in {*manifest["split"]}]
+    parts = [judge_split(model, faces, split, params.looks_at_views, work) for split in splits]
+    outputs = pd.concat(parts, ignore_index=True)
+    baseline = train_baseline(faces, work)
+    outputs["baseline_logit"] = baseline.decision_function(np.stack(outputs.pop("profile")))
+    outputs["metadata_logit"] = outputs["image_id"].map(metadata_logits(manifest, seed))
+    frame = manifest[_FACTS].merge(outputs, on="image_id", validate="one_to_one")
+    return frame.sort_values("image_id", ignore_index=True)
+
+
+def _view_logits(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    names = ["logit", "flip_logit", "jpeg80_logit", "scale75_logit"]
+    return {name: frame[name].to_numpy() for name in names}

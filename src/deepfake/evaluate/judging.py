@@ -1,0 +1,95 @@
+"""Face shards -> what network and spectrum say of them; a killed evaluation goes on at the next shard."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline
+from deepfake.evaluate.disagreement import view_logits
+from deepfake.media.encoding import decode_crop
+from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.shards.index import shard_files
+from deepfake.shards.inputs import shards_digest
+from deepfake.shards.resume import map_resumed
+from deepfake.shards.shards import read_shard
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+_BATCH = 32  # crops; with their views four times as many
+
+
+def judging_key(models: Path, faces: Path, degraded: bool) -> str:
+    """Identity of what is judged by what: weights, crops, views and code."""
+    digest = hashlib.sha256(
+        f"{weights_digest(models / WEIGHTS)} {shards_digest(faces)} {degraded}".encode()
+    )
+    package = Path(__file__).parents[1]
+    for room in ("evaluation", "models"):
+        for path in sorted((package / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def judge_split(model: keras.Model, faces: Path, split: str, degraded: bool, work: Path) -> pd.DataFrame:
+    """Logits of every picture of a split.
+
+    Args:
+        degraded: also of the views in `disagreement.views`.
+        work: gets a table per finished shard; shards that have one are not judged again.
+
+    Returns:
+        image_id, logit, `<view>_logit` of the degraded views, profile (float32 [radii]).
+    """
+
+    def judge(shard: Path) -> pa.Table:
+        return pa.concat_tables(_judge_batch(model, *batch, degraded) for batch in _batches(shard))
+
+    return _by_shard(judge, faces, split, work, f"judge {split}").to_pandas()
+
+
+def train_baseline(faces: Path, work: Path) -> Pipeline:
+    """The spectrum baseline, fitted on the training split's crops; `work` as for `judge_split`."""
+
+    def profile(shard: Path) -> pa.Table:
+        tables = [
+            pa.table({"label": labels, "profile": list(azimuthal_profile(crops))})
+            for crops, _, labels in _batches(shard)
+        ]
+        return pa.concat_tables(tables)
+
+    train = _by_shard(profile, faces, "train", work, "read train").to_pandas()
+    return fit_baseline(np.stack(train["profile"]), train["label"].to_numpy())
+
+
+def _by_shard(
+    fn: Callable[[Path], pa.Table], faces: Path, split: str, work: Path, description: str
+) -> pa.Table:
+    shards = shard_files(faces, split)
+    return map_resumed(fn, shards.__getitem__, len(shards), None, description, work / split)
+
+
+def _judge_batch(
+    model: keras.Model, crops: np.ndarray, image_ids: list[str], labels: list[int], degraded: bool
+) -> pa.Table:
+    of_views = view_logits(model.predict_on_batch, crops, degraded)
+    logits = {f"{name}_logit": values for name, values in of_views.items()}
+    logits["logit"] = logits.pop("plain_logit")
+    return pa.table({"image_id": image_ids, **logits, "profile": list(azimuthal_profile(crops))})
+
+
+def _batches(shard: Path) -> Iterator[tuple[np.ndarray, list[str], list[int]]]:
+    """uint8 crops [<= 32, size, size, 3], their image_ids and labels."""
+    records = list(read_shard(shard))
+    for start in range(0, len(records), _BATCH):
+        part = records[start : start + _BATCH]
+        crops = np.stack([decode_crop(bytes(record["image"])) for record in part])
+        yield crops, [bytes(r["image_id"]).decode() for r in part], [int(r["label"]) for r in part]

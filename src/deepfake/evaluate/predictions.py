@@ -1,0 +1,136 @@
+"""predictions.parquet: one row per judged picture, and what every figure is computed from.
+
+Thresholds, scalings, draws and seed lie in the same file's schema metadata: a table that travels alone,
+as raw predictions do, must not lose what its figures depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.headline import headline
+from deepfake.evaluate.metrics import Metric
+
+MODEL, BASELINE, METADATA = "model", "spectrum_baseline", "metadata_baseline"
+_KEY = b"deepfake"
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One of the detectors that are compared: where its scores are and how it decides.
+
+    Attributes:
+        score: column of scores, float64; probabilities of fake where there is a calibration.
+        logit: column of what the calibration was fitted on; None: not known.
+        threshold: scores from it on are called fake; None: not known.
+        is_probability: False: only the order of the scores counts.
+    """
+
+    score: str
+    logit: str | None
+    calibration: Calibration | None
+    threshold: float | None
+    is_probability: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Detector:
+        """Read what `to_json` made."""
+        stored = content["calibration"]
+        return cls(**content | {"calibration": None if stored is None else Calibration.from_json(stored)})
+
+
+def calibrated(score: str, logit: str, calibration: Calibration) -> Detector:
+    """A detector that was calibrated on validation."""
+    return Detector(score, logit, calibration, calibration.threshold, is_probability=True)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The judged pictures and the detectors that judged them.
+
+    Attributes:
+        frame: image_id, path, label, source, generator, group, split; each detector's columns; verdict
+            and reason of the first; with views, their logits and `spread`.
+        detectors: by name; the first is what the page is about.
+        unseen: generators whose kept pictures are all in `holdout`.
+        compared: name -> sha256 of the file that a compared detector's scores came from.
+        draws, seed: of the bootstrap; `bins` of the calibration error.
+    """
+
+    frame: pd.DataFrame
+    detectors: dict[str, Detector]
+    unseen: tuple[str, ...]
+    compared: dict[str, str]
+    draws: int
+    bins: int
+    seed: int
+
+    @property
+    def first(self) -> Detector:
+        return next(iter(self.detectors.values()))
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """The rows that every figure but the holdout's is of."""
+        return self.frame[self.frame["split"] == "test"]
+
+    def metrics(self, detector: Detector) -> dict[str, Metric]:
+        """The headline metrics that can be measured of a detector."""
+        return headline(detector.threshold, self.bins if detector.is_probability else None)
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write rows in image_id order, so that equal content gives equal bytes."""
+    facts = {
+        "detectors": {name: detector.to_json() for name, detector in predictions.detectors.items()},
+        "unseen": predictions.unseen,
+        "compared": predictions.compared,
+        "draws": predictions.draws,
+        "bins": predictions.bins,
+        "seed": predictions.seed,
+    }
+    table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In place of pandas' own metadata, which names library versions.
+    pq.write_table(table.replace_schema_metadata({_KEY: json.dumps(facts).encode()}), path)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file was written by `write_predictions`."""
+    try:
+        return _KEY in (pq.read_schema(path).metadata or {})
+    except pa.ArrowInvalid:
+        return False
+
+
+def read_predictions(path: Path) -> Predictions:
+    """What `write_predictions` wrote."""
+    table = pq.read_table(path)
+    facts = json.loads(table.schema.metadata[_KEY])
+    return Predictions(
+        frame=table.to_pandas(),
+        detectors={name: Detector.from_json(found) for name, found in facts["detectors"].items()},
+        unseen=tuple(facts["unseen"]),
+        compared=facts["compared"],
+        draws=facts["draws"],
+        bins=facts["bins"],
+        seed=facts["seed"],
+    )
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

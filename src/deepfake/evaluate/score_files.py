@@ -1,0 +1,119 @@
+"""Score files of any detector, ours or not: a table with path, label and score is enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deepfake.base.errors import SourceError
+from deepfake.evaluate.abstention import with_verdicts
+from deepfake.evaluate.calibration import with_thresholds
+from deepfake.evaluate.predictions import Detector, Predictions, is_ours, read_predictions
+from deepfake.evaluate.scaling import Scaling
+
+NAME = "detector"
+_REQUIRED, _OPTIONAL = ("path", "label", "score"), ("source", "generator", "group", "split")
+_LABELS = {"0": 0, "real": 0, "1": 1, "fake": 1}
+_SPLITS = ("train", "val", "test", "holdout")
+# As in params.yaml; a foreign file brings no parameters of its own.
+DRAWS, BINS, SEED, TARGET_FPR, CONFORMAL_ERROR = 1000, 15, 7, 0.05, 0.1
+
+
+def read_any(path: Path, threshold: float | None = None) -> Predictions:
+    """Our predictions.parquet as it is; of any other CSV or Parquet file, what its columns allow.
+
+    Args:
+        path: required columns path, label (0 or real, 1 or fake), score (higher: more fake); optional
+            source, generator, group (pictures that are not independent), split (default: all test).
+        threshold: scores from it on are called fake. Without one and without validation rows of both
+            classes no figure that needs a threshold is given.
+
+    Raises:
+        SourceError: a column is missing or a row cannot be read; the text names both.
+    """
+    if not path.is_file():
+        raise SourceError(f"{path} does not exist: give a CSV or Parquet file of scores")
+    if is_ours(path):
+        if threshold is not None:
+            raise SourceError(
+                f"{path} holds the threshold that was shipped: --threshold is for other files"
+            )
+        return read_predictions(path)
+    frame = _checked(_read(path), path)
+    calibrated = _calibrated(frame) if threshold is None else None
+    detector = calibrated or Detector("score", None, None, threshold, is_probability=_in_unit(frame))
+    if detector.calibration is not None:
+        frame = with_verdicts(frame, detector.calibration)
+    return Predictions(frame, {NAME: detector}, (), {}, DRAWS, BINS, SEED)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(
+            path, dtype=dict.fromkeys((*_REQUIRED[:2], *_OPTIONAL), str), keep_default_na=True
+        )
+    except (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} is no CSV or Parquet table: {error}") from error
+
+
+def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The rows in our own form: integer labels, float scores, every optional column filled."""
+    if missing := [name for name in _REQUIRED if name not in table]:
+        raise SourceError(
+            f"{path}: no column {', '.join(missing)}; there are: {', '.join(map(str, table.columns))}"
+        )
+    if table.empty:
+        raise SourceError(f"{path} has no rows")
+    scores = pd.to_numeric(table["score"], errors="coerce").astype(np.float64)
+    _refuse(table, "score", ~np.isfinite(scores), "must be a number", path)
+    labels = table["label"].astype(str).str.strip().str.lower().str.removesuffix(".0").map(_LABELS)
+    _refuse(table, "label", labels.isna(), "must be 0 or real, 1 or fake", path)
+    split = _filled(table, "split", "test")
+    _refuse(table, "split", ~split.isin(_SPLITS), f"must be one of {', '.join(_SPLITS)}", path)
+    source = _filled(table, "source", "not stated")
+    frame = pd.DataFrame({
+        "path": table["path"].astype(str), "label": labels.astype(np.int8), "score": scores,
+        "source": source, "split": split,
+        "generator": _filled(table, "generator", source).mask(labels == 0, "none"),
+        "group": _filled(table, "group", table["path"].astype(str)),
+    })  # fmt: skip
+    frame = frame[frame["split"] != "train"].reset_index(drop=True)
+    if frame.loc[frame["split"] == "test", "label"].nunique() < 2:
+        raise SourceError(f"{path}: the test rows need pictures of both classes, real and fake")
+    return frame
+
+
+def _refuse(table: pd.DataFrame, column: str, wrong: pd.Series, rule: str, path: Path) -> None:
+    """Raise for the first wrong row, as the user counts them: the header is row 1."""
+    if wrong.any():
+        at = int(np.argmax(wrong.to_numpy()))
+        raise SourceError(
+            f"{path}, row {at + 2}: {column} {rule}, got {table[column].iloc[at]!r}"
+            f" ({int(wrong.sum())} such rows)"
+        )
+
+
+def _filled(table: pd.DataFrame, column: str, default: str | pd.Series) -> pd.Series:
+    if column not in table:
+        return pd.Series(default, index=table.index)
+    return table[column].astype(object).where(table[column].notna(), default).astype(str)
+
+
+def _in_unit(frame: pd.DataFrame) -> bool:
+    return bool(frame["score"].between(0.0, 1.0).all())
+
+
+def _calibrated(frame: pd.DataFrame) -> Detector | None:
+    """Threshold and band chosen on the file's own validation rows, where it has both classes there."""
+    val = frame[frame["split"] == "val"]
+    if val["label"].nunique() < 2 or not _in_unit(frame):
+        return None
+    calibration = with_thresholds(
+        Scaling("none"), val["score"].to_numpy(), val["label"].to_numpy(), TARGET_FPR, CONFORMAL_ERROR
+    )
+    return Detector("score", None, calibration, calibration.threshold, is_probability=True)

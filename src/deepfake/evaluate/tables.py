@@ -1,0 +1,147 @@
+"""Every figure of the tables, computed from the predictions alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from scipy.special import expit
+
+from deepfake.evaluate.abstention import abstention
+from deepfake.evaluate.headline import LOW_FPR, calibration_metrics
+from deepfake.evaluate.metrics import Metric, paired_differences, with_intervals
+from deepfake.evaluate.predictions import Detector, Predictions
+from deepfake.evaluate.real_sources import fpr_gap
+from deepfake.preprocess.splits import HOLDOUT
+from deepfake.shards.manifest import FAKE, LABEL_NAMES, REAL
+
+Table = dict[str, Any]
+
+
+def score_table(predictions: Predictions) -> Table:
+    """What metrics.json holds; an interval is {value, low, high}, null where nothing can be measured.
+
+    Returns:
+        `detectors`: their names, the first being the one that all below but `test` is of.
+        `test`, `before_calibration` (of unscaled logits): detector -> metric -> interval.
+        `differences`: other detector -> metric -> interval of the first less the other, paired.
+        `per_source` (class/source), `per_generator`: pictures, AUC against the whole other class, share
+        called fake.
+        `low_fpr`: metric -> the reals it rests on. `fpr_gap`: between real sources, or null.
+        `abstention`, `verdicts`, `calibration`: where there is one. `holdout`: where it holds a
+        generator that nothing had seen. `pictures` per split; `compared`; `settings`.
+    """
+    test = predictions.test
+    first = predictions.first
+    table: Table = {
+        "detectors": list(predictions.detectors),  # files are written with sorted keys
+        "test": _each(predictions, test),
+        "before_calibration": _before_calibration(predictions),
+        "differences": _differences(predictions),
+        "per_source": {
+            f"{LABEL_NAMES[int(label)]}/{source}": _part(predictions, rows, test)
+            for (label, source), rows in test.groupby(["label", "source"])
+        },
+        "per_generator": {
+            str(generator): _part(predictions, rows, test)
+            for generator, rows in test[test["label"] == FAKE].groupby("generator")
+        },
+        "low_fpr": _low_fpr(test),
+        "fpr_gap": fpr_gap(test, first.score, first.threshold, predictions.draws, predictions.seed),
+        "pictures": {str(split): len(rows) for split, rows in predictions.frame.groupby("split")},
+        "compared": predictions.compared,
+        "settings": {"draws": predictions.draws, "bins": predictions.bins, "seed": predictions.seed},
+    }
+    if first.calibration is not None:
+        table["calibration"] = first.calibration.to_json()
+        table |= abstention(predictions)
+    if predictions.unseen:
+        table["holdout"] = _holdout(predictions)
+    return table
+
+
+def _measure(
+    predictions: Predictions, frame: pd.DataFrame, score: str, metrics: dict[str, Metric]
+) -> Table:
+    intervals = with_intervals(frame, score, metrics, predictions.draws, predictions.seed)
+    return {name: interval.to_json() for name, interval in intervals.items()}
+
+
+def _each(predictions: Predictions, frame: pd.DataFrame) -> Table:
+    """The headline of every detector that has judged all of the rows."""
+    return {
+        name: _measure(predictions, frame, detector.score, predictions.metrics(detector))
+        for name, detector in predictions.detectors.items()
+        if frame[detector.score].notna().all()  # a compared run brings its test split only
+    }
+
+
+def _before_calibration(predictions: Predictions) -> Table:
+    found, metrics = {}, calibration_metrics(predictions.bins)
+    for name, detector in predictions.detectors.items():
+        if detector.logit is not None:
+            unscaled = predictions.test.assign(unscaled=lambda rows, d=detector: expit(rows[d.logit]))
+            found[name] = _measure(predictions, unscaled, "unscaled", metrics)
+    return found
+
+
+def _differences(predictions: Predictions) -> Table:
+    first, *others = predictions.detectors.items()
+    found = {}
+    for name, other in others:
+        metrics = {key: predictions.metrics(other)[key] for key in ("auc", "tpr_at_1pct_fpr")}
+        intervals = paired_differences(
+            predictions.test, first[1].score, other.score, metrics, predictions.draws, predictions.seed
+        )
+        found[name] = {key: interval.to_json() for key, interval in intervals.items()}
+    return found
+
+
+def _part(predictions: Predictions, rows: pd.DataFrame, test: pd.DataFrame) -> Table:
+    """One source's or generator's pictures against the whole other class."""
+    label = int(rows["label"].iloc[0])
+    others = test[test["label"] != label]
+    first = predictions.first
+    chosen = _chosen(predictions, first, "tpr" if label == FAKE else "fpr")
+    measured = _measure(predictions, pd.concat([rows, others]), first.score, chosen)
+    return {"pictures": len(rows), **measured}
+
+
+def _chosen(predictions: Predictions, detector: Detector, rate: str) -> dict[str, Metric]:
+    metrics = predictions.metrics(detector)
+    return {"auc": metrics["auc"]} | ({"flagged_fake": metrics[rate]} if rate in metrics else {})
+
+
+def _low_fpr(test: pd.DataFrame) -> Table:
+    """How many reals a true-positive rate at a low false-positive rate rests on."""
+    reals = int((test["label"] == REAL).sum())
+    return {
+        name: {"limit": limit, "reals": reals, "allowed_alarms": int(limit * reals)}
+        for name, limit in LOW_FPR.items()
+    }
+
+
+def _holdout(predictions: Predictions) -> Table:
+    """The unseen generators' fakes against the real pictures of test and holdout.
+
+    As `test`, with `per_generator` for its fakes alone and `pictures` by kind.
+    """
+    frame, first = predictions.frame, predictions.first
+    held_out = frame["split"] == HOLDOUT
+    fakes = frame[held_out & frame["generator"].isin(predictions.unseen)]
+    reals = frame[(frame["label"] == REAL) & (held_out | (frame["split"] == "test"))]
+    table = _each(predictions, pd.concat([fakes, reals]))
+    chosen = _chosen(predictions, first, "tpr")
+    table["per_generator"] = {
+        str(generator): {
+            "pictures": len(rows),
+            **_measure(predictions, pd.concat([rows, reals]), first.score, chosen),
+        }
+        for generator, rows in fakes.groupby("generator")
+    }
+    table["pictures"] = {
+        "fakes": len(fakes),
+        "reals_of_test": int((reals["split"] == "test").sum()),
+        "reals_of_holdout": int((reals["split"] == HOLDOUT).sum()),
+    }
+    return table

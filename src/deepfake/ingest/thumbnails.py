@@ -1,0 +1,87 @@
+"""Thumbnails: a few rejected pictures of each reason, and kept ones out of the raw shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from deepfake.base.errors import SourceError
+from deepfake.media.encoding import encode_png
+from deepfake.media.images import ImageRejected, decode_image, read_file
+from deepfake.params.data import Ingest, Limits
+from deepfake.shards.manifest import usable
+from deepfake.shards.shards import read_shard, write_shard
+
+PER_REASON = 16  # whatever the data set's size
+SIDE = 96  # pixels
+_OWN = Limits(max_bytes=1 << 20, max_pixels=SIDE * SIDE, min_side=1)
+
+
+def shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """The first PER_REASON rejected rows of every reason, by reason, image_id and path."""
+    rejected = frame[frame["reject_reason"].notna()]
+    ordered = rejected.sort_values(["reject_reason", "image_id", "path"])
+    return ordered.groupby("reject_reason").head(PER_REASON)
+
+
+def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """uint8 [height, width, 3] -> the same picture, its longer side at most `side` pixels."""
+    height, width = picture.shape[:2]
+    scale = min(side / max(height, width), 1.0)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def write_rejected(
+    frame: pd.DataFrame, files: Callable[[Sequence[str]], Sequence[Path]], limits: Limits, out: Path
+) -> None:
+    """Write `out/rejected.tfrecord`: path and PNG thumbnail of the shown rows that do decode.
+
+    Args:
+        files: finds the files of some paths.
+
+    Raises:
+        SourceError: a file is no longer what it was when its row was written.
+    """
+    examples: list[dict[str, bytes | int]] = []
+    paths = [*shown(frame[frame["decode_ok"].eq(True)])["path"]]
+    for path, file in zip(paths, files(paths), strict=True):
+        try:
+            picture = decode_image(read_file(file, limits), limits)
+        except ImageRejected as error:
+            raise SourceError(f"{file} changed while it was being ingested: run again") from error
+        examples.append({"path": path.encode(), "image": encode_png(thumbnail(picture))})
+    write_shard(out / "rejected.tfrecord", examples)
+
+
+def read_rejected(raw: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Path and thumbnail, uint8 [height, width, 3], of what `write_rejected` wrote."""
+    for record in read_shard(raw / "rejected.tfrecord"):
+        yield bytes(record["path"]).decode(), decode_image(bytes(record["image"]), _OWN)
+
+
+def read_kept(
+    paths: Iterable[str], manifest: pd.DataFrame, raw: Path, params: Ingest, side: int = SIDE
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Path and thumbnail, uint8 [height, width, 3], of those pictures that ingest kept, from its shards.
+
+    Args:
+        paths: of any pictures; those that ingest rejected are passed over.
+        manifest: what ingest wrote: it says in which shard of `raw` a picture lies.
+    """
+    tried = usable(manifest).set_index("path")["image_id"].sort_values()
+    wanted = {tried[path]: path for path in paths if path in tried.index}
+    # As ingest writes them: usable pictures by image_id, `shard_size` to a file.
+    places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // params.shard_size
+    for number in np.unique(places):
+        for record in read_shard(raw / f"shard-{number:05d}.tfrecord"):
+            image_id = bytes(record["image_id"]).decode()
+            if image_id in wanted:
+                with suppress(ImageRejected):
+                    picture = decode_image(bytes(record["image"]), params.limits)
+                    yield wanted[image_id], thumbnail(picture, side)

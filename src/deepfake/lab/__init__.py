@@ -1,0 +1,1 @@
+"""Experiments: studies, sweeps, experiment files, training on several hosts."""

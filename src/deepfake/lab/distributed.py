@@ -1,0 +1,161 @@
+"""Training on several hosts: the same network and phases on JAX, one process per host.
+
+    python -m deepfake.lab.distributed --coordinator HOST:PORT --processes N --rank K --output FOLDER
+
+Run it on every host, with ranks 0..N-1 and one address (a free port of rank 0's host), the same
+`params.yaml` and a copy of the face shards; it takes the extra `[distributed]`, and JAX's own extra for
+GPUs. Keras 3 has no multi-node `fit` on TensorFlow, but the network is written in `keras.ops`: on JAX,
+`keras.distribution` spreads a batch over all devices of all processes and sums the gradients, so that
+every process ends with the same weights and writes the same file, in the layout that `load_detector` reads.
+
+All but models/, data/ and this module's own few imports stays TensorFlow's. From the recipe it takes both
+phases and gradient accumulation; of the augmentation only the flip; what else is on (label smoothing, EMA,
+SAM, consistency, the head, selection) is refused. It keeps no backups: a killed run starts again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfake.base.errors import TrainingError
+from deepfake.base.stage import run_stage
+from deepfake.media.encoding import decode_crop
+from deepfake.params import Params, load_params
+from deepfake.params.training import Train
+from deepfake.shards.shards import read_shard
+
+
+def main() -> None:
+    """Join the other processes, train, and write the detector."""
+    options = _parser().parse_args()
+    if options.processes < 1 or not 0 <= options.rank < options.processes:
+        raise TrainingError(f"--rank {options.rank}: must be 0 to {options.processes - 1}, of --processes")
+    params = load_params(options.params)
+    _refuse_what_is_not_here(params.train)
+    os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is first imported, which is below
+    try:
+        import jax
+    except ImportError as error:
+        raise TrainingError("JAX is missing: pip install 'deepfake-detector[distributed]'") from error
+    import keras
+
+    if options.rank > 0:  # JAX would abort the process, with a page of addresses for a reason
+        _await_coordinator(options.coordinator, options.wait)
+    # Not keras.distribution.initialize, which takes no time limit.
+    jax.distributed.initialize(
+        options.coordinator, options.processes, options.rank, initialization_timeout=options.wait
+    )
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    print(f"rank {options.rank}: {_train(params, options)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--coordinator", required=True, metavar="HOST:PORT", help="the same for every rank")
+    parser.add_argument("--processes", required=True, type=int)
+    parser.add_argument("--rank", required=True, type=int)
+    parser.add_argument("--output", required=True, type=Path, help="folder of weights and architecture")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--faces", type=Path, default=Path("data/faces"))
+    parser.add_argument("--wait", type=int, default=300, help="seconds for the others to come")
+    return parser
+
+
+def _await_coordinator(address: str, seconds: int) -> None:
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1.0).close()
+            return
+        except (OSError, ValueError) as error:
+            if time.monotonic() > deadline or isinstance(error, ValueError):
+                raise TrainingError(
+                    f"nothing answers at --coordinator {address} ({error}): start rank 0 on that host, and "
+                    "every other rank within --wait seconds"
+                ) from error
+            time.sleep(0.5)
+
+
+def _refuse_what_is_not_here(recipe: Train) -> None:
+    on = [
+        name
+        for name in ("label_smoothing", "ema", "sam", "consistency", "select_holdout")
+        if getattr(recipe, name)
+    ]
+    if recipe.non_negative_head.epochs:
+        on.append("non_negative_head.epochs")
+    if on:
+        keys = ", ".join(f"train.{name}" for name in on)
+        raise TrainingError(f"training on several hosts knows no {keys}: set to 0 or [] in params.yaml")
+
+
+def _train(params: Params, options: argparse.Namespace) -> str:
+    """Both phases; returns the sha256 of the weights, which is the same on every rank."""
+    import keras
+
+    from deepfake.networks.detector import Architecture, build_detector, save_detector
+    from deepfake.train.phases import choose_layers, compile_phase, phases
+
+    recipe, size = params.train, params.preprocess.size
+    if recipe.batch_size % options.processes:
+        raise TrainingError(
+            f"train.batch_size is {recipe.batch_size}: {options.processes} hosts can't share it equally"
+        )
+    keras.utils.set_random_seed(params.base.seed)  # every rank starts from the same weights
+    architecture = Architecture.of(recipe, size)
+    model = build_detector(architecture, recipe.backbone_weights)
+    examples = {split: _examples(params, options, split) for split in ("train", "val")}
+    share = recipe.batch_size // options.processes
+    steps = {split: len(found) // share for split, found in examples.items()}
+    if not all(steps.values()):
+        raise TrainingError(f"a split holds fewer pictures than train.batch_size, {recipe.batch_size}")
+    for number, phase in phases(recipe).items():
+        if phase.epochs == 0:
+            continue
+        choose_layers(model, number)
+        compile_phase(model, phase, recipe, steps["train"] * phase.epochs)
+        rng = np.random.default_rng([params.base.seed, number, options.rank])
+        model.fit(
+            _batches(examples["train"], share, rng),
+            validation_data=_batches(examples["val"], share, None),
+            steps_per_epoch=steps["train"],
+            validation_steps=steps["val"],
+            epochs=phase.epochs,
+            verbose=2 if options.rank == 0 else 0,
+        )
+    return save_detector(model, architecture, options.output)
+
+
+def _examples(params: Params, options: argparse.Namespace, split: str) -> list[tuple[bytes, int]]:
+    """This rank's part of a split, still encoded: every N-th example, as many on each rank."""
+    files = sorted((options.faces / split).glob("shard-*.tfrecord"))
+    found = [example for path in files for example in read_shard(path)]
+    whole = len(found) - len(found) % options.processes
+    mine = found[options.rank : whole : options.processes]
+    return [(bytes(example["image"]), int(example["label"])) for example in mine]  # type: ignore[arg-type]
+
+
+def _batches(examples: list[tuple[bytes, int]], share: int, rng: Any) -> Iterator[tuple[Any, Any]]:
+    """This rank's share of each batch, for ever; shuffled and flipped if there is an `rng`."""
+    while True:
+        order = np.arange(len(examples)) if rng is None else rng.permutation(len(examples))
+        for start in range(0, len(order) - share + 1, share):
+            chosen = [examples[number] for number in order[start : start + share]]
+            pictures = [decode_crop(data) for data, _ in chosen]
+            if rng is not None:
+                pictures = [one[:, ::-1] if rng.random() < 0.5 else one for one in pictures]
+            labels = np.array([[label] for _, label in chosen], np.float32)
+            yield np.stack(pictures).astype(np.float32), labels
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,158 @@
+"""One cell of a study: a training that never sees a generator, and its scores of that one's fakes.
+
+Beside each stands the spectrum baseline, fitted without that generator too: what a network adds to it is
+all that the network has learned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepfake.base.errors import SourceError
+from deepfake.base.runtime import Runtime
+from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline
+from deepfake.lab.study.statistics import COLUMNS
+from deepfake.media.encoding import jpeg_round_trip
+from deepfake.params import Params
+from deepfake.params.study import BASELINE, Study
+from deepfake.shards.inputs import evaluation_batches
+from deepfake.shards.manifest import FAKE, REAL, read_manifest, usable
+from deepfake.train.fit import resume_key, train
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A variant trained with one seed and without one generator.
+
+    Attributes:
+        params: the whole parameters of this training: its seed, and `held_out` among what it excludes.
+    """
+
+    variant: str
+    held_out: str
+    params: Params
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}, without {self.held_out}, seed {self.params.base.seed}"
+
+
+def held_out_generators(manifest: pd.DataFrame, study: Study) -> list[str]:
+    """The study's rows: the named generators, or all that have enough fakes.
+
+    Raises:
+        SourceError: a named generator does not exist, or there are fewer than two to learn from.
+    """
+    kept = usable(manifest)
+    counts = kept.loc[kept["label"] == FAKE, "generator"].value_counts()
+    named = {*study.held_out}.union(*(variant.held_out for variant in study.variants.values()))
+    if unknown := sorted(named - {*counts.index}):
+        known = ", ".join(sorted(counts.index))
+        raise SourceError(f"held_out: no usable fake of {', '.join(unknown)}; there are: {known}")
+    if len(counts) < 2:
+        raise SourceError("a study needs fakes of two generators: one to train on, one to leave out")
+    enough = counts.index[counts >= study.min_fakes]
+    return sorted(study.held_out or enough)
+
+
+def judged_pictures(manifest: pd.DataFrame, held_out: str) -> pd.DataFrame:
+    """What a training without `held_out` is judged on.
+
+    Its fakes, less those that share a group with a picture of train or val (a parent photo, a
+    near-duplicate); and the real pictures of test.
+    """
+    kept = usable(manifest)
+    seen = kept[kept["split"].isin(["train", "val"]) & (kept["generator"] != held_out)]
+    fakes = kept[(kept["generator"] == held_out) & ~kept["group"].isin(seen["group"])]
+    reals = kept[(kept["label"] == REAL) & (kept["split"] == "test")]
+    return pd.concat([fakes, reals]).sort_values("image_id", ignore_index=True)
+
+
+def run_cell(
+    cell: Cell,
+    study: Study,
+    runtime: Runtime,
+    faces: Path,
+    folder: Path,
+    listeners: Sequence[keras.callbacks.Callback] = (),
+) -> pd.DataFrame:
+    """Train a cell, or go on with a killed training, and score what it is judged on.
+
+    Args:
+        folder: the training's workspace; it goes when all is done.
+
+    Returns:
+        One row per picture and condition (`clean`, `jpeg<quality>`); columns of `statistics.COLUMNS`.
+    """
+    keras.utils.clear_session()  # names of layers count on across models
+    model, _, _ = train(cell.params, runtime, faces, folder, listeners)
+
+    def logits(crops: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict_on_batch(crops.astype(np.float32)))[:, 0]
+
+    scores = _score(logits, cell, study, faces)
+    shutil.rmtree(folder)
+    return scores
+
+
+def baseline_scores(held_out: str, params: Params, study: Study, faces: Path) -> pd.DataFrame:
+    """What the spectrum baseline makes of the pictures that cells without `held_out` are judged on.
+
+    Returns:
+        As `run_cell`; the variant is `BASELINE`.
+    """
+    profiles, labels = [], []
+    batches = evaluation_batches(faces, params.preprocess.size, "train", _BATCH, exclude=[held_out])
+    for crops, label, _ in batches.as_numpy_iterator():
+        profiles.append(azimuthal_profile(crops))
+        labels.append(label[:, 0])
+    baseline = fit_baseline(np.concatenate(profiles), np.concatenate(labels))
+    cell = Cell(BASELINE, held_out, params)
+    return _score(lambda crops: baseline.decision_function(azimuthal_profile(crops)), cell, study, faces)
+
+
+def cell_key(cell: Cell, study: Study, faces: Path) -> str:
+    """Identity of a cell: parameters, data, code, what is left out, and how it is laundered."""
+    text = f"{resume_key(cell.params, faces)} {study.jpeg_quality}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _score(
+    score: Callable[[np.ndarray], np.ndarray], cell: Cell, study: Study, faces: Path
+) -> pd.DataFrame:
+    """`score` takes uint8 crops to logits [n]."""
+    manifest = read_manifest(faces / "manifest.parquet")
+    judged = judged_pictures(manifest, cell.held_out)
+    conditions = {"clean": None, f"jpeg{study.jpeg_quality}": study.jpeg_quality}
+    rows = []
+    for crops, image_ids in _crops(faces, cell.params.preprocess.size, {*judged["image_id"]}):
+        for condition, quality in conditions.items():
+            shown = crops if quality is None else _laundered(crops, quality)
+            row = {"image_id": image_ids, "condition": condition, "logit": score(shown)}
+            rows.append(pd.DataFrame(row))
+    scores = judged[["image_id", "label", "source", "group"]].merge(pd.concat(rows), on="image_id")
+    facts = {"variant": cell.variant, "held_out": cell.held_out, "seed": cell.params.base.seed}
+    return scores.sort_values(["condition", "image_id"]).assign(**facts)[COLUMNS]
+
+
+def _laundered(crops: np.ndarray, quality: int) -> np.ndarray:
+    """As platforms pass pictures on: chroma halved."""
+    return np.stack([jpeg_round_trip(crop, quality, "yuv420") for crop in crops])
+
+
+def _crops(faces: Path, size: int, wanted: set[str]) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """uint8 crops and their image_ids; a held-out generator's fakes lie in every split."""
+    for split in ("train", "val", "test"):
+        batches = evaluation_batches(faces, size, split, _BATCH, only=wanted)
+        for crops, _, keys in batches.as_numpy_iterator():
+            yield crops.astype(np.uint8), [key.decode() for key in keys]

@@ -1,0 +1,55 @@
+"""A study as a plot, Markdown and one HTML page that needs only a browser."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import jinja2
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from deepfake.base.plots import QUIET, STYLE, save_figure
+from deepfake.lab.study.statistics import Draws
+from deepfake.lab.study.tables import Table
+
+
+def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
+    """The study as a document of tables, for a repository."""
+    parts = [f"# {title}", *lines]
+    for table in found:
+        parts += [
+            f"## {table.title}",
+            table.note,
+            table.frame.to_markdown(index=False, disable_numparse=True),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_html(title: str, lines: list[str], found: list[Table], plot: bytes) -> str:
+    """The same with the plot, without scripts, links or dates."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
+    picture = f"data:image/png;base64,{base64.b64encode(plot).decode()}"
+    return environment.from_string(template).render(title=title, lines=lines, tables=found, picture=picture)
+
+
+def draw_matrix(draws: Draws, condition: str, path: Path) -> None:
+    """AUC with interval per held-out generator, a colour per variant."""
+    generators, variants = draws.all_generators, draws.tried_on_all
+    with matplotlib.rc_context(STYLE):
+        canvas = Figure(figsize=(8.0, 1.6 + 0.28 * len(generators) * len(variants)), layout="constrained")
+        axes = canvas.subplots()
+        for number, variant in enumerate(variants):
+            cells = [draws.cell(variant, name) for name in generators]
+            at = [row + 0.8 * number / len(variants) - 0.3 for row in range(len(generators))]
+            values = np.array([cell.value for cell in cells])
+            reach = np.abs(np.array([[c.low for c in cells], [c.high for c in cells]]) - values)
+            axes.errorbar(values, at, xerr=reach, fmt="o", markersize=4, label=variant)
+        axes.axvline(0.5, color=QUIET, linestyle=":")
+        axes.set(yticks=range(len(generators)), yticklabels=generators, xlabel="AUC", ylim=(-0.6, None))
+        axes.set_title(f"Fakes of a generator that training never saw, {condition}")
+        axes.invert_yaxis()
+        canvas.legend(loc="outside lower center", ncols=3)
+        save_figure(canvas, path)

@@ -1,0 +1,159 @@
+"""A study from its file to its page; a killed one goes on at the last finished training epoch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from deepfake.base.errors import ParamsError
+from deepfake.base.runtime import Runtime
+from deepfake.base.stage import write_json
+from deepfake.evaluate.predictions import file_digest
+from deepfake.lab.experiment import flat_overrides, with_changes
+from deepfake.lab.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
+from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
+from deepfake.lab.study.statistics import draw_cells
+from deepfake.lab.study.tables import Table, measure, tables
+from deepfake.params import Params, parse_params
+from deepfake.params.study import BASELINE, Study
+from deepfake.registry.runs import nested_run, parent_run
+from deepfake.shards.inputs import shards_digest
+from deepfake.shards.manifest import read_manifest
+
+
+def parse_study(content: Any, origin: str) -> Study:
+    """Check a study's file; `origin` names it in the error's text.
+
+    Raises:
+        ParamsError: it does not fit; the text says where and why.
+    """
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise ParamsError(f"{origin}: " + "; ".join(lines)) from error
+
+
+def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> Iterator[tuple[str, Params]]:
+    """Name and parameters of every variant and seed that are to be tried without a generator.
+
+    Args:
+        content: params.yaml's, the study's `data` included.
+
+    Raises:
+        ParamsError: a variant's changes don't fit.
+    """
+    for name, variant in study.variants.items():
+        if variant.held_out and held_out not in variant.held_out:
+            continue
+        for seed in variant.seeds:
+            changes = {**dict(flat_overrides(variant.overrides)), "base.seed": seed}
+            merged = with_changes(content, {**changes, "train.exclude_generators": [held_out]})
+            yield name, parse_params(merged, origin=f"variant {name}")
+
+
+def run_study(
+    title: str,
+    study: Study,
+    content: Mapping[str, Any],
+    runtime: Runtime,
+    faces: Path,
+    work: Path,
+    out: Path,
+) -> list[str]:
+    """Train and score every cell, then write the pages.
+
+    Args:
+        title: names the study in its pages and in MLflow.
+        content: params.yaml's, the study's `data` included; `faces` was made with it.
+        work: finished cells and killed ones, by key.
+        out: gets study.html, study.md, the plots, scores.parquet and, for the model's page, summary.json.
+
+    Returns:
+        The lines that the pages begin with.
+    """
+    generators = held_out_generators(read_manifest(faces / "manifest.parquet"), study)
+    cells = [
+        Cell(variant, held_out, params)
+        for held_out in generators  # all variants of a generator first: a half-run study compares
+        for variant, params in variant_params(study, content, held_out)
+    ]
+    work.mkdir(parents=True, exist_ok=True)
+    parts = [
+        _scores(cell, title, study, runtime, faces, work)
+        for cell in tqdm(cells, desc="study", unit="training")
+    ]
+    parts += [baseline_scores(name, parse_params(content, title), study, faces) for name in generators]
+    lines, found = _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
+    identity = "".join(cell_key(cell, study, faces) for cell in cells)
+    summary = {
+        "title": title,
+        "lines": lines,
+        "faces_sha256": file_digest(faces / "manifest.parquet"),
+        "trainings_sha256": hashlib.sha256(identity.encode()).hexdigest(),
+        "tables": [
+            {
+                "title": t.title,
+                "note": t.note,
+                "columns": list(t.frame),
+                "rows": t.frame.to_numpy().tolist(),
+            }
+            for t in found
+        ],
+    }
+    write_json(out / "summary.json", summary)
+    return lines
+
+
+def _scores(
+    cell: Cell, title: str, study: Study, runtime: Runtime, faces: Path, work: Path
+) -> pd.DataFrame:
+    """A cell's scores: those of an earlier run of it, else of a training with a run in MLflow."""
+    key = cell_key(cell, study, faces)
+    finished = work / f"{key}.parquet"
+    if not finished.exists():
+        parent = parent_run("study", title, cell.params)
+        with nested_run(parent, cell.name, f"study-{key}", cell.params, runtime) as run:
+            scores = run_cell(cell, study, runtime, faces, work / key, [run.live_curves])
+            for condition in scores["condition"].unique():
+                measured = draw_cells(scores, condition, 10, 1).cell(cell.variant, cell.held_out)
+                run.client.log_metric(run.run_id, f"held_out/auc_{condition}", measured.value)
+        partial = finished.with_name(f"partial-{finished.name}")
+        scores.to_parquet(partial, index=False)
+        partial.replace(finished)
+    # Equal trainings under two names are one: the name is the caller's.
+    return pd.read_parquet(finished).assign(variant=cell.variant)
+
+
+def _write(
+    title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path
+) -> tuple[list[str], list[Table]]:
+    figures = measure(scores, study.bootstrap_draws)
+    out.mkdir(parents=True, exist_ok=True)
+    scores.to_parquet(out / "scores.parquet", index=False)
+    for condition, draws in figures.aucs.items():
+        draw_matrix(draws, condition, out / f"{condition}.png")
+    lines = _facts(scores, faces)
+    found = tables(study, figures)
+    plot = (out / "clean.png").read_bytes()
+    (out / "study.html").write_text(to_html(title, lines, found, plot), encoding="utf-8")
+    (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
+    return lines, found
+
+
+def _facts(scores: pd.DataFrame, faces: Path) -> list[str]:
+    clean = scores[(scores["condition"] == "clean") & (scores["variant"] != BASELINE)]
+    trainings = len(clean[["variant", "held_out", "seed"]].drop_duplicates())
+    pictures = clean.drop_duplicates("image_id")
+    fakes = int(pictures["label"].sum())
+    return [
+        f"{trainings} trainings, each without one generator; judged on {fakes} fakes that a training never "
+        f"saw and {len(pictures) - fakes} real pictures of the test split.",
+        f"Face shards: sha256 {shards_digest(faces)}.",
+    ]

@@ -1,0 +1,120 @@
+"""The study's figures on unseen generators, and paired differences between variants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from deepfake.evaluate.metrics import Interval, Metric, auc, bootstrap_weights
+
+# One row per scored picture; `held_out` names the generator that this cell's training never saw.
+COLUMNS = ["variant", "held_out", "seed", "condition", "image_id", "label", "source", "group", "logit"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A metric of every cell of one condition, for the point estimate and for each bootstrap draw.
+
+    Attributes:
+        values: (variant, held-out generator) -> float64 [1 + draws]; the first is the estimate. Seeds
+            of a cell are averaged: the interval is over pictures, the spread of seeds is `spread`.
+        spread: (variant, held-out generator) -> float64 [seeds], point estimates.
+    """
+
+    values: dict[tuple[str, str], np.ndarray]
+    spread: dict[tuple[str, str], np.ndarray]
+
+    @property
+    def variants(self) -> list[str]:
+        return list(dict.fromkeys(variant for variant, _ in self.values))
+
+    @property
+    def all_generators(self) -> list[str]:
+        """Held out for any variant."""
+        return list(dict.fromkeys(held_out for _, held_out in self.values))
+
+    @property
+    def tried_on_all(self) -> list[str]:
+        """Variants whose means may stand side by side: none of them is over fewer generators."""
+        every = len(self.all_generators)
+        return [variant for variant in self.variants if len(self.generators(variant)) == every]
+
+    def generators(self, variant: str) -> list[str]:
+        return [held_out for name, held_out in self.values if name == variant]
+
+    def cell(self, variant: str, held_out: str) -> Interval:
+        return _interval(self.values[variant, held_out])
+
+    def mean(self, variant: str) -> Interval:
+        """Mean over the held-out generators: each counts the same, whatever its number of pictures."""
+        return _interval(self._mean(variant, self.generators(variant)))
+
+    def difference(self, variant: str, other: str) -> Interval:
+        """Mean of `variant` less that of `other`, over the generators both were tried on.
+
+        Paired: both are measured on the same pictures in every draw.
+
+        Raises:
+            ValueError: they share no held-out generator.
+        """
+        common = [name for name in self.generators(variant) if name in self.generators(other)]
+        if not common:
+            raise ValueError(f"{variant} and {other} were tried on no common generator")
+        return _interval(self._mean(variant, common) - self._mean(other, common))
+
+    def seed_means(self, variant: str, generators: list[str]) -> np.ndarray:
+        """Mean over generators for each of the variant's seeds, float64 [seeds]."""
+        return np.asarray(np.mean([self.spread[variant, name] for name in generators], axis=0))
+
+    def seed_range(self, variant: str, generators: list[str]) -> float:
+        """From the worst seed to the best; 0 for one seed."""
+        return float(np.ptp(self.seed_means(variant, generators)))
+
+    def _mean(self, variant: str, generators: list[str]) -> np.ndarray:
+        return np.asarray(np.mean([self.values[variant, name] for name in generators], axis=0))
+
+
+def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metric: Metric = auc) -> Draws:
+    """Measure every cell on the same bootstrap draws of groups.
+
+    Args:
+        scores: columns `COLUMNS`.
+        condition: which rows count, such as `clean`.
+        draws: of whole groups, with replacement (see `bootstrap_weights`).
+        seed: of the draws.
+        metric: of labels, logits and weights.
+    """
+    rows = scores[scores["condition"] == condition]
+    pictures = rows.drop_duplicates("image_id").sort_values("image_id")
+    drawn = bootstrap_weights(pictures["group"].to_numpy(), pictures["label"].to_numpy(), draws, seed)
+    weights = np.vstack([np.ones((1, len(pictures))), drawn])
+    column = pd.Series(np.arange(len(pictures)), index=pictures["image_id"])
+    values: dict[tuple[str, str], np.ndarray] = {}
+    spread: dict[tuple[str, str], np.ndarray] = {}
+    for key, cell in _cells(rows):
+        seeds = [
+            metric(
+                one["label"].to_numpy(),
+                one["logit"].to_numpy(np.float64),
+                weights[:, column[one["image_id"]].to_numpy()],
+            )
+            for _, one in cell.groupby("seed")
+        ]
+        values[key] = np.mean(seeds, axis=0)
+        spread[key] = np.array([one[0] for one in seeds])
+    return Draws(values, spread)
+
+
+def _cells(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """In the order in which variants and generators first appear."""
+    for (variant, held_out), cell in rows.groupby(["variant", "held_out"], sort=False):
+        yield (str(variant), str(held_out)), cell
+
+
+def _interval(values: np.ndarray) -> Interval:
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    return Interval(float(values[0]), float(low), float(high))

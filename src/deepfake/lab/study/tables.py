@@ -1,0 +1,179 @@
+"""A study's scores as tables of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from deepfake.evaluate.metrics import Interval, tpr_at_fpr
+from deepfake.lab.study.statistics import Draws, draw_cells
+from deepfake.params.study import Study
+
+FEW_ALARMS = 0.05  # of the real pictures
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of text cells; `note` says how to read it."""
+
+    title: str
+    note: str
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the tables are made of.
+
+    Attributes:
+        aucs: condition -> AUCs, the clean one first.
+        caught: condition -> shares of fakes caught where `FEW_ALARMS` of the judged reals are called fake.
+        by_source: source of reals -> AUCs against its pictures alone, clean.
+    """
+
+    aucs: dict[str, Draws]
+    caught: dict[str, Draws]
+    by_source: dict[str, Draws]
+
+
+def measure(scores: pd.DataFrame, draws: int) -> Figures:
+    """Draw all figures of the scores of all cells (columns `statistics.COLUMNS`)."""
+    conditions = [str(name) for name in scores["condition"].unique()]
+    fakes, reals = scores[scores["label"] == 1], scores[scores["label"] == 0]
+    few_alarms = partial(tpr_at_fpr, limit=FEW_ALARMS)
+    return Figures(
+        {name: draw_cells(scores, name, draws, 1) for name in conditions},
+        {name: draw_cells(scores, name, draws, 1, few_alarms) for name in conditions},
+        {
+            str(source): draw_cells(pd.concat([part, fakes]), conditions[0], draws, 1)
+            for source, part in reals.groupby("source")
+        },
+    )
+
+
+def tables(study: Study, figures: Figures) -> list[Table]:
+    """What the study found; its first variant is what the others are compared with."""
+    drawn = figures.aucs
+    found = [_headline(drawn), _few_alarms(figures.caught), _by_source(figures.by_source)]
+    found += [_matrix(condition, draws) for condition, draws in drawn.items()]
+    ablations = {name: v.without for name, v in study.variants.items() if v.without is not None}
+    if ablations:
+        found.append(_ablations(ablations, drawn))
+    if any(len(variant.seeds) > 1 for variant in study.variants.values()):
+        found.append(_seeds(drawn))
+    return found
+
+
+def _headline(drawn: Mapping[str, Draws]) -> Table:
+    clean = next(iter(drawn.values()))
+    first = clean.variants[0]
+    rows = []
+    for variant in clean.tried_on_all:
+        row = {"variant": variant}
+        for condition, draws in drawn.items():
+            row[f"mean AUC, {condition}"] = shown(draws.mean(variant))
+            row[f"less {first}, {condition}"] = _paired(draws, variant, first) if variant != first else ""
+        worst = min(clean.generators(variant), key=lambda name: clean.cell(variant, name).value)
+        rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
+    note = (
+        "Mean over generators of the AUC on fakes of a generator that training never saw, against the "
+        "test split's real pictures, for variants that were tried on all. 95 % intervals over groups of "
+        "pictures; differences are paired."
+    )
+    return Table("Unseen generators", note, pd.DataFrame(rows))
+
+
+def _few_alarms(caught: Mapping[str, Draws]) -> Table:
+    rows = []
+    for variant in next(iter(caught.values())).tried_on_all:
+        row = {"variant": variant}
+        for condition, draws in caught.items():
+            worst = min(draws.generators(variant), key=lambda name: draws.cell(variant, name).value)
+            row[f"caught, {condition}"] = shown(draws.mean(variant))
+            row[f"worst, {condition}"] = f"{worst} {draws.cell(variant, worst).value:.3f}"
+        rows.append(row)
+    note = (
+        f"Share of an unseen generator's fakes above the score that {FEW_ALARMS:.0%} of the real pictures "
+        "exceed; mean over generators."
+    )
+    return Table("At few false alarms", note, pd.DataFrame(rows))
+
+
+def _by_source(by_source: Mapping[str, Draws]) -> Table:
+    first = next(iter(by_source.values()))
+    rows = [
+        {"variant": variant} | {name: shown(draws.mean(variant)) for name, draws in by_source.items()}
+        for variant in first.tried_on_all
+    ]
+    note = (
+        "Mean AUC, clean, against the real pictures of one source at a time: where one column is far below "
+        "another, the variant tells sources apart (how sharp, how framed) rather than real from fake."
+    )
+    return Table("By source of the real pictures", note, pd.DataFrame(rows))
+
+
+def _matrix(condition: str, draws: Draws) -> Table:
+    """Worst generator first, by the mean of all variants."""
+    variants = draws.tried_on_all
+    average = {
+        name: float(np.mean([draws.cell(variant, name).value for variant in variants]))
+        for name in draws.all_generators
+    }
+    rows = [
+        {"held out": name} | {variant: shown(draws.cell(variant, name)) for variant in variants}
+        for name in sorted(average, key=lambda name: average[name])
+    ]
+    return Table(f"Held-out generator by variant, {condition}", "Worst first.", pd.DataFrame(rows))
+
+
+def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Table:
+    rows = []
+    for name, whole in ablations.items():
+        on = next(iter(drawn.values())).generators(name)
+        row = {"variant": name, "compared with": whole, "generators": ", ".join(on)}
+        for condition, draws in drawn.items():
+            change = draws.difference(name, whole)
+            row[condition] = shown(change, sign=True)
+            row[f"reading, {condition}"] = _reading(change, draws.seed_range(whole, on))
+        rows.append(row)
+    note = (
+        "Change of the mean AUC when one part is changed. The interval is over pictures: one that covers "
+        "zero is noise, and so is a change no larger than what other seeds make of the variant it is "
+        "compared with."
+    )
+    return Table("One part at a time", note, pd.DataFrame(rows))
+
+
+def _seeds(drawn: Mapping[str, Draws]) -> Table:
+    rows = []
+    for condition, draws in drawn.items():
+        for variant in draws.variants:
+            means = draws.seed_means(variant, draws.generators(variant))
+            if len(means) > 1:
+                rows.append({
+                    "variant": variant, "condition": condition, "seeds": str(len(means)),
+                    "mean AUC of each": ", ".join(f"{mean:.3f}" for mean in means),
+                })  # fmt: skip
+    return Table("Seeds", "How far training alone moves the mean.", pd.DataFrame(rows))
+
+
+def shown(interval: Interval, sign: bool = False) -> str:
+    """`0.700 [0.650, 0.750]`; differences carry their sign."""
+    form = "+.3f" if sign else ".3f"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def _paired(draws: Draws, variant: str, first: str) -> str:
+    return shown(draws.difference(variant, first), sign=True)
+
+
+def _reading(change: Interval, seed_range: float) -> str:
+    if change.low <= 0.0 <= change.high:
+        return "noise"
+    if abs(change.value) <= seed_range:
+        return "no more than a seed"
+    return "helps" if change.low > 0.0 else "hurts"

@@ -1,0 +1,171 @@
+"""Sweeps: Optuna over parameters, through the train function of the DAG; one MLflow run a trial."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import keras
+import optuna
+import yaml
+from optuna.trial import TrialState
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from deepfake.base.errors import DeepfakeError, ParamsError
+from deepfake.base.runtime import Runtime, configure
+from deepfake.lab.experiment import read_sections, with_changes
+from deepfake.params import Params, parse_params
+from deepfake.params.section import Section
+from deepfake.registry.runs import nested_run, parent_run
+from deepfake.registry.store import root
+from deepfake.train.callbacks import SELECT_AUC, monitored, summarise
+from deepfake.train.fit import resume_key, train
+
+FACES = Path("data/faces")
+
+
+class Range(Section):
+    """Numbers from `low` to `high`; whole ones where both are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high, and above 0 if log")
+        return self
+
+    def suggest(self, trial: optuna.Trial, key: str) -> int | float:
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(key, self.low, self.high, log=self.log)
+        return trial.suggest_float(key, self.low, self.high, log=self.log)
+
+
+class Choices(Section):
+    """One of some values."""
+
+    choices: Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=2)]
+
+    def suggest(self, trial: optuna.Trial, key: str) -> Any:
+        return trial.suggest_categorical(key, self.choices)
+
+
+Space = dict[str, Range | Choices]
+
+
+def run_sweep(file: Path, trials: int) -> Path:
+    """Bring a sweep to a number of finished trials, and write its winner as an experiment.
+
+    A trial is chosen and judged by validation alone: by the figure that its own best epoch is chosen by.
+    Trials are kept in `mlruns/optuna.db`: the same command goes on with a sweep that was killed, in the
+    middle of a trial too, and one with more trials extends it.
+
+    Args:
+        file: YAML: key of `train` -> {low, high, log} or {choices}; its name names the sweep.
+        trials: finished ones to have in the end, those of earlier calls counted.
+
+    Returns:
+        The experiment file.
+
+    Raises:
+        ParamsError: the space does not fit the parameters.
+        DeepfakeError: there are no face shards to train on.
+    """
+    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params, space = parse_params(content, origin="params.yaml"), read_space(file)
+    if not (FACES / "manifest.parquet").is_file():
+        raise DeepfakeError("a sweep trains on data/faces, which is not there: run make repro first")
+    runtime = configure(params.base)
+    study = _open_study(file.stem, params)
+    while len(_finished(study)) < trials:
+        # Seeded by trial: a sweep that goes on must not draw its first points again.
+        study.sampler = optuna.samplers.TPESampler(seed=params.base.seed + len(study.trials))
+        trial = study.ask()
+        chosen = {key: values.suggest(trial, key) for key, values in space.items()}
+        try:
+            study.tell(trial, _score(file.stem, trial.number, content, chosen, runtime))
+        except DeepfakeError as error:  # such as a batch that is too large: the next one may do
+            study.tell(trial, state=TrialState.FAIL)
+            print(f"trial {trial.number} failed: {error}")
+            if all(one.state == TrialState.FAIL for one in study.trials[-3:]) and trial.number >= 2:
+                raise
+    return _write_winner(file, study, params)
+
+
+def read_space(file: Path) -> Space:
+    """The space of a sweep file.
+
+    Raises:
+        ParamsError: a key is none of `train`, or its values fit neither form.
+    """
+    content = read_sections(file)
+    outside = [key for key in content if not str(key).startswith("train.")]
+    if outside:
+        raise ParamsError(f"{file}: {outside[0]} is no key of train; a sweep makes no new data")
+    try:
+        return TypeAdapter(Space).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ParamsError(
+            f"{file}: {first['loc'][0]}: {first['msg']}; give {{low, high, log}} or {{choices}}"
+        ) from error
+
+
+def _open_study(name: str, params: Params) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder = root() / "mlruns"
+    folder.mkdir(exist_ok=True)
+    _, mode = _monitor(params)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder / 'optuna.db'}", study_name=name, load_if_exists=True,
+        direction="minimize" if mode == "min" else "maximize",
+    )  # fmt: skip
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # killed: its values come next again
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    return study
+
+
+def _monitor(params: Params) -> tuple[str, str]:
+    return monitored([SELECT_AUC] if params.train.select_holdout else [])
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(states=(TrialState.COMPLETE,))
+
+
+def _score(
+    name: str, number: int, content: dict[str, Any], chosen: Mapping[str, Any], runtime: Runtime
+) -> float:
+    """Train with the chosen values, as a run nested in the sweep's."""
+    params = parse_params(with_changes(content, chosen), origin=f"sweep {name}")
+    keras.backend.clear_session()  # the trial before
+    key = resume_key(params, FACES)
+    workspace = Path(".resume") / f"sweep-{key}"
+    parent = parent_run("sweep", name, params)
+    with nested_run(parent, f"{name}-{number}", f"sweep-{name}-{key}", params, runtime) as run:
+        _, _, history = train(params, runtime, FACES, workspace, [run.live_curves])
+        score = float(summarise(history)[f"best_{_monitor(params)[0]}"])
+        run.client.log_metric(run.run_id, "sweep/objective", score)
+    shutil.rmtree(workspace)
+    print(f"trial {number}: {_monitor(params)[0]} {score:.4f} with {dict(chosen)}")
+    return score
+
+
+def _write_winner(file: Path, study: optuna.Study, params: Params) -> Path:
+    best, done = study.best_trial, len(_finished(study))
+    content = with_changes({}, best.params)
+    header = (
+        f"# Winner of the sweep {file.name}: trial {best.number}, the best of {done} finished ones.\n"
+        f"# Run:  make experiment NAME=sweep-{file.stem}\n"
+        f"# Reached: {_monitor(params)[0]} {best.value:.4f} on validation. The best of several\n"
+        "#       flatters itself: what it is worth, the test split of the experiment says.\n"
+        f"# Found by: deepfake sweep {file.stem} --trials {done}\n\n"
+    )
+    target = Path("experiments") / f"sweep-{file.stem}.yaml"
+    target.write_text(header + yaml.safe_dump(content, sort_keys=True), encoding="utf-8")
+    return target

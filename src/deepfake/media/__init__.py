@@ -1,0 +1,1 @@
+"""Bytes become safe pixels here, and only here; our own encoders."""

@@ -1,0 +1,172 @@
+"""The detector: a flat functional graph from a face crop to one logit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from deepfake.base.stage import read_json, write_json
+from deepfake.networks.backbones import BACKBONES
+from deepfake.networks.branches import (
+    OWN_LAYERS,
+    RESIDUALS,
+    residual_branch,
+    rgb_branch,
+    spectral_branch,
+)
+from deepfake.params.training import Train
+
+WEIGHTS = "model.weights.h5"
+
+BRANCHES = ("rgb", "residual", "spectral")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that is needed to build the graph again, before weights are loaded.
+
+    Attributes:
+        model: `hybrid-<name of the RGB backbone>`.
+        size: side of the input crop in pixels.
+        dropout: share of fused features dropped in training.
+        batch_norm_momentum: of the running statistics.
+        branches: of `BRANCHES`; their order says nothing.
+        residuals: what the residual branch sees, of `RESIDUALS`; likewise. Not read without the branch.
+        backbone_end: name of the backbone's layer whose output is the last that is used; None: all of it.
+    """
+
+    model: str
+    size: int
+    dropout: float
+    batch_norm_momentum: float
+    # What releases before the choice built, and so what their files without these keys mean.
+    branches: tuple[str, ...] = ("rgb", "residual")
+    residuals: tuple[str, ...] = ("srm",)
+    backbone_end: str | None = None
+
+    @classmethod
+    def of(cls, recipe: Train, size: int) -> Architecture:
+        """What the parameters ask for, for crops of `size` pixels."""
+        return cls(
+            model=recipe.model,
+            size=size,
+            dropout=recipe.dropout,
+            batch_norm_momentum=recipe.batch_norm_momentum,
+            branches=recipe.branches,
+            residuals=recipe.residuals,
+            backbone_end=recipe.backbone_end,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"branches": list(self.branches), "residuals": list(self.residuals)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Architecture:
+        """Read what `to_json` made; JSON knows no tuples."""
+        lists = {key: tuple(content[key]) for key in ("branches", "residuals") if key in content}
+        facts: dict[str, Any] = content | lists
+        return cls(**facts)
+
+
+def build_detector(architecture: Architecture, backbone_weights: str | None = None) -> keras.Model:
+    """The hybrid classifier; with the backbone resnet50, the Hybrid CNN + ResNet50.
+
+    Up to three branches look at a crop; their vectors are joined and end in one logit (above 0: fake).
+
+    Args:
+        architecture: what to build.
+        backbone_weights: see `backbone`.
+
+    Returns:
+        A model from [batch, size, size, 3] (RGB, 0..255) to float32 [batch, 1].
+
+    Raises:
+        TrainingError: the backbone's weights can't be had, or it can't take crops of this size.
+        ValueError: a name in the architecture is unknown, or it has no branch.
+    """
+    _check_names(architecture)
+    pictures = keras.Input((architecture.size, architecture.size, 3), name="pictures")
+    builders = {
+        "rgb": lambda: rgb_branch(
+            pictures,
+            architecture.model.removeprefix("hybrid-"),
+            backbone_weights,
+            architecture.backbone_end,
+        ),
+        "residual": lambda: residual_branch(pictures, _in_order(architecture.residuals, RESIDUALS)),
+        "spectral": lambda: spectral_branch(pictures),
+    }
+    vectors = [builders[branch]() for branch in _in_order(architecture.branches, BRANCHES)]
+    fused = vectors[0] if len(vectors) == 1 else keras.layers.Concatenate(name="fused")(vectors)
+    fused = keras.layers.BatchNormalization(name="fused_norm")(fused)  # the branches differ in scale
+    fused = keras.layers.Dropout(architecture.dropout, name="fused_dropout")(fused)
+    # float32 whatever the policy: a rounded logit can't be calibrated.
+    logit = keras.layers.Dense(1, dtype="float32", name="logit")(fused)
+    model = keras.Model(pictures, logit, name=architecture.model.replace("-", "_"))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = architecture.batch_norm_momentum
+    return model
+
+
+def _in_order(chosen: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Equal sets give equal graphs, so that weights files fit whatever the order in params."""
+    return [name for name in known if name in chosen]
+
+
+def _check_names(architecture: Architecture) -> None:
+    models = [f"hybrid-{name}" for name in BACKBONES]
+    for key, chosen, known in (
+        ("model", [architecture.model], models),
+        ("branch", architecture.branches, BRANCHES),
+        ("residual", architecture.residuals, RESIDUALS),
+    ):
+        unknown = [name for name in chosen if name not in known]
+        if unknown or not chosen:
+            raise ValueError(f"unknown {key} {', '.join(unknown) or 'none'!r}; known: {', '.join(known)}")
+
+
+def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that pretrained weights fill: frozen in phase 1 when there are any."""
+    return [layer for layer in model.layers if not layer.name.startswith(OWN_LAYERS)]
+
+
+def save_detector(model: keras.Model, architecture: Architecture, folder: Path) -> str:
+    """Write `model.weights.h5` and `architecture.json`; returns the weights' sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_weights(folder / WEIGHTS)
+    write_json(folder / "architecture.json", architecture.to_json())
+    return weights_digest(folder / WEIGHTS)
+
+
+def load_detector(folder: Path) -> tuple[keras.Model, Architecture]:
+    """Read what `save_detector` wrote, as a float32 inference model."""
+    architecture = Architecture.from_json(read_json(folder / "architecture.json"))
+    return load_detector_model(architecture, folder / WEIGHTS), architecture
+
+
+def load_detector_model(architecture: Architecture, weights: Path) -> keras.Model:
+    """Build the graph in float32 and load trained weights.
+
+    Inference never runs in mixed precision, so that every consumer gets the same score.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        model = build_detector(architecture)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    model.load_weights(weights)
+    model.trainable = False
+    return model
+
+
+def weights_digest(path: Path) -> str:
+    """sha256 of a weights file: the identity of a model."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

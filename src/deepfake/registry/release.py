@@ -1,0 +1,145 @@
+"""Release: gates, bundle, registration. Runs as the last stage, and again when a registry is empty."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.base.stage import read_json
+from deepfake.explain.choice import Explanation
+from deepfake.params import Params
+from deepfake.registry.aliases import PRODUCTION, alias_version, promote
+from deepfake.registry.publishing import Publication, publish
+from deepfake.serve import pyfunc
+from deepfake.serve.bundle import bundle_digest, write_bundle
+from deepfake.serve.predictor import Predictor
+from deepfake.shards.manifest import read_manifest
+from deepfake.shards.shards import read_shard
+from deepfake.train.callbacks import read_history
+
+_SMOKE_PICTURES = 4
+TOLERANCE = 1e-5  # of a score, between any two consumers of a model
+
+RAW, FACES, MODELS, REPORTS = Path("data/raw"), Path("data/faces"), Path("models"), Path("reports")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What became of a model.
+
+    Attributes:
+        gates: name -> {passed, observed, required}; deterministic, so it can be a stage's output.
+        version: in the registry.
+        in_production: whether `production` points to it.
+    """
+
+    gates: dict[str, dict[str, Any]]
+    version: str
+    in_production: bool
+
+
+def release(params: Params) -> Release:
+    """Register the model that lies in the working tree; promote it when it is the first and passes.
+
+    Raises:
+        RegistryError: MLflow can't be reached.
+    """
+    metrics = read_json(REPORTS / "evaluate/metrics.json")
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        statistics = read_json(REPORTS / "preprocess/metrics.json")
+        sources = read_json(RAW / "sources.json")
+        explanation = Explanation.from_metrics(read_json(REPORTS / "explain/facts.json"))
+        bundle = write_bundle(
+            Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics, explanation
+        )
+        gates = check_gates(params, metrics, Predictor(bundle))
+        version = publish(
+            Publication(
+                name=params.register_.name,
+                loader=pyfunc.__name__,
+                bundle=bundle.folder,
+                bundle_sha256=bundle_digest(bundle.folder),
+                weights_sha256=bundle.weights_sha256,
+                params=params,
+                history=read_history(REPORTS / "train/history.csv"),
+                metrics=_flat(metrics),
+                artifacts=_artifacts(),
+                description=_describe(metrics, gates),
+            )
+        ).version
+    name = params.register_.name
+    passed = all(gate["passed"] for gate in gates.values())
+    current = alias_version(name, PRODUCTION)
+    if current is None and passed:
+        promote(name, str(version), "first model to pass all gates")
+        current = alias_version(name, PRODUCTION)
+    return Release(gates, str(version), current is not None and current.version == version)
+
+
+def check_gates(params: Params, metrics: dict[str, Any], predictor: Predictor) -> dict[str, dict[str, Any]]:
+    """The gates in front of a first production model."""
+    verdict = read_json(REPORTS / "validate/verdict.json")
+    auc = metrics["test"]["model"]["auc"]["value"]
+    gap = smoke_gap(predictor)
+    return {
+        "data_verdict": _gate(verdict["passed"], verdict["passed"], "every critical expectation"),
+        "test_auc": _gate(auc >= params.register_.min_test_auc, auc, f">= {params.register_.min_test_auc}"),
+        # Only the outcome is written: the gap itself is rounding noise.
+        "smoke_prediction": _gate(gap < TOLERANCE, gap < TOLERANCE, f"scores within {TOLERANCE}"),
+    }
+
+
+def _gate(passed: bool, observed: Any, required: str) -> dict[str, Any]:
+    return {"passed": bool(passed), "observed": observed, "required": required}
+
+
+def smoke_gap(predictor: Predictor) -> float:
+    """Largest difference between the pipeline's scores and the predictor's, from original bytes."""
+    predictions = pd.read_parquet(REPORTS / "evaluate/predictions.parquet").set_index("image_id")
+    cropped = read_manifest(FACES / "manifest.parquet").set_index("image_id")["cropped"]
+    gaps: list[float] = []
+    for shard in sorted(RAW.glob("shard-*.tfrecord")):
+        for record in read_shard(shard):
+            image_id = bytes(record["image_id"]).decode()
+            if image_id in predictions.index:
+                assume_face = bool(cropped[image_id])
+                face = predictor.predict(bytes(record["image"]), assume_face=assume_face)[0]
+                expected = float(predictions.at[image_id, "score"])
+                gaps.append(float("inf") if face.score is None else abs(face.score - expected))
+            if len(gaps) == _SMOKE_PICTURES:
+                return max(gaps)
+    return max(gaps, default=float("inf"))
+
+
+def _flat(metrics: dict[str, Any]) -> dict[str, float]:
+    """Dotted names for the tracker, numbers only."""
+    flat: dict[str, float] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}/{key}" if prefix else key, inner)
+        elif isinstance(value, int | float):
+            flat[prefix.removesuffix("/value")] = float(value)
+
+    walk("", metrics)
+    return flat
+
+
+def _artifacts() -> list[Path]:
+    stages = ("validate", "preprocess", "train", "evaluate", "stress", "explain", "report")
+    reports = [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
+    return [RAW / "sources.json", *reports]
+
+
+def _describe(metrics: dict[str, Any], gates: dict[str, dict[str, Any]]) -> str:
+    lines = []
+    for name, figures in metrics["test"].items():
+        auc = figures["auc"]
+        lines.append(f"{name}: test AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]")
+    failed = [name for name, gate in gates.items() if not gate["passed"]]
+    return "; ".join([*lines, f"gates failed: {', '.join(failed) or 'none'}"])

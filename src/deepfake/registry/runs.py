@@ -1,0 +1,150 @@
+"""Training runs: parameters, live curves, and the lineage that ties them to code and data."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import mlflow
+import yaml
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from deepfake.base.runtime import Runtime
+from deepfake.params import Params, flatten
+from deepfake.registry.store import connect, experiment_id, root
+
+_log = logging.getLogger(__name__)
+
+
+class LiveCurves(keras.callbacks.Callback):
+    """Sends each epoch's figures to the run; a tracker that went away never stops the training."""
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        super().__init__()
+        self._client, self._run_id = client, run_id
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        rate = float(self.model.optimizer.learning_rate)
+        try:
+            for key, value in {**(logs or {}), "learning_rate": rate}.items():
+                self._client.log_metric(self._run_id, f"train/{key}", float(value), step=epoch)
+        except (MlflowException, OSError) as error:
+            _log.warning("epoch %d is not in MLflow (%s); register will add it", epoch, error)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """An open run: what training reports to."""
+
+    client: mlflow.MlflowClient
+    run_id: str
+
+    @property
+    def live_curves(self) -> LiveCurves:
+        return LiveCurves(self.client, self.run_id)
+
+    def finish(self, weights_sha256: str) -> None:
+        """Tie the run to the weights that it made."""
+        self.client.set_tag(self.run_id, "weights_sha256", weights_sha256)
+
+
+@contextmanager
+def training_run(key: str, params: Params, runtime: Runtime) -> Iterator[TrainingRun]:
+    """The run of one training, by its resume key: a killed training goes on in the same run."""
+    client = connect()
+    run = find_run(client, "training_key", key, open_only=True)
+    if run is None:
+        run = create_run(client, params, {"training_key": key, **_device_tags(runtime)})
+    run_id = run.info.run_id
+    client.update_run(run_id, status="RUNNING")
+    try:
+        yield TrainingRun(client, run_id)
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def parent_run(kind: str, name: str, params: Params) -> str:
+    """Id of the run that holds all runs of one sweep or study; found again by its name.
+
+    Args:
+        kind: `sweep` or `study`.
+    """
+    client = connect()
+    run = find_run(client, kind, name)
+    if run is None:
+        run = create_run(client, params, {kind: name})
+        client.set_tag(run.info.run_id, "mlflow.runName", f"{kind} {name}")
+        client.set_terminated(run.info.run_id, "FINISHED")
+    return str(run.info.run_id)
+
+
+@contextmanager
+def nested_run(parent: str, name: str, key: str, params: Params, runtime: Runtime) -> Iterator[TrainingRun]:
+    """A training's run (see `training_run`) that MLflow's UI shows below `parent`."""
+    with training_run(key, params, runtime) as run:
+        run.client.set_tag(run.run_id, "mlflow.parentRunId", parent)
+        run.client.set_tag(run.run_id, "mlflow.runName", name)
+        yield run
+
+
+def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool = False) -> Run | None:
+    where = f"tags.{tag} = '{value}'"
+    runs = client.search_runs([experiment_id(client)], where, order_by=["start_time DESC"])
+    open_runs = [run for run in runs if run.info.status in ("RUNNING", "FAILED")]
+    return next(iter(open_runs if open_only else runs), None)
+
+
+def create_run(client: mlflow.MlflowClient, params: Params, tags: Mapping[str, str]) -> Run:
+    name = os.environ.get("DVC_EXP_NAME") or params.train.model
+    run = client.create_run(experiment_id(client), run_name=name, tags={**lineage(), **tags})
+    for key, value in flatten(params).items():
+        client.log_param(run.info.run_id, key, str(value)[:6000])
+    return run
+
+
+def _device_tags(runtime: Runtime) -> dict[str, str]:
+    return {
+        "device": runtime.device, "device_name": runtime.device_name,
+        "replicas": str(runtime.replicas), "precision": runtime.precision,
+    }  # fmt: skip
+
+
+def lineage() -> dict[str, str]:
+    """Tags that tie a run to code, data, parameters and packages."""
+    top = root()
+    tags = {
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
+    }
+    for name in ("dvc.lock", "params.yaml", "requirements.lock"):
+        path = top / name
+        if path.is_file():
+            tags[f"sha256.{name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return tags | _data_digests(top / "dvc.lock")
+
+
+def _data_digests(lock: Path) -> dict[str, str]:
+    """DVC's own hashes of everything below data/."""
+    if not lock.is_file():
+        return {}
+    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    return {f"dvc.{x['path']}": x["md5"] for x in outs if x["path"].startswith("data/")}
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root(), capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown: no git repository"
+    return done.stdout.strip()

@@ -1,0 +1,50 @@
+"""Model card and data card: Markdown, from the same numbers as the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deepfake.base.stage import read_json
+from deepfake.networks.wheels import wheel_facts
+from deepfake.params import Params
+from deepfake.report.limits import DATA, EVALUATION, limits
+from deepfake.report.page import environment
+
+_MARKUP = frozenset("\\`*_[]<>#|~")
+
+
+def model_card(facts: Mapping[str, Any], params: Params, detector: Path) -> str:
+    """The model card (Mitchell et al. 2019, "Model Cards for Model Reporting").
+
+    Args:
+        facts: as for the page, with those of evaluation and data.
+        detector: folder of the trained model.
+    """
+    return _render(
+        "model_card.md",
+        facts,
+        name=params.register_.name,
+        architecture=read_json(detector / "architecture.json"),
+        augmentation=read_json(detector / "augmentation.json"),
+        train=params.train,
+        pretrained=wheel_facts(params.train),
+    )
+
+
+def data_card(facts: Mapping[str, Any]) -> str:
+    """The data card (after Gebru et al. 2021, "Datasheets for Datasets"); `facts` as for the model card."""
+    return _render("data_card.md", facts)
+
+
+def _render(template: str, facts: Mapping[str, Any], **more: Any) -> str:
+    pages = environment(autoescape=False)
+    pages.filters["plain"] = plain
+    content = {"table": facts[EVALUATION], "data": facts[DATA], "limits": limits(facts)}
+    return pages.get_template(template).render(**content, **more)
+
+
+def plain(text: str) -> str:
+    """Text of unknown origin as Markdown that shows it as it is, on one line."""
+    return " ".join("".join(f"\\{char}" if char in _MARKUP else char for char in text).split())

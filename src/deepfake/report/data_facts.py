@@ -1,0 +1,46 @@
+"""What the page and the cards say of the data: hashes, splits, audits, provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deepfake.audit.report import audit_rows
+from deepfake.base.stage import read_json
+from deepfake.evaluate.predictions import file_digest
+
+
+def data_facts(raw: Path, faces: Path, models: Path, reports: Path) -> dict[str, Any]:
+    """Gathered from what the stages before wrote.
+
+    Returns:
+        `digests` (what -> sha256), `sources`, `audits` (of what -> rows), `verdict`, and of preprocess
+        `splits`, `groups`, `per_source`, `history`, `face_detector`, `given_split` and `gap`.
+    """
+    statistics = read_json(reports / "preprocess/metrics.json")
+    verdict = read_json(reports / "validate/verdict.json")
+    files = {
+        "pictures as they came (manifest with the sha256 of each)": raw / "manifest.parquet",
+        "face crops (manifest with splits)": faces / "manifest.parquet",
+        "weights of the model": models / "detector/model.weights.h5",
+        "raw predictions": reports / "evaluate/predictions.parquet",
+    }
+    return {
+        "digests": {what: file_digest(path) for what, path in files.items()},
+        "sources": read_json(raw / "sources.json"),
+        "audits": {
+            "pictures as they came": audit_rows(read_json(reports / "validate/audit.json")),
+            "face crops": audit_rows(read_json(reports / "preprocess/audit.json")),
+        },
+        "verdict": {
+            "passed": verdict["passed"],
+            "expectations": len(verdict["expectations"]),
+            "warnings": [
+                row for row in verdict["expectations"]
+                if row["status"] == "failed" and row["severity"] == "warning"
+            ],
+        },
+        "splits": statistics["split"],
+        "face_detector": statistics["face_detector"],
+        **{key: statistics[key] for key in ("groups", "per_source", "history", "given_split", "gap")},
+    }  # fmt: skip

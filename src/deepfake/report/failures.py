@@ -1,0 +1,73 @@
+"""Known failures: the test pictures with the surest wrong verdicts, shown where the crops are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.base.plots import data_uri
+from deepfake.evaluate.predictions import Detector, Predictions
+from deepfake.shards.manifest import LABEL_NAMES
+from deepfake.shards.shards import read_shard
+
+_PNG = b"\x89PNG"
+_TITLES = {  # whether there is a decision that can be wrong, label
+    (True, 1): "Fakes that look real to it",
+    (True, 0): "Reals that look fake to it",
+    (False, 1): "Fakes with the lowest scores",
+    (False, 0): "Reals with the highest scores",
+}
+
+
+def failures(predictions: Predictions, number: int, faces: Path | None = None) -> dict[str, Any]:
+    """Up to `number` pictures per class that are on the wrong side, the surest first.
+
+    Args:
+        faces: face shards; None: paths and scores without pictures.
+
+    Returns:
+        `kinds`: title, how many there are in all, and pictures with path, source, score, verdict and
+        image, a data URI or None.
+    """
+    test, first = predictions.test, predictions.first
+    decided = "verdict" in test or first.threshold is not None
+    kinds = []
+    for label, falling in ((1, False), (0, True)):
+        rows = _wrong(test[test["label"] == label], first, label)
+        shown = rows.sort_values([first.score, "path"], ascending=[not falling, True]).head(number)
+        title = _TITLES[decided, label]
+        kinds.append({"title": title, "class": LABEL_NAMES[label], "all": len(rows), "pictures": shown})
+    wanted = {str(name) for kind in kinds for name in kind["pictures"].get("image_id", ())}
+    images = {} if faces is None else _images(faces, wanted)
+    for kind in kinds:
+        kind["pictures"] = [
+            {
+                "path": str(row["path"]), "source": str(row["source"]), "score": float(row[first.score]),
+                "image": images.get(row.get("image_id")),
+            }
+            for row in kind["pictures"].to_dict("records")
+        ]  # fmt: skip
+    return {"kinds": kinds}
+
+
+def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
+    """Rows with the wrong verdict, or beyond the threshold; without either all, sorted by the caller."""
+    if "verdict" in rows:
+        return rows[rows["verdict"] == LABEL_NAMES[1 - label]]
+    if detector.threshold is None:
+        return rows
+    return rows[(rows[detector.score] >= detector.threshold) != (label == 1)]
+
+
+def _images(faces: Path, wanted: set[str]) -> dict[str, str]:
+    """Crops of the test split by image_id, as they lie in the shards: JPEG or PNG."""
+    found = {}
+    for shard in sorted((faces / "test").glob("shard-*.tfrecord")):
+        for record in read_shard(shard):
+            name = bytes(record["image_id"]).decode()
+            if name in wanted:
+                data = bytes(record["image"])
+                found[name] = data_uri("png" if data.startswith(_PNG) else "jpeg", data)
+    return found

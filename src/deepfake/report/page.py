@@ -1,0 +1,99 @@
+"""The page of one model version: one HTML file that needs only a browser; equal facts, equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from deepfake.report.limits import limits
+from deepfake.report.sections import SECTIONS, read_figures
+from deepfake.report.words import METRICS, percent, spoken
+from deepfake.validate.expectations import visible
+
+_HERE = Path(__file__).parent
+
+
+def render_page(
+    title: str,
+    lines: Sequence[str],
+    facts: Mapping[str, Any],
+    reports: Path,
+    say_what_is_missing: bool = True,
+) -> str:
+    """All sections whose facts are there; of the others, what is missing.
+
+    Args:
+        title: what the page is of.
+        lines: sentences under the title: which weights, which data.
+        facts: what `read_facts` gives, and what the stage gathers.
+        reports: folder with the sections' figures.
+        say_what_is_missing: False leaves sections without facts out: scores alone can never have them.
+
+    Returns:
+        HTML without scripts, links or dates.
+    """
+    pages = environment()
+    parts = [
+        {
+            "title": section.title,
+            "anchor": section.partial,
+            "absent": section.absent,
+            "body": pages.get_template(f"sections/{section.partial}.html").render(
+                facts=facts[section.facts], figures=read_figures(reports, section.figures)
+            )
+            if section.facts in facts
+            else None,
+        }
+        for section in SECTIONS
+        if say_what_is_missing or section.facts in facts
+    ]
+    return pages.get_template("page.html").render(
+        title=title, lines=lines, limits=limits(facts), parts=parts
+    )
+
+
+def environment(autoescape: bool = True) -> jinja2.Environment:
+    """Templates of this folder; a name that a template misspells is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE, encoding="utf-8"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {
+        "visible": visible, "percent": percent, "thousands": "{:,}".format,
+        "shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class,
+    }  # fmt: skip
+    made.globals["metrics"] = METRICS
+    return made
+
+
+def shown(interval: Mapping[str, float | None], digits: int = 3) -> str:
+    """`0.827 [0.790, 0.862]`; a dash where nothing could be measured."""
+    value, low, high = (interval[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "–"
+    if low is None or high is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def worst(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Rows of `per_source` or `per_generator`, the lowest AUC first; those without one last."""
+
+    def key(item: tuple[str, Any]) -> tuple[bool, float, str]:
+        value = item[1]["auc"]["value"]
+        return value is None, value or 0.0, item[0]
+
+    return sorted(parts.items(), key=key)
+
+
+def of_class(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Rows of `per_source` of one class, by the source's own name."""
+    start = f"{name}/"
+    return {key.removeprefix(start): row for key, row in parts.items() if key.startswith(start)}

@@ -1,0 +1,136 @@
+"""The bundle: one folder that holds the whole way from bytes to verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepfake.base.errors import RegistryError
+from deepfake.base.stage import read_json, write_json
+from deepfake.evaluate.calibration import Calibration
+from deepfake.explain.choice import Explanation
+from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
+from deepfake.networks.wheels import wheel_facts
+from deepfake.params import Params
+from deepfake.preprocess.crops import CropRecipe
+from deepfake.preprocess.faces import detector_weights
+
+_AUGMENTATION = "augmentation.json"
+_DETECTOR = "face_detector.onnx"
+_FACTS = "detector.json"
+_REFERENCES = "references.png"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a predictor is made of; the weights lie beside it in `folder`.
+
+    Attributes:
+        recipe: how pictures become crops: what preprocess did, with what it took from the data.
+        card: what the model was trained on and how it did on test, for people to read.
+        explanation: which method explains its scores, and how that did on test.
+    """
+
+    folder: Path
+    architecture: Architecture
+    calibration: Calibration
+    recipe: CropRecipe
+    weights_sha256: str
+    card: dict[str, Any]
+    explanation: Explanation
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / WEIGHTS
+
+    @property
+    def references(self) -> Path:
+        """What the explanation method puts in the place of a picture's fine detail; a PNG."""
+        return self.folder / _REFERENCES
+
+
+def write_bundle(
+    folder: Path,
+    models: Path,
+    params: Params,
+    sources: list[dict[str, Any]],
+    statistics: dict[str, Any],
+    metrics: dict[str, Any],
+    explanation: Explanation,
+) -> Bundle:
+    """Assemble a bundle from what train, preprocess, evaluate and explain wrote.
+
+    Args:
+        folder: is made anew.
+        models: holds `detector/`, `calibration.json` and `references.png`.
+        sources: what ingest says of them: names, licences, citations, counts.
+        statistics: preprocess' metrics.
+        metrics: evaluate's metrics.
+        explanation: what explain chose.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
+    shutil.copyfile(detector_weights(params.preprocess.faces), folder / _DETECTOR)
+    shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
+    recipe = CropRecipe(
+        size=params.preprocess.size,
+        limits=params.ingest.limits,
+        faces=params.preprocess.faces.model_copy(update={"weights": _DETECTOR}),
+        history=statistics["history"],
+    )
+    facts = {
+        "architecture": read_json(models / "detector" / "architecture.json"),
+        "calibration": read_json(models / "calibration.json"),
+        "recipe": recipe.model_dump(mode="json"),
+        "weights_sha256": weights_digest(folder / WEIGHTS),
+        "card": {
+            "sources": sources,
+            "pretrained": wheel_facts(params.train),
+            "trained_on": statistics["per_source"],
+            "split": statistics["split"],
+            "test": metrics["test"],
+            "per_source": metrics["per_source"],
+            "augmentation": read_json(models / "detector" / _AUGMENTATION),
+        },
+        "explanation": asdict(explanation),
+    }
+    write_json(folder / _FACTS, facts)
+    return read_bundle(folder)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle from a local folder.
+
+    Raises:
+        RegistryError: an earlier release of this project wrote it, in another form.
+    """
+    facts = read_json(folder / _FACTS)
+    known = "sources" in facts["card"] and "scaling" in facts["calibration"] and "explanation" in facts
+    if not known:
+        raise RegistryError(
+            "this model was registered by an earlier release, in another form: run `make repro`, then "
+            "`make promote VERSION=...` with the version that it names"
+        )
+    recipe = CropRecipe.model_validate(facts["recipe"])
+    faces = recipe.faces.model_copy(update={"weights": str(folder / _DETECTOR)})
+    return Bundle(
+        folder=folder,
+        architecture=Architecture.from_json(facts["architecture"]),
+        calibration=Calibration.from_json(facts["calibration"]),
+        recipe=recipe.model_copy(update={"faces": faces}),
+        weights_sha256=facts["weights_sha256"],
+        card=facts["card"],
+        explanation=Explanation(**facts["explanation"]),
+    )
+
+
+def bundle_digest(folder: Path) -> str:
+    """sha256 over the bundle's files: weights, thresholds and face detector together."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""The one predictor: picture bytes -> faces -> scores -> verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.evaluate.calibration import NOT_APPLICABLE
+from deepfake.evaluate.disagreement import spread, view_logits
+from deepfake.explain.methods import METHODS
+from deepfake.explain.references import decode_references
+from deepfake.media.images import ImageRejected
+from deepfake.networks.detector import load_detector_model
+from deepfake.preprocess.crops import Crop, NoFace, face_crops
+from deepfake.preprocess.squares import Square
+from deepfake.serve.bundle import Bundle, read_bundle
+
+
+@dataclass(frozen=True)
+class FaceVerdict:
+    """What is said of one face, or of a picture without a usable one.
+
+    Attributes:
+        face: 0 for the largest; None when there is none.
+        score: calibrated probability that the face is fake, 0..1; None for `not_applicable`.
+        verdict: `real`, `fake`, `uncertain` or `not_applicable`.
+        reason: why it is not applicable, or uncertain; empty otherwise.
+        threshold: scores at or above it are called fake.
+        box: the judged square in pixels of the upright picture.
+        crop: the judged pixels, uint8 [size, size, 3].
+    """
+
+    face: int | None
+    score: float | None
+    verdict: str
+    reason: str
+    threshold: float
+    box: Square | None = None
+    crop: np.ndarray | None = None
+
+
+class Predictor:
+    """A loaded bundle; used by the app, the CLI, REST and the registration's smoke test alike."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._model = load_detector_model(bundle.architecture, bundle.weights)
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """From a bundle's folder."""
+        return cls(read_bundle(folder))
+
+    def predict(self, data: bytes, assume_face: bool = False) -> list[FaceVerdict]:
+        """Judge every face of a picture.
+
+        Args:
+            data: a JPEG, PNG or WebP file's bytes, untrusted.
+            assume_face: the picture is a face crop already; no face is looked for.
+
+        Returns:
+            One verdict per usable face, largest first; one `not_applicable` when there is none.
+        """
+        try:
+            crops = face_crops(data, self.bundle.recipe, cropped=assume_face)
+        except (ImageRejected, NoFace) as problem:
+            return [self.not_applicable(str(problem))]
+        calibration = self.bundle.calibration
+        pixels = np.stack([crop.pixels for crop in crops])
+        logits = view_logits(self._model.predict_on_batch, pixels, calibration.max_spread is not None)
+        scores = calibration.score(logits["plain"])
+        judged = zip(crops, scores, spread(calibration, logits), strict=True)
+        return [self._verdict(number, *one) for number, one in enumerate(judged)]
+
+    def not_applicable(self, reason: str) -> FaceVerdict:
+        """The verdict on something that can't be judged."""
+        threshold = self.bundle.calibration.threshold
+        return FaceVerdict(None, None, NOT_APPLICABLE, reason, threshold)
+
+    def explain(self, face: FaceVerdict) -> np.ndarray | None:
+        """Which places of a judged face raise its score, by the method that did best on test.
+
+        Returns:
+            float32 [size, size], 0..1; None where no method did better than a map that knows nothing.
+
+        Raises:
+            ValueError: the verdict has no crop.
+        """
+        if face.crop is None:
+            raise ValueError(f"nothing to explain: {face.verdict}, {face.reason}")
+        method = self.bundle.explanation.method
+        if method is None:
+            return None
+        references = decode_references(self.bundle.references.read_bytes())
+        return METHODS[method](self._model, face.crop[None], references)[0]
+
+    def _verdict(self, number: int, crop: Crop, score: float, spread: float) -> FaceVerdict:
+        calibration = self.bundle.calibration
+        return FaceVerdict(
+            face=number,
+            score=float(score),
+            verdict=calibration.verdict(score, spread),
+            reason=calibration.reason(score, spread),
+            threshold=calibration.threshold,
+            box=crop.square,
+            crop=crop.pixels,
+        )

@@ -1,0 +1,1 @@
+"""The manifest, shards of examples, and the one way to spread work over them."""

@@ -1,0 +1,69 @@
+"""Face shards -> what judges a model: whole splits, in shard order, as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deepfake.shards.index import index_faces, split_facts
+
+
+def evaluation_batches(
+    faces: Path,
+    size: int,
+    split: str,
+    batch: int,
+    exclude: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> Any:
+    """A split once, in shard order, without augmentation.
+
+    Args:
+        exclude: generators whose fakes are left out.
+        only: image_ids of the pictures wanted; None: all.
+
+    Returns:
+        A `tf.data.Dataset` of (float32 [<=batch, size, size, 3], float32 [<=batch, 1], image_id
+        string [<=batch]).
+    """
+    index = index_faces(faces, split)
+    facts = split_facts(faces, split).iloc[index.row]
+    kept = index.kept(exclude) if only is None else index.kept(exclude) & facts["image_id"].isin(only)
+    names = facts["image_id"].to_numpy(object)
+
+    def read(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pictures = np.stack([index.crop(example) for example in chosen])
+        return pictures, index.label[chosen].astype(np.float32)[:, None], names[chosen]
+
+    def prepare(chosen: Any) -> tuple[Any, Any, Any]:
+        types = [tf.uint8, tf.float32, tf.string]
+        pictures, labels, keys = tf.numpy_function(read, [chosen], types, stateful=False)
+        pictures = tf.cast(tf.ensure_shape(pictures, (None, size, size, 3)), tf.float32)
+        return pictures, tf.ensure_shape(labels, (None, 1)), tf.ensure_shape(keys, (None,))
+
+    data = tf.data.Dataset.from_tensor_slices(np.flatnonzero(kept)).batch(batch)
+    return data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def shards_digest(faces: Path) -> str:
+    """sha256 over all face shards, by name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(faces.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(faces).as_posix().encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def load_crops(faces: Path, size: int, split: str, image_ids: list[str]) -> dict[str, np.ndarray]:
+    """Some crops of a split by image_id, in the order asked for; uint8 [size, size, 3]."""
+    found: dict[str, np.ndarray] = {}
+    for crops, _, keys in evaluation_batches(faces, size, split, 64, only=image_ids).as_numpy_iterator():
+        found |= {key.decode(): crop for key, crop in zip(keys, crops.astype(np.uint8), strict=True)}
+    return {key: found[key] for key in image_ids}

@@ -1,0 +1,180 @@
+"""Source `archive`: a zip or tar file, unpacked under bounds and with every member looked at first."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from deepfake.base.errors import SourceError
+from deepfake.params.sources import ArchiveSource, Unpacking
+from deepfake.sources.checksums import verify
+from deepfake.sources.item import Item, walk_splits
+
+_CHUNK = 1 << 20
+_BLOCK = 512  # of a tar file
+_OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+# What the readers of the standard library raise on hostile or broken input. RuntimeError: encrypted, or a
+# method that they lack. Running out of memory is no fault of the archive and stays an error of its own.
+_READER_ERRORS = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError,
+    RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
+
+
+def list_archive(source: ArchiveSource, root: Path, scratch: Path) -> list[Item]:
+    """Unpack `root / source.path` into `scratch` and list what `source.folder` in it holds.
+
+    A list of digests names the archive itself, relative to its own folder.
+
+    Raises:
+        SourceError: missing, damaged, encrypted, over the limits, without pictures, or with a member that
+            is a link or device or leaves the folder.
+    """
+    archive = root / source.path
+    if not archive.is_file():
+        raise SourceError(f"source {source.name!r}: {archive} is no file; set ingest.root and path")
+    verify(source, root, archive.parent, [archive])
+    unpack(archive, scratch, source.limits, f"source {source.name!r}: {source.path}")
+    return walk_splits(scratch / source.folder, source)
+
+
+def unpack(archive: Path, target: Path, limits: Unpacking, where: str) -> None:
+    """Write the regular files of a zip or tar (plain, gz, bz2, xz) below `target`, an empty folder.
+
+    Args:
+        where: names the archive in errors.
+
+    Raises:
+        SourceError: as in `list_archive`; `target` may then hold a part.
+    """
+    left = limits.max_bytes
+    try:
+        for name, stream in _members(archive, limits, where):
+            with stream, _create(target, name, where) as file:
+                while chunk := stream.read(_CHUNK):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise _too_large(where, limits)
+                    file.write(chunk)
+    except _READER_ERRORS as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise SourceError(f"{where} is damaged or no zip or tar file ({error}): fetch it again") from error
+
+
+def _members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple[str, IO[bytes]]]:
+    with archive.open("rb") as stream:
+        head = stream.read(8)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # files, or none
+        yield from _zip_members(archive, limits, where)
+    else:
+        yield from _tar_members(archive, head, limits, where)
+
+
+def _zip_members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(archive) as reader:
+        members = reader.infolist()
+        _check_count(len(members), where, limits)
+        if sum(member.file_size for member in members) > limits.max_bytes:
+            raise _too_large(where, limits)
+        for member in members:
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _no_regular_file(where, member.filename)
+            if member.flag_bits & 1:
+                raise SourceError(
+                    f"{where} is encrypted ({member.filename}): unpack it and use a folder source"
+                )
+            if not member.is_dir():
+                # It reads no more than the declared size, and checks the CRC at the end.
+                yield member.filename, reader.open(member)
+
+
+def _tar_members(
+    archive: Path, head: bytes, limits: Unpacking, where: str
+) -> Iterator[tuple[str, IO[bytes]]]:
+    opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), open)
+    with opener(archive, "rb") as raw:
+        # A tar file also holds a header per member, with names; more than that is no honest archive.
+        stream = _Bounded(raw, limits.max_bytes + limits.max_files * 16 * _BLOCK, _too_large(where, limits))
+        with tarfile.open(fileobj=stream, mode="r:") as reader:  # type: ignore[call-overload]
+            for count, member in enumerate(reader, start=1):
+                _check_count(count, where, limits)
+                if member.size > limits.max_bytes:
+                    raise _too_large(where, limits)
+                if not (member.isdir() or member.isreg()) or member.issparse():
+                    raise _no_regular_file(where, member.name)
+                if member.isreg():
+                    content = reader.extractfile(member)
+                    assert content is not None  # only for members that are no files
+                    yield member.name, content
+            # tarfile takes a broken header for the end; the real end is a block of zeros.
+            stream.seek(reader.offset)
+            if stream.read(_BLOCK) != bytes(_BLOCK):
+                raise tarfile.ReadError("it ends before its end mark")
+
+
+class _Bounded:
+    """A stream for tarfile that stops at a position, and never gives more than a chunk at once.
+
+    A few bytes can decompress to any number, and tarfile reads a header's extension in one piece.
+    """
+
+    def __init__(self, raw: IO[bytes], end: int, error: SourceError) -> None:
+        self._raw, self._end, self._error = raw, end, error
+
+    def read(self, size: int) -> bytes:
+        if size > _CHUNK or self._raw.tell() + size > self._end:
+            raise self._error
+        return self._raw.read(size)
+
+    def seek(self, position: int) -> int:
+        if position > self._end:
+            raise self._error
+        return self._raw.seek(position)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+
+@contextmanager
+def _create(target: Path, name: str, where: str) -> Iterator[IO[bytes]]:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+        raise SourceError(f"{where} is refused: its member {name!r} would be written outside the folder")
+    file = target / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("xb") as stream:  # no links exist below target, and no member is written twice
+        yield stream
+
+
+def _check_count(count: int, where: str, limits: Unpacking) -> None:
+    if count > limits.max_files:
+        raise SourceError(
+            f"{where} holds more than {limits.max_files} members: raise the source's limits.max_files "
+            "if that is meant"
+        )
+
+
+def _too_large(where: str, limits: Unpacking) -> SourceError:
+    return SourceError(
+        f"{where} unpacks to more than {limits.max_bytes} bytes: raise the source's limits.max_bytes "
+        "if that is meant"
+    )
+
+
+def _no_regular_file(where: str, name: str) -> SourceError:
+    return SourceError(
+        f"{where} is refused: its member {name!r} is a link, device or sparse file; pack regular files only"
+    )

@@ -1,0 +1,49 @@
+"""Source `kaggle`: one version of a Kaggle data set, through kagglehub and its cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepfake.base.errors import SourceError
+from deepfake.params.sources import KaggleSource
+from deepfake.sources.checksums import verify
+from deepfake.sources.item import Item, walk_splits
+
+
+def list_kaggle(source: KaggleSource, root: Path) -> list[Item]:
+    """Download the data set (once; kagglehub keeps it) and list what `source.folder` in it holds.
+
+    Names in a list of digests are relative to the data set's own top folder.
+
+    Raises:
+        SourceError: kagglehub is not installed, the data set can't be had, or it holds no pictures.
+    """
+    top = _download(source)
+    items = walk_splits(top / source.folder, source)
+    verify(source, root, top, [item.file for item in items])
+    return items
+
+
+def _download(source: KaggleSource) -> Path:
+    where = f"source {source.name!r}"
+    try:
+        import kagglehub
+        from kagglehub import exceptions
+    except ImportError as error:
+        raise SourceError(f'{where}: kagglehub is not installed: pip install -e ".[kaggle]"') from error
+    handle = f"{source.handle}/versions/{source.version}"
+    known = (
+        OSError,  # also everything that its HTTP library raises: no network, no such data set, no rights
+        ValueError,
+        exceptions.UnauthenticatedError, exceptions.CredentialError, exceptions.BackendError,
+        exceptions.NotFoundError, exceptions.DataCorruptionError,
+    )  # fmt: skip
+    try:
+        return Path(kagglehub.dataset_download(handle))
+    except known as error:
+        words = " ".join(str(error).split())[:300]
+        raise SourceError(
+            f"{where}: can't get Kaggle data set {handle} ({type(error).__name__}: {words}); check the "
+            "network, the name and version, and your Kaggle token (KAGGLE_API_TOKEN); or download it by "
+            "hand and use kind: archive"
+        ) from error

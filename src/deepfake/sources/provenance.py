@@ -1,0 +1,46 @@
+"""Where the pictures came from, and on what terms: the sidecar of the manifest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from deepfake.params.sources import HuggingFaceSource, KaggleSource, Source
+from deepfake.shards.manifest import LABEL_NAMES, usable
+
+NOT_STATED = "not stated"
+
+
+def provenance(sources: tuple[Source, ...], frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """One record per source: name, kind, licence, citation, url, revision, files, usable per class.
+
+    Args:
+        frame: the manifest. Its paths begin with the sources' names.
+    """
+    return [_record(source, frame) for source in sources]
+
+
+def _record(source: Source, frame: pd.DataFrame) -> dict[str, Any]:
+    rows = frame[frame["path"].str.startswith(f"{source.name}/")]
+    kept = usable(rows)["label"]
+    url, revision = _address(source)
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "licence": source.licence or NOT_STATED,
+        "citation": source.citation or NOT_STATED,
+        "url": source.url or url,
+        "revision": revision,
+        "files": len(rows),
+        "usable": {name: int((kept == label).sum()) for label, name in LABEL_NAMES.items()},
+    }
+
+
+def _address(source: Source) -> tuple[str | None, str | None]:
+    """Address and revision, where the parameters imply them."""
+    if isinstance(source, KaggleSource):
+        return f"https://www.kaggle.com/datasets/{source.handle}", str(source.version)
+    if isinstance(source, HuggingFaceSource) and source.repo is not None:
+        return f"https://huggingface.co/datasets/{source.repo}", source.revision
+    return None, None

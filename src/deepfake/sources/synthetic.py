@@ -1,0 +1,17 @@
+"""Source `synthetic`: the embedded demo corpus, rendered from the seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from deepfake.demo.corpus import write_corpus
+from deepfake.params.sources import SyntheticSource
+from deepfake.sources.item import Item, walk
+
+
+def render(source: SyntheticSource, seed: int, scratch: Path, workers: int) -> list[Item]:
+    """Pairs of a real picture and the fake made of it: one group each."""
+    write_corpus(scratch, portraits=source.portraits, size=source.size, seed=seed, workers=workers)
+    items = walk(scratch, source)
+    return [replace(item, group=f"{source.name}/{PurePosixPath(item.path).stem}") for item in items]

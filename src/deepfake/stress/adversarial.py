@@ -1,0 +1,165 @@
+"""Adversarial tests: how small a change of the pixels turns the verdict, and what of it survives.
+
+Both ways: a fake is made to pass (`hide`), a real picture to be accused (`frame`). Attacked are pictures
+that the model judges right, one of a group; the others need no attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deepfake.audit.sample import draw_sample
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.predictions import BASELINE, MODEL
+from deepfake.media.encoding import decode_crop, jpeg_round_trip
+from deepfake.preprocess.neutralise import History, draw, neutralise
+from deepfake.shards.fields import Field, Pixels, as_field, to_pixels
+from deepfake.shards.resume import map_resumed
+from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
+from deepfake.stress.pair import LOGITS, Pair, require_same_logits
+from deepfake.stress.spectrum_gradient import baseline_logit
+
+_CHUNK = 16  # pictures a job
+# How attacked crops reach the model: as computed, as a file, and as a file that went on.
+FLOAT, FILE, AGAIN, JPEG80, JPEG60 = "float", "8-bit", "preprocessed", "jpeg-80", "jpeg-60"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A way to find a perturbation.
+
+    Attributes:
+        steps: 1: FGSM; more: PGD from a random start; 0: nothing, the control.
+        on: whose logit it climbs: `MODEL`, or `BASELINE` for a transfer attack.
+        adaptive: it knows that preprocess will compress the crop again, and attacks through that.
+    """
+
+    name: str
+    steps: int
+    on: str = MODEL
+    adaptive: bool = False
+
+
+ATTACKS = (
+    Attack("none", 0),
+    Attack("fgsm", 1),
+    Attack("pgd-10", 10),
+    Attack("pgd-40", 40),
+    Attack("pgd-10-through-preprocess", 10, adaptive=True),
+    Attack("pgd-40-on-baseline", 40, on=BASELINE),
+)
+
+
+def attackable(test: pd.DataFrame, calibration: Calibration, limit: int, seed: int) -> pd.DataFrame:
+    """At most `limit` pictures of each class that the model judges right, one of a group.
+
+    Args:
+        test: `image_id`, `label`, `source`, `group`, `logit`.
+    """
+    right = (calibration.score(test["logit"].to_numpy()) >= calibration.threshold) == (test["label"] == 1)
+    chosen = [test.iloc[:0]]
+    for label in (0, 1):
+        rows = test[right & (test["label"] == label)].drop_duplicates("group")
+        if limit and len(rows):
+            chosen.append(draw_sample(rows, 2 * limit, seed).head(limit))  # of one class: half of it
+    return pd.concat(chosen, ignore_index=True)
+
+
+def attacked_logits(
+    pair: Pair, sample: pd.DataFrame, crops: Mapping[str, np.ndarray], history: History | None,
+    epsilons: Sequence[float], seed: int, done: Path,
+) -> pd.DataFrame:  # fmt: skip
+    """Both detectors' logits of all crops after every attack, in every form that reaches them.
+
+    Args:
+        sample: from `attackable`.
+        crops: image_id -> uint8 [size, size, 3], at least the sample's.
+        history: what preprocess gave the crops; None: nothing.
+        epsilons: in grey levels.
+        done: folder of finished jobs; they are not done again.
+
+    Returns:
+        `attack`, `view`, `epsilon`, `image_id`, `logit`, `baseline_logit`.
+    """
+    gradients = {
+        MODEL: logit_gradient(partial(pair.model, training=False), pair.size),
+        BASELINE: logit_gradient(baseline_logit(pair.baseline, pair.size), pair.size),
+    }
+    chunks = [sample.iloc[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]
+    jobs = [(attack, chunk) for attack in ATTACKS for chunk in chunks]
+
+    def run(job: tuple[Attack, pd.DataFrame]) -> pa.Table:
+        attack, rows = job
+        levels = as_field(epsilons if attack.steps else [0.0])
+        rows = rows.loc[rows.index.repeat(len(levels))]
+        radius = np.resize(levels, len(rows))
+        views = _views(attack, gradients[attack.on], rows, crops, radius, history, seed)
+        facts = {"attack": attack.name, "epsilon": radius, "image_id": rows["image_id"].to_numpy()}
+        frames = [pd.DataFrame(facts | {"view": view} | pair.logits(seen)) for view, seen in views.items()]
+        if not attack.steps:
+            require_same_logits(frames[0][["image_id", *LOGITS.values()]], sample)
+        return pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
+
+    if not jobs:
+        return pd.DataFrame(columns=["attack", "view", "epsilon", "image_id", *LOGITS.values()])
+    return map_resumed(run, jobs.__getitem__, len(jobs), None, "adversarial", done).to_pandas()
+
+
+def _views(
+    attack: Attack, gradient: Gradient, rows: pd.DataFrame, crops: Mapping[str, np.ndarray],
+    radius: Field, history: History | None, seed: int,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    names = list(rows["image_id"])
+    clean = as_field(np.stack([crops[name] for name in names]))
+    moved = clean
+    if attack.steps:
+        through = partial(_again, names=names, history=history) if attack.adaptive else None
+        start = None
+        if attack.steps > 1:
+            start = np.stack([_start(seed, attack.name, name, clean.shape[1:]) for name in names])
+        direction = as_field(1 - 2 * rows["label"].to_numpy())  # fakes down, reals up
+        moved = perturb(gradient, clean, direction, radius, attack.steps, start, through)
+    file = to_file(moved, clean, radius)
+    return {
+        FLOAT: moved,
+        FILE: file,
+        AGAIN: _again(as_field(file), names, history),
+        JPEG80: np.stack([jpeg_round_trip(crop, 80, "yuv420") for crop in file]),
+        JPEG60: np.stack([jpeg_round_trip(crop, 60, "yuv420") for crop in file]),
+    }
+
+
+def _start(seed: int, attack: str, name: str, shape: tuple[int, ...]) -> Field:
+    """A place in -1..1, the same for every epsilon and whatever else is in the batch."""
+    rng = np.random.default_rng([seed, *f"{attack}:{name}".encode()])
+    return as_field(rng.uniform(-1.0, 1.0, shape))
+
+
+def _again(crops: Field, names: Sequence[str], history: History | None) -> Field:
+    pairs = zip(crops, names, strict=True)
+    return as_field(np.stack([preprocess_again(to_pixels(crop), name, history) for crop, name in pairs]))
+
+
+def preprocess_again(crop: Pixels, image_id: str, history: History | None) -> Pixels:
+    """The lossy step at the end of preprocess once more, as for a crop that is judged as a picture.
+
+    Args:
+        crop: uint8 [size, size, 3].
+        image_id: the quality is drawn from it, as it was the first time.
+        history: None: preprocess has no lossy step.
+    """
+    if history is None:
+        return crop
+    picture, _, face = image_id.partition("-")
+    # Blur and grain are the data's making up for one another's sharpness: once is enough.
+    last = history.model_copy(update={"band": min(history.band, len(crop)), "blur": 0.0, "noise": 0.0})
+    common = decode_crop(neutralise(crop, last, draw(history, picture, int(face or 0))))
+    return np.asarray(cv2.resize(common, crop.shape[:2], interpolation=cv2.INTER_AREA), np.uint8)

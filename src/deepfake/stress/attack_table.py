@@ -1,0 +1,145 @@
+"""Figures of the adversarial tests: verdicts that flipped, logits that moved, rates that are left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.predictions import MODEL
+from deepfake.preprocess.face_statistics import proportion
+from deepfake.shards.manifest import FAKE, REAL
+from deepfake.stress.adversarial import ATTACKS, FILE, FLOAT
+from deepfake.stress.pair import LOGITS, Pair
+
+HIDE, FRAME = "hide", "frame"
+_FIGURES = [
+    "pictures",
+    "success",
+    "success_low",
+    "success_high",
+    "logit_shift",
+    "rate_after",
+    "on_baseline",
+]
+GOALS = {FAKE: HIDE, REAL: FRAME}
+
+
+def attack_rows(
+    outputs: pd.DataFrame, sample: pd.DataFrame, test: pd.DataFrame, pair: Pair
+) -> pd.DataFrame:
+    """One row per attack, view, epsilon and goal.
+
+    Args:
+        outputs: from `attacked_logits`.
+        sample: the attacked pictures, with `label` and evaluate's logits.
+        test: the whole test split, for the rates without attack.
+
+    Returns:
+        `attack`, `view`, `epsilon`, `goal`, `pictures`; `success`: share of the attacked pictures whose
+        verdict at the shipped threshold flips, with the 95 % interval of Wilson (1927); `logit_shift`:
+        mean, towards the attacker's goal; `rate_after`: TPR (hide) or FPR (frame) of the test split
+        when every picture that the model judges right is attacked; `on_baseline`: the success on the
+        spectrum baseline, among the pictures that it judges right too.
+    """
+    facts = sample[["image_id", "label", *LOGITS.values()]]
+    both = outputs.merge(facts, on="image_id", suffixes=("", "_clean"), validate="many_to_one")
+    rates = {goal: _rate(test, label, pair.calibrations[MODEL]) for label, goal in GOALS.items()}
+    rows = []
+    order = [attack.name for attack in ATTACKS]
+    keys = ["attack", "view", "epsilon", "label"]
+    for (attack, view, epsilon, label), found in both.groupby(keys, sort=False):
+        goal, towards = GOALS[label], 1 - 2 * label
+        flips = {name: _flips(found, name, pair.calibrations[name], label) for name in LOGITS}
+        success = proportion(*flips[MODEL])
+        value, clean = flips[MODEL][0] / flips[MODEL][1], rates[goal]
+        rows.append({
+            "attack": attack, "view": view, "epsilon": float(epsilon), "goal": goal, "pictures": len(found),
+            "success": value, "success_low": success["low"], "success_high": success["high"],
+            "logit_shift": float((towards * (found["logit"] - found["logit_clean"])).mean()),
+            "rate_after": clean * (1 - value) if goal == HIDE else clean + (1 - clean) * value,
+            "on_baseline": proportion(*[*flips.values()][1])["value"],
+        })  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["attack", "view", "epsilon", "goal", *_FIGURES])
+    frame["attack"] = pd.Categorical(frame["attack"], order)
+    return frame.sort_values(["attack", "view", "goal", "epsilon"], ignore_index=True).astype(
+        {"attack": str}
+    )
+
+
+def _rate(test: pd.DataFrame, label: int, calibration: Calibration) -> float:
+    """Share of a class that is called fake, without attack."""
+    scores = calibration.score(test.loc[test["label"] == label, "logit"].to_numpy())
+    return float((scores >= calibration.threshold).mean())
+
+
+def _flips(found: pd.DataFrame, name: str, calibration: Calibration, label: int) -> tuple[int, int]:
+    """How many of the pictures that a detector judged right it judges wrong now, and of how many."""
+    before, after = (
+        (calibration.score(found[column].to_numpy()) >= calibration.threshold) == (label == FAKE)
+        for column in (f"{LOGITS[name]}_clean", LOGITS[name])
+    )
+    return int((before & ~after).sum()), int(before.sum())
+
+
+def attack_table(rows: pd.DataFrame, sample: pd.DataFrame) -> dict[str, Any]:
+    """The rows as they go to metrics.json, with what must hold of any attack that works.
+
+    Returns:
+        `words`, sentences for the top of a page; `pictures` attacked; `radii`; `attacks` -> attack
+        -> view -> radius -> goal -> figures; `loss_rises`: radius -> the mean logit shifts (in float)
+        by number of steps, and whether more steps moved it further.
+    """
+    attacks: dict[str, Any] = {}
+    for row in rows.to_dict("records"):
+        at = attacks.setdefault(row["attack"], {}).setdefault(row["view"], {})
+        at.setdefault(f"{row['epsilon']:g}", {})[row["goal"]] = {
+            name: _number(row[name]) for name in _FIGURES
+        }
+    counts = sample["label"].value_counts()
+    return {
+        "pictures": {"real": int(counts.get(REAL, 0)), "fake": int(counts.get(FAKE, 0))},
+        "radii": [f"{epsilon:g}" for epsilon in sorted({*rows["epsilon"]} - {0.0})],
+        "attacks": attacks,
+        "loss_rises": _loss_rises(rows),
+        "words": _words(rows),
+    }
+
+
+def _number(value: float | None) -> float | int | None:
+    if value is None or np.isnan(value):
+        return None
+    return value if isinstance(value, int) else round(float(value), 4)
+
+
+def _loss_rises(rows: pd.DataFrame) -> dict[str, Any]:
+    steps = [
+        attack.name for attack in ATTACKS if attack.on == MODEL and attack.steps and not attack.adaptive
+    ]
+    found: dict[str, Any] = {}
+    for epsilon, part in rows[(rows["view"] == FLOAT) & rows["attack"].isin(steps)].groupby("epsilon"):
+        shift = part.groupby("attack")["logit_shift"].mean().reindex(steps)
+        rises = bool((shift.diff().dropna() >= 0).all())
+        found[f"{epsilon:g}"] = {name: _number(shift[name]) for name in steps} | {"rises": rises}
+    return found
+
+
+def _words(rows: pd.DataFrame) -> list[str]:
+    """The strongest attack that fits in a file, at the least radius that turns half of the verdicts."""
+    strongest = rows[(rows["attack"] == "pgd-40") & (rows["view"] == FILE)]
+    said = []
+    for goal, outcome in (
+        (HIDE, "of the fakes that it catches pass"),
+        (FRAME, "of the real pictures that it passes are accused"),
+    ):
+        mine = strongest[strongest["goal"] == goal]
+        if len(mine):
+            half = mine[mine["success"] >= 0.5]
+            row = (half if len(half) else mine.tail(1)).iloc[0]
+            said.append(
+                f"Attacked by someone who has the model and changes no pixel by more than "
+                f"{row['epsilon']:g} of 255 grey levels, {row['success']:.0%} {outcome}."
+            )
+    return said

@@ -1,0 +1,95 @@
+"""The model and the spectrum baseline side by side, with the thresholds they were shipped with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepfake.base.errors import DeepfakeError
+from deepfake.evaluate.baseline import azimuthal_profile
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.judging import train_baseline
+from deepfake.evaluate.predictions import BASELINE, MODEL, Predictions
+from deepfake.networks.detector import load_detector
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+LOGITS = {MODEL: "logit", BASELINE: "baseline_logit"}
+_BATCH = 64
+# Sums in another order differ by 1e-6 of a logit; another model's logits by tenths.
+_SAME = 1e-3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two detectors that are asked about the same crops.
+
+    Attributes:
+        calibrations: of either, by `MODEL` and `BASELINE`: the frozen ones, whatever is done to crops.
+    """
+
+    model: keras.Model
+    baseline: Pipeline
+    calibrations: dict[str, Calibration]
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the crops that both take."""
+        return int(self.model.input_shape[1])
+
+    def logits(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Both logits of crops.
+
+        Args:
+            crops: [n, size, size, 3], RGB 0..255, of any dtype.
+
+        Returns:
+            By column of `LOGITS`, float32 [n]. The baseline sees whole grey levels.
+        """
+        parts = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
+        model = [self.model.predict_on_batch(part.astype(np.float32))[:, 0] for part in parts]
+        baseline = [self.baseline.decision_function(azimuthal_profile(part)) for part in parts]
+        found = {MODEL: model, BASELINE: baseline}
+        return {
+            LOGITS[name]: np.concatenate([np.empty(0), *found[name]]).astype(np.float32) for name in LOGITS
+        }
+
+
+def load_pair(detector: Path, faces: Path, predictions: Predictions, work: Path) -> Pair:
+    """The trained model, the baseline fitted as the stage evaluate does, and the shipped calibrations.
+
+    Args:
+        detector: folder of the model.
+        predictions: of evaluate; they hold the calibrations.
+        work: finished shards of the training split's spectra (see `train_baseline`).
+    """
+    model, _ = load_detector(detector)
+    calibrations = {name: predictions.detectors[name].calibration for name in LOGITS}
+    shipped = {name: found for name, found in calibrations.items() if found is not None}
+    return Pair(model, train_baseline(faces, work), shipped)
+
+
+def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Undamaged crops must give what evaluate wrote; else one of the two is of another model.
+
+    Args:
+        found: `image_id` and the columns of `LOGITS`.
+        predictions: the same columns, at least these pictures.
+
+    Raises:
+        DeepfakeError: they differ.
+    """
+    both = found.merge(predictions, on="image_id", suffixes=("", "_before"), validate="one_to_one")
+    for name, column in LOGITS.items():
+        apart = np.abs(both[column] - both[f"{column}_before"]).max()
+        if len(both) < len(found) or not apart <= _SAME:
+            raise DeepfakeError(
+                f"the {name.replace('_', ' ')}'s logits of undamaged crops differ from reports/evaluate by "
+                f"up to {apart:.3g}: those are of another model or other faces; run the stage evaluate"
+            )

@@ -1,0 +1,197 @@
+"""Robustness: what is left of model and baseline when both classes' crops are damaged alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deepfake.evaluate.metrics import (
+    Interval,
+    auc,
+    bootstrap_weights,
+    rate_above,
+)
+from deepfake.evaluate.predictions import MODEL
+from deepfake.evaluate.probabilities import calibration_error
+from deepfake.shards.resume import map_resumed
+from deepfake.stress.grid import CLEAN_CONDITION, VERSION, Condition, conditions, curve
+from deepfake.stress.pair import LOGITS, Pair, require_same_logits
+
+_CSV_FIGURES = ("auc", "tpr", "fpr", "ece_drift")
+Draws = dict[str, np.ndarray]
+
+
+def damaged_logits(
+    pair: Pair, sample: pd.DataFrame, crops: Mapping[str, np.ndarray], families: Sequence[str],
+    seed: int, done: Path,
+) -> pd.DataFrame:  # fmt: skip
+    """Both detectors' logits of a sample's crops under every condition of the grid.
+
+    Args:
+        sample: `image_id` and evaluate's `logit` and `baseline_logit`, which undamaged crops must give.
+        crops: image_id -> uint8 [size, size, 3], at least the sample's.
+        done: folder of finished conditions; they are not done again.
+
+    Returns:
+        `condition`, `image_id`, `logit`, `baseline_logit`; conditions in the grid's order.
+
+    Raises:
+        DeepfakeError: model and predictions don't belong together.
+    """
+    grid, names = conditions(tuple(families)), list(sample["image_id"])
+
+    def judge(condition: Condition) -> pa.Table:
+        damaged = [condition.apply(crops[name], name, seed) for name in names]
+        facts = {"condition": [condition.name] * len(names), "image_id": names}
+        logits = pair.logits(np.stack(damaged))
+        if condition == CLEAN_CONDITION:
+            require_same_logits(pd.DataFrame(facts | logits), sample)
+        return pa.table(facts | logits)
+
+    return map_resumed(judge, grid.__getitem__, len(grid), None, "robustness", done).to_pandas()
+
+
+def robustness_table(
+    outputs: pd.DataFrame, sample: pd.DataFrame, pair: Pair, families: Sequence[str],
+    draws: int, bins: int, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Every figure of the grid with its 95 % interval.
+
+    The draws of groups are the same everywhere, so that differences (to the clean crops, to the
+    baseline) are paired.
+
+    Args:
+        outputs: from `damaged_logits`.
+        sample: `image_id`, `label`, `group` of the crops.
+        pair: its calibrations stay as shipped, so TPR and FPR are at the frozen thresholds.
+
+    Returns:
+        `words`, sentences for the top of a page; `pictures`; `families` -> family -> `area` (mean AUC
+        over the levels, the clean one among them) of either detector and their difference, and `levels`
+        -> level -> detector -> `auc`, `tpr`, `fpr`, `ece` and `ece_drift` (minus that of the clean crops).
+    """
+    labels = sample["label"].to_numpy()
+    weights = bootstrap_weights(sample["group"].to_numpy(), labels, draws, seed)
+    # The first draw takes every picture once: the point estimate.
+    weights = np.vstack([np.ones((1, len(sample))), weights])
+    by_condition = {
+        name: rows.set_index("image_id").loc[sample["image_id"]]
+        for name, rows in outputs.groupby("condition", sort=False)
+    }
+    measured: dict[str, dict[str, Draws]] = {
+        str(name): {
+            detector: _figures(rows[column].to_numpy(), labels, weights, pair, detector, bins)
+            for detector, column in LOGITS.items()
+        }
+        for name, rows in by_condition.items()
+    }
+    clean = measured[CLEAN_CONDITION.name]
+    for detectors in measured.values():
+        for detector, found in detectors.items():
+            found["ece_drift"] = found["ece"] - clean[detector]["ece"]
+    counts = sample["label"].value_counts()
+    table = {
+        "grid": VERSION,
+        "pictures": {"real": int(counts[0]), "fake": int(counts[1])},
+        "clean": _intervals(clean),
+        "families": {family: _family(family, measured) for family in families},
+    }
+    return table | {"words": _words(table)}
+
+
+def _figures(
+    logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, pair: Pair, detector: str, bins: int
+) -> Draws:
+    calibration = pair.calibrations[detector]
+    scores = calibration.score(logits)
+    rate = partial(rate_above, labels, scores, weights, calibration.threshold)
+    return {
+        # Of logits: scores of sure verdicts are equal to the last digit.
+        "auc": auc(labels, logits, weights),
+        "tpr": rate(label=1),
+        "fpr": rate(label=0),
+        "ece": calibration_error(labels, scores, weights, bins),
+    }
+
+
+def _family(family: str, measured: Mapping[str, dict[str, Draws]]) -> dict[str, Any]:
+    levels = curve(family)
+    area = {
+        detector: np.mean([measured[level.name][detector]["auc"] for level in levels], axis=0)
+        for detector in LOGITS
+    }
+    model, baseline = area.values()
+    damaged = [level for level in levels if level != CLEAN_CONDITION]
+    return {
+        "area": {name: interval(draws).to_json() for name, draws in area.items()},
+        "area_above_baseline": interval(model - baseline).to_json(),
+        "levels": {level.level: _intervals(measured[level.name]) for level in damaged},
+    }
+
+
+def _intervals(detectors: Mapping[str, Draws]) -> dict[str, Any]:
+    return {
+        detector: {name: interval(draws).to_json() for name, draws in found.items()}
+        for detector, found in detectors.items()
+    }
+
+
+def interval(draws: np.ndarray) -> Interval:
+    """Of float [1 + draws], the point estimate first; draws that could not be measured are left out."""
+    known = draws[1:][~np.isnan(draws[1:])]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+    return Interval(float(draws[0]), float(low), float(high))
+
+
+def robustness_rows(table: Mapping[str, Any]) -> pd.DataFrame:
+    """The table as rows, one per family, level and detector; the curve's order."""
+    rows = []
+    for family, found in table["families"].items():
+        for level in curve(family):
+            figures = table["clean"] if level == CLEAN_CONDITION else found["levels"][level.level]
+            for detector in LOGITS:
+                row: dict[str, Any] = {
+                    "family": family,
+                    "level": level.level or "clean",
+                    "detector": detector,
+                }
+                for name in _CSV_FIGURES:
+                    value = figures[detector][name]
+                    row |= {
+                        name: value["value"],
+                        f"{name}_low": value["low"],
+                        f"{name}_high": value["high"],
+                    }
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _words(table: Mapping[str, Any]) -> list[str]:
+    """What to say first: the damage that costs most fakes, and the one that accuses most reals."""
+    family, level = _worst_level(table, "tpr", min)
+    caught = table["families"][family]["levels"][level][MODEL]["tpr"]["value"]
+    said = [
+        f"At {family} {level} it catches {caught:.0%} of the fakes at the shipped threshold "
+        f"({table['clean'][MODEL]['tpr']['value']:.0%} undamaged)."
+    ]
+    family, level = _worst_level(table, "fpr", max)
+    accused = table["families"][family]["levels"][level][MODEL]["fpr"]["value"]
+    said.append(
+        f"At {family} {level} it calls {accused:.0%} of the real pictures fake "
+        f"({table['clean'][MODEL]['fpr']['value']:.0%} undamaged)."
+    )
+    return said
+
+
+def _worst_level(
+    table: Mapping[str, Any], figure: str, choose: Callable[..., tuple[str, str]]
+) -> tuple[str, str]:
+    """Family and level where the model's figure is least or most."""
+    levels = [(f, level) for f, found in table["families"].items() for level in found["levels"]]
+    return choose(levels, key=lambda at: table["families"][at[0]]["levels"][at[1]][MODEL][figure]["value"])

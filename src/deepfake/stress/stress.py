@@ -1,0 +1,74 @@
+"""The stage stress as one call: what is sampled, judged again and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deepfake.audit.sample import draw_sample
+from deepfake.evaluate.predictions import MODEL, Predictions
+from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.params.stress import Stress
+from deepfake.preprocess.neutralise import History
+from deepfake.shards.inputs import load_crops, shards_digest
+from deepfake.shards.resume import resume_key
+from deepfake.stress.adversarial import attackable, attacked_logits
+from deepfake.stress.attack_table import attack_rows, attack_table
+from deepfake.stress.figures import draw_adversarial, draw_robustness
+from deepfake.stress.pair import Pair
+from deepfake.stress.robustness import damaged_logits, robustness_rows, robustness_table
+
+
+def stress(
+    pair: Pair, predictions: Predictions, faces: Path, history: History | None, settings: Stress,
+    done: Path, out: Path,
+) -> dict[str, Any]:  # fmt: skip
+    """Damage and attack crops of the test split; tables and figures go to `out`.
+
+    Args:
+        predictions: of evaluate; their draws, bins and seed are used here too.
+        faces: folder of the face shards; the sampled crops are held in memory.
+        history: what preprocess gave the crops; None: nothing.
+        done: folder of finished work; it is not done again.
+        out: gets robustness and adversarial, each as CSV and PNG.
+
+    Returns:
+        `robustness`, `adversarial` and `limits`, the sentences of both.
+    """
+    test, seed = predictions.test, predictions.seed
+    sample = draw_sample(test, settings.max_pictures, seed)
+    chosen = attackable(test, pair.calibrations[MODEL], settings.adversarial.max_pictures, seed)
+    names = sorted({*sample["image_id"], *chosen["image_id"]})
+    crops = load_crops(faces, pair.size, "test", names)
+    damaged = damaged_logits(pair, sample, crops, settings.families, seed, done / "robustness")
+    epsilons = settings.adversarial.epsilons
+    attacked = attacked_logits(pair, chosen, crops, history, epsilons, seed, done / "adversarial")
+    robustness = robustness_table(
+        damaged, sample, pair, settings.families, predictions.draws, predictions.bins, seed
+    )
+    levels, attacks = robustness_rows(robustness), attack_rows(attacked, chosen, test, pair)
+    for name, rows in (("robustness", levels), ("adversarial", attacks)):
+        rows.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+    draw_robustness(levels, out / "robustness.png")
+    draw_adversarial(attacks, out / "adversarial.png")
+    adversarial = attack_table(attacks, chosen)
+    limits = [*robustness["words"], *adversarial["words"]]
+    return {"robustness": robustness, "adversarial": adversarial, "limits": limits}
+
+
+def areas(robustness: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Family -> detector -> mean AUC over its levels: the few figures to compare runs by."""
+    return {
+        family: {detector: area["value"] for detector, area in found["area"].items()}
+        for family, found in robustness["families"].items()
+    }
+
+
+def stress_key(settings: Stress, seed: int, detector: Path, faces: Path) -> str:
+    """Identity of a run: parameters, weights, faces and code. Only the same is resumed."""
+    package = Path(__file__).parents[2]
+    files = sorted([*(package / "evaluation").rglob("*.py"), package / "encoding.py"])
+    code = (file.read_text(encoding="utf-8") for file in files)
+    weights = weights_digest(detector / WEIGHTS)
+    return resume_key(settings, str(seed), weights, shards_digest(faces), *code)

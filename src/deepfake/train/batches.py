@@ -1,0 +1,108 @@
+"""Training batches: planned, read in any order, forged and laundered on the way to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deepfake.base.errors import TrainingError
+from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
+from deepfake.params.training import Train
+from deepfake.shards.index import FaceIndex, index_faces, split_facts
+from deepfake.train.augment import Purpose, augment, stream
+from deepfake.train.plan import AS_IS, Composition, plan_epoch
+from deepfake.train.recipes import recipe
+
+
+def training_batches(
+    faces: Path, size: int, params: Train, seed: int, epochs: range,
+    exclude: Collection[str] = (), two_views: bool = False,
+    forgers: Mapping[str, Forger] = PSEUDO_FAKES,
+) -> Any:  # fmt: skip
+    """Augmented batches for all `epochs`, one after the other, as `train` of the parameters has it.
+
+    An epoch's order, pseudo-fakes and augmentation are functions of (seed, epoch, position) alone, so a
+    run resumed at epoch k sees what an uninterrupted one would have seen. In memory are the index
+    (23 bytes a picture), an epoch's plan (some 40 bytes a slot) and the batches in work.
+
+    Args:
+        exclude: generators whose fakes are left out.
+        two_views: give each picture as it is beside its augmented copy.
+        forgers: of the kinds of pseudo-fakes.
+
+    Returns:
+        A `tf.data.Dataset` of (float32 [batch, size, size, 3] in 0..255, float32 [batch, 1]); with
+        two views the first is a pair (clean, augmented) of such.
+    """
+    index = index_faces(faces, "train")
+    kept = np.flatnonzero(index.kept(exclude))
+    steps = steps_per_epoch(faces, params.batch_size, exclude)
+
+    def rows(epoch: Any) -> np.ndarray:
+        """Of one epoch: epoch, position, example and kind of every slot; int64 [steps, batch, 4]."""
+        chosen = index.label[kept], index.origin[kept]
+        example, kind = plan_epoch(*chosen, composition(params), seed, int(epoch), steps)
+        position = np.arange(example.size).reshape(example.shape)
+        table = np.full_like(position, epoch), position, kept[example], kind
+        return np.stack(table, axis=2).astype(np.int64)
+
+    def one_epoch(epoch: Any) -> Any:
+        # Stateless: without it, determinism would let one thread alone prepare all batches.
+        table = tf.numpy_function(rows, [epoch], tf.int64, stateful=False)
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(table, (steps, params.batch_size, 4)))
+
+    def prepare(slots: Any) -> tuple[Any, Any]:
+        # One call a batch: a call for each picture would cost as much as a light augmentation.
+        types = [tf.uint8, tf.uint8, tf.float32]
+        made = tf.numpy_function(
+            lambda slots: _batch(index, params, forgers, seed, slots), [slots], types, stateful=False
+        )
+        shape = params.batch_size, size, size, 3
+        views = tuple(tf.cast(tf.ensure_shape(view, shape), tf.float32) for view in made[:2])
+        return (views if two_views else views[1]), tf.ensure_shape(made[2], (params.batch_size, 1))
+
+    start_stop = (tf.constant(epochs.start, tf.int64), tf.constant(epochs.stop, tf.int64))
+    data = tf.data.Dataset.range(*start_stop).flat_map(one_epoch)
+    data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.prefetch(tf.data.AUTOTUNE)
+
+
+def _batch(
+    index: FaceIndex, params: Train, forgers: Mapping[str, Forger], seed: int, slots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Before and after augmentation, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
+    clean, augmented, labels, steps = [], [], [], recipe(params)
+    for epoch, position, example, kind in slots.tolist():
+        pixels, label = index.crop(example), index.label[example]
+        if kind != AS_IS:
+            make = forgers[params.pseudo_fakes.kinds[kind - 1]]
+            pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
+        rng = stream(seed, epoch, Purpose.AUGMENT, position)
+        clean.append(pixels)
+        augmented.append(augment(pixels, steps, rng))
+        labels.append(label)
+    return np.stack(clean), np.stack(augmented), np.array(labels, np.float32)[:, None]
+
+
+def composition(params: Train) -> Composition:
+    """What a batch is made of, in whole slots."""
+    pseudo = params.pseudo_fakes
+    return Composition(
+        params.batch_size, params.balance, int(pseudo.share * params.batch_size), len(pseudo.kinds)
+    )
+
+
+def steps_per_epoch(faces: Path, batch: int, exclude: Collection[str] = ()) -> int:
+    """Batches in an epoch: as many whole ones as there are training pictures for, however balanced.
+
+    Raises:
+        TrainingError: there are fewer pictures than one batch.
+    """
+    examples = len(split_facts(faces, "train", exclude))
+    if examples < batch:
+        raise TrainingError(f"{examples} training pictures, but train.batch_size is {batch}: lower it")
+    return examples // batch

@@ -1,0 +1,213 @@
+"""Training in two phases, and a third of the head alone; it survives a kill."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from deepfake.base.errors import TrainingError
+from deepfake.base.runtime import Runtime
+from deepfake.degrade.pseudo_fakes import Forger
+from deepfake.networks.detector import (
+    Architecture,
+    build_detector,
+    load_detector_model,
+)
+from deepfake.params import Params
+from deepfake.shards.inputs import evaluation_batches, shards_digest
+from deepfake.train.autoencoder import forgers
+from deepfake.train.averaging import MovingAverage
+from deepfake.train.backup import Backup, finished_epochs
+from deepfake.train.batches import steps_per_epoch, training_batches
+from deepfake.train.callbacks import (
+    SELECT_AUC,
+    BestWeights,
+    EarlyStopping,
+    EpochSeeds,
+    History,
+    monitored,
+    read_history,
+)
+from deepfake.train.phases import HEAD_PHASE, choose_layers, compile_phase, phases
+from deepfake.train.selection import SelectionAuc
+from deepfake.train.speed import Speed
+from deepfake.train.steps import RecipeModel, interleave
+
+_COPIES = 6  # weights, two Adam moments, and the same again while a backup is replaced
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a run keeps what it needs to go on after a kill."""
+
+    folder: Path
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.csv"
+
+    def best(self, phase: int) -> Path:
+        """Weights of the best epoch so far; a phase in which no epoch is better writes none."""
+        return self.folder / f"best{phase}.weights.h5"
+
+    def best_before(self, phase: int) -> Path | None:
+        """What a phase starts from. A file per phase: a kill must not let one start from its own."""
+        files = (self.best(number) for number in range(phase - 1, 0, -1))
+        return next((file for file in files if file.exists()), None)
+
+    def backups(self, phase: int) -> Path:
+        return self.folder / f"phase{phase}"
+
+    def done(self, phase: int) -> Path:
+        return self.folder / f"phase{phase}.done"
+
+
+def resume_key(params: Params, faces: Path) -> str:
+    """Identity of a training run: parameters, data and code. Only the same run is ever resumed."""
+    digest = hashlib.sha256(shards_digest(faces).encode())
+    digest.update(params.model_dump_json(include={"base", "preprocess", "train"}).encode())
+    package = Path(__file__).parents[1]
+    for room in ("data", "data/pseudo_fakes", "models", "training"):
+        for path in sorted((package / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def train(
+    params: Params,
+    runtime: Runtime,
+    faces: Path,
+    folder: Path,
+    listeners: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[keras.Model, Architecture, pd.DataFrame]:
+    """Fit all phases and return the best epoch's model.
+
+    Args:
+        params: sections base, preprocess and train are read.
+        runtime: from `configure`.
+        faces: the folder that preprocess wrote.
+        folder: the run's workspace; a killed run with the same folder goes on at the last epoch's end.
+        listeners: further callbacks, such as a live curve.
+
+    Returns:
+        The float32 inference model, its architecture, and the history (one row per epoch).
+
+    Raises:
+        TrainingError: no weights, no space on the disk, or too little data.
+    """
+    space = Workspace(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    architecture = Architecture.of(params.train, params.preprocess.size)
+    keras.utils.set_random_seed(params.base.seed)  # whatever ran before in this process
+    keras.config.set_dtype_policy(runtime.precision)
+    with runtime.strategy.scope():
+        model = build_detector(architecture, params.train.backbone_weights)
+    if runtime.replicas > 1:
+        _spread_batch_norm(model, params.train.batch_size, runtime.replicas)
+    forged_by = forgers(params.train.pseudo_fakes, faces, params.base.seed)
+    with _disk_full_in_words(folder, model):
+        start = 0
+        for number, phase in phases(params.train).items():
+            epochs = range(start, start + phase.epochs)
+            if epochs and not space.done(number).exists():
+                _fit_phase(model, number, epochs, params, runtime, faces, forged_by, space, listeners)
+                space.done(number).touch()
+            start = epochs.stop
+    best = space.best_before(HEAD_PHASE + 1)
+    if best is None:
+        raise TrainingError(f"{folder} says that training is done, but holds no weights: delete it")
+    return load_detector_model(architecture, best), architecture, read_history(space.history)
+
+
+def _spread_batch_norm(model: keras.Model, batch: int, replicas: int) -> None:
+    """Let batch norm see the whole batch: otherwise each device would normalise by its own part."""
+    if batch % replicas:
+        raise TrainingError(f"train.batch_size is {batch}: {replicas} devices can't share it equally")
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+def _fit_phase(
+    model: keras.Model,
+    number: int,
+    epochs: range,
+    params: Params,
+    runtime: Runtime,
+    faces: Path,
+    forged_by: Mapping[str, Forger],
+    space: Workspace,
+    listeners: Sequence[keras.callbacks.Callback],
+) -> None:
+    recipe, size, batch = params.train, params.preprocess.size, params.train.batch_size
+    head_only = number == HEAD_PHASE  # a convex problem on fixed features: it needs no help
+    unseen = {*recipe.exclude_generators, *recipe.select_holdout}
+    steps = steps_per_epoch(faces, batch, unseen)
+    best = space.best_before(number)
+    if best is not None:  # a phase starts from the best epoch before it
+        keras.Model(model.inputs, model.outputs).load_weights(best)
+    with runtime.strategy.scope():
+        choose_layers(model, number)
+        model = RecipeModel(
+            model, recipe.label_smoothing, *((0.0, 0.0) if head_only else (recipe.sam, recipe.consistency))
+        )
+        compile_phase(model, phases(recipe)[number], recipe, steps * len(epochs))
+        average = [MovingAverage(model, recipe.ema)] if recipe.ema > 0.0 and not head_only else []
+    chosen_by = recipe.select_holdout
+    selection = [SelectionAuc(faces, size, chosen_by, batch)] if chosen_by else []
+    monitor = monitored([SELECT_AUC] if chosen_by else [])
+    backups = space.backups(number)
+    first = finished_epochs(backups, epochs.start)
+    if first > epochs.start:
+        print(f"phase {number}: resuming after {first} finished epochs")
+    two_views = recipe.consistency > 0.0 and not head_only
+    seed, left = params.base.seed, range(first, epochs.stop)
+    data = training_batches(faces, size, recipe, seed, left, unseen, two_views, forged_by)
+    validation = evaluation_batches(faces, size, "val", batch, unseen)
+    model.fit(
+        data.map(interleave) if two_views else data,
+        validation_data=validation.map(lambda picture, label, _: (picture, label)),
+        initial_epoch=epochs.start,  # Backup moves it on
+        epochs=epochs.stop,
+        steps_per_epoch=steps,
+        shuffle=False,  # the data are shuffled already
+        verbose=1 if sys.stdout.isatty() else 2,  # a bar for people, a line per epoch for logs
+        callbacks=[
+            *selection,  # first: it adds a figure that the others go by
+            EarlyStopping(monitor, recipe.early_stopping_patience, space.history, number),
+            EpochSeeds(params.base.seed),
+            History(space.history, number),
+            BestWeights(space.best(number), space.history),
+            *average,  # out of the weights' place again, once they are kept
+            Speed(steps * batch),
+            *listeners,
+            Backup(backups),  # last: an epoch counts once everybody has seen it
+        ],
+    )
+
+
+@contextmanager
+def _disk_full_in_words(folder: Path, model: keras.Model) -> Iterator[None]:
+    needed = _COPIES * 4 * model.count_params()
+    free = shutil.disk_usage(folder).free
+    advice = f"free some space on the disk of {folder.parent.name}/ and run again"
+    if free < needed:
+        raise TrainingError(f"training needs {needed >> 20} MiB, {free >> 20} MiB are free: {advice}")
+    try:
+        yield
+    except OSError as error:
+        # HDF5 wraps the system's error and keeps only its text.
+        if error.errno != errno.ENOSPC and "No space left" not in str(error):
+            raise
+        raise TrainingError(
+            f"the disk is full: {advice}; training goes on after the last finished epoch"
+        ) from error

@@ -1,0 +1,56 @@
+"""What a phase trains, and how fast. Without TensorFlow, so that training on JAX does the same."""
+
+from __future__ import annotations
+
+import keras
+
+from deepfake.networks.detector import backbone_layers
+from deepfake.params.training import Phase, Train
+from deepfake.train.head import make_non_negative
+
+HEAD_PHASE = 3
+
+_WARM_UP_SHARE = 0.1  # of a phase's steps: Adam's moments are noise in the first ones
+
+
+def phases(recipe: Train) -> dict[int, Phase]:
+    """All phases by number; one of 0 epochs is left out of the training."""
+    return {1: recipe.phase1, 2: recipe.phase2, HEAD_PHASE: recipe.non_negative_head}
+
+
+def choose_layers(model: keras.Model, number: int) -> None:
+    """Freeze what a phase does not train."""
+    # Phase 1 brings the new layers up to a backbone that stands still: pretrained weights would be
+    # torn by their first gradients, and without weights it is a cheap warm-up of the other branch.
+    for layer in backbone_layers(model):
+        layer.trainable = number == 2
+    if number == HEAD_PHASE:
+        make_non_negative(model)
+
+
+def compile_phase(model: keras.Model, phase: Phase, recipe: Train, steps: int) -> None:
+    """AdamW (Loshchilov and Hutter 2019) at a rate that warms up, then falls along a cosine.
+
+    Args:
+        steps: batches in the whole phase.
+    """
+    warm_up = max(1, round(_WARM_UP_SHARE * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=phase.learning_rate,
+        warmup_steps=warm_up,
+        decay_steps=max(1, steps - warm_up),
+    )
+    accumulation = recipe.gradient_accumulation
+    model.compile(
+        optimizer=keras.optimizers.AdamW(
+            schedule,  # counts batches, also where one step of the weights takes several
+            weight_decay=recipe.weight_decay,
+            gradient_accumulation_steps=accumulation if accumulation > 1 else None,
+        ),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+        jit_compile=keras.backend.backend() == "jax",  # slower with TensorFlow on CPUs, and not bit-stable
+    )
+    # Built inside the first step, they would make TensorFlow trace the whole step twice.
+    model.optimizer.build(model.trainable_variables)

@@ -1,0 +1,66 @@
+"""Selection on generators that training never saw: in-distribution loss says nothing about those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from deepfake.base.errors import TrainingError
+from deepfake.shards.index import split_facts
+from deepfake.shards.inputs import evaluation_batches
+from deepfake.train.callbacks import SELECT_AUC
+
+_SPLITS = ("train", "val")
+
+
+class SelectionAuc(keras.callbacks.Callback):
+    """Adds `select_auc` to each epoch's figures: the AUC on the worst of the held-out generators.
+
+    Each one's fakes, of the splits train and val, stand against the reals of val. Real pictures that
+    such a fake was made of may be in training: they can only make it look more real.
+
+    Args:
+        faces: the folder that preprocess wrote.
+        size: side of the crops, pixels.
+        generators: at least one name.
+        batch: pictures scored at a time.
+
+    Raises:
+        TrainingError: no other fakes are left to train on.
+    """
+
+    def __init__(self, faces: Path, size: int, generators: Sequence[str], batch: int) -> None:
+        super().__init__()
+        rows = pd.concat([split_facts(faces, split) for split in _SPLITS])
+        known = set(rows.loc[rows["label"] == 1, "generator"])
+        if known == set(generators):
+            raise TrainingError("train.select_holdout names every generator: leave some to train on")
+        real = (rows["label"] == 0) & (rows["split"] == "val")
+        rows = rows[real | rows["generator"].isin(generators)]
+        self._made_by, self._generators = rows.set_index("image_id")["generator"], generators
+        self._batches = [
+            evaluation_batches(faces, size, split, batch, only=rows["image_id"]) for split in _SPLITS
+        ]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logits, keys = [], []
+        for batches in self._batches:
+            for pictures, _, ids in batches:
+                logits.append(self.model.predict_on_batch(pictures)[:, 0])
+                keys += [key.decode() for key in ids.numpy()]
+        if logs is not None:
+            made_by = self._made_by.loc[keys].to_numpy()
+            logs[SELECT_AUC] = worst_auc(np.concatenate(logits), made_by, self._generators)
+
+
+def worst_auc(logits: np.ndarray, made_by: np.ndarray, generators: Sequence[str]) -> float:
+    """The lowest AUC of one generator's fakes against all that none of `generators` made."""
+    real = ~np.isin(made_by, generators)
+    chosen = [real | (made_by == name) for name in generators]
+    return min(float(roc_auc_score(~real[rows], logits[rows])) for rows in chosen)

@@ -1,0 +1,111 @@
+"""The training step: the detector's graph with the recipe's losses and sharpness-aware gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from deepfake.train.head import FEATURES
+
+
+class RecipeModel(keras.Model):
+    """A detector that `fit` trains by the recipe. It shares the layers of the graph it is given.
+
+    Still a functional model: weights are saved in the same layout.
+
+    Args:
+        network: from `build_detector`: pictures -> one logit.
+        label_smoothing: labels move by half of it towards 0.5 in the training loss; validation keeps
+            the plain log-loss, so that runs can be compared.
+        sam: radius rho of sharpness-aware minimisation (Foret et al. 2021): the gradient is taken where
+            a step of length rho uphill leads. On several devices each climbs by its own part of the
+            batch, as in the paper.
+        consistency: weight of `two_view_loss`; above 0 the batches come from `interleave`.
+    """
+
+    def __init__(
+        self, network: keras.Model, label_smoothing: float = 0.0, sam: float = 0.0, consistency: float = 0.0
+    ) -> None:
+        super().__init__(network.input, network.output, name=network.name)
+        self._label_smoothing, self._sam, self._consistency = label_smoothing, sam, consistency
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step on (pictures, labels); with consistency, as `interleave` gives them."""
+        pictures, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        # Made while tracing: kept as an attribute, it would be saved a second time with the weights.
+        network = keras.Model(self.input, [self.get_layer(FEATURES).output, self.output])
+        with tf.GradientTape() as tape:
+            features, logits = network(pictures, training=True)
+            loss = self._training_loss(labels, features, logits)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, network.trainable_variables)
+        if self._sam > 0.0:
+            gradients = self._gradients_uphill(network, gradients, pictures, labels)
+        self.optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss * self.distribute_strategy.num_replicas_in_sync)
+            else:
+                metric.update_state(labels, logits)
+        return self.get_metrics_result()
+
+    def _training_loss(self, labels: Any, features: Any, logits: Any) -> Any:
+        """Of one replica: the sum over replicas is the mean over the batch."""
+        smooth = labels * (1.0 - self._label_smoothing) + self._label_smoothing / 2.0
+        loss = self.compute_loss(y=smooth, y_pred=logits)
+        if self._consistency > 0.0:
+            apart = two_view_loss(features[::2], features[1::2], logits[::2], logits[1::2])
+            loss += self._consistency * apart / self.distribute_strategy.num_replicas_in_sync
+        return loss
+
+    def _gradients_uphill(self, network: keras.Model, gradients: Any, pictures: Any, labels: Any) -> Any:
+        stride = self._sam / (tf.linalg.global_norm(gradients) + 1e-12)  # a loss scale cancels out
+        uphill = [
+            variable + stride * gradient
+            for variable, gradient in zip(network.trainable_variables, gradients, strict=True)
+        ]
+        with tf.GradientTape() as tape:
+            tape.watch(uphill)
+            # Stateless: batch norm's statistics are of the weights, not of the point uphill.
+            (features, logits), _ = network.stateless_call(
+                uphill, network.non_trainable_variables, pictures, training=True
+            )
+            loss = self.optimizer.scale_loss(self._training_loss(labels, features, logits))
+        return tape.gradient(loss, uphill)
+
+
+def interleave(views: tuple[Any, Any], labels: Any) -> tuple[Any, Any]:
+    """A batch of pairs as one of twice the length: clean, degraded, clean, degraded...
+
+    Batch norm then treats both views alike, and no pair is torn when devices share the batch.
+
+    Args:
+        views: (clean, degraded), each float32 [batch, size, size, 3].
+        labels: float32 [batch, 1].
+
+    Returns:
+        float32 [2 batch, size, size, 3] and [2 batch, 1].
+    """
+    pairs = tf.stack(views, axis=1)
+    return tf.reshape(pairs, [-1, *views[0].shape[1:]]), tf.repeat(labels, 2, axis=0)
+
+
+def two_view_loss(clean: Any, degraded: Any, clean_logits: Any, degraded_logits: Any) -> Any:
+    """How far a detector takes two views of one picture for different ones; 0 for equal outputs.
+
+    One minus the cosine of the features, plus the symmetric Kullback-Leibler divergence of the
+    predicted probabilities, which for two outcomes is (p - q) (logit p - logit q). Mean over the batch.
+
+    Args:
+        clean, degraded: features, [batch, channels].
+        clean_logits, degraded_logits: [batch, 1].
+
+    Returns:
+        A float32 scalar >= 0.
+    """
+    one, other = (tf.math.l2_normalize(tf.cast(view, tf.float32), axis=1) for view in (clean, degraded))
+    cosine = tf.reduce_sum(one * other, axis=1)
+    divergence = (tf.sigmoid(clean_logits) - tf.sigmoid(degraded_logits)) * (clean_logits - degraded_logits)
+    return tf.reduce_mean(1.0 - cosine) + tf.reduce_mean(divergence)

@@ -1,0 +1,155 @@
+"""Pictures for the report: look-alikes, equal files and the quarantine; few, whatever the data's size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from deepfake.base.plots import data_uri
+from deepfake.ingest.groups import join_groups
+from deepfake.ingest.thumbnails import SIDE, read_kept, read_rejected, shown
+from deepfake.params.data import Ingest
+from deepfake.shards.manifest import LABEL_NAMES, usable
+
+MAX_GROUPS = 12  # with MAX_MEMBERS and the sizes below: about a megabyte of page
+MAX_MEMBERS = 8
+_MAX_EQUAL = 4
+_LARGE = 160  # pixels: enough to see whether two faces are one
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
+_EQUAL = ("label_conflict", "duplicate")
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One picture: where it is from, its class, and a data URI, or in its place what is known of it."""
+
+    path: str
+    label: str
+    image: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that belong together; `size` counts those not shown as well."""
+
+    title: str
+    size: int
+    members: tuple[Exhibit, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One kind of groups; `note` says how many there are and which are shown."""
+
+    title: str
+    note: str
+    groups: tuple[Group, ...]
+
+
+def raw_exhibits(manifest: pd.DataFrame, raw: Path, params: Ingest) -> list[Section]:
+    """Near-duplicates, equal files and quarantine of what ingest wrote to `raw`."""
+    alike, alike_note = _look_alikes(manifest, params.near_duplicate_distance)
+    equal, equal_note = _equal_files(manifest)
+    rows = pd.concat([manifest.iloc[:0], *(rows for _, _, rows in alike + equal)])
+    large = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params, _LARGE))
+    for _, _, members in equal:  # one picture stands for all that are equal to it
+        known = next((large[path] for path in members["path"] if path in large), None)
+        if known is not None:
+            large |= dict.fromkeys(members["path"], known)
+    return [
+        Section("Near-duplicates", alike_note, _groups(alike, large)),
+        Section("Equal files", equal_note, _groups(equal, large)),
+        quarantine_exhibits(manifest, manifest, raw, params),
+    ]
+
+
+def quarantine_exhibits(frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest) -> Section:
+    """Some rejected pictures of every reason.
+
+    Args:
+        frame: raw or face manifest; its reasons are shown.
+        manifest: what ingest wrote: it says in which shard of `raw` a picture lies.
+    """
+    rows = shown(frame)
+    pictures = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params, SIDE))
+    counts = frame["reject_reason"].value_counts()
+    found = [(reason, int(counts[reason]), members) for reason, members in rows.groupby("reject_reason")]
+    found.sort(key=lambda item: (-item[1], item[0]))
+    note = f"{int(counts.sum()):,} of {len(frame):,} rows are rejected, each with its reason."
+    return Section("Quarantine", note, _groups(found, pictures))
+
+
+_Found = list[tuple[str, int, pd.DataFrame]]
+
+
+def _look_alikes(manifest: pd.DataFrame, distance: int) -> tuple[_Found, str]:
+    """Groups of usable pictures that look alike: of both classes and undeclared first, then large ones."""
+    rows = usable(manifest)
+    rows = rows.assign(look=join_groups(rows.assign(declared_group=None), distance)["group"])
+    table = rows.groupby("look").agg(
+        size=("label", "size"),
+        classes=("label", "nunique"),
+        declared=("declared_group", "count"),
+        names=("declared_group", "nunique"),
+    )
+    table = table[table["size"] > 1].reset_index()
+    table["kin"] = (table["names"] == 1) & (table["declared"] == table["size"])
+    order = ["classes", "kin", "size", "look"]
+    table = table.sort_values(order, ascending=[False, True, False, True])
+    found: _Found = []
+    for group in table.head(MAX_GROUPS).itertuples():
+        members = rows[rows["look"] == group.look].sort_values("path")
+        turn = members.groupby("label").cumcount()  # both classes among those shown
+        members = members.assign(turn=turn).sort_values(["turn", "label"]).head(MAX_MEMBERS)
+        kind = "Real and fake" if group.classes > 1 else "One class"
+        kin = "declared as one group" if group.kin else "not declared as one group"
+        found.append((f"{kind}, {kin}", int(group.size), members))
+    mixed, stray = table["classes"] > 1, ~table["kin"]
+    note = (
+        f"{len(table):,} groups of pictures within {distance} of 64 bits of each other's perceptual hash; "
+        f"{int(mixed.sum()):,} hold real and fake pictures, {int((mixed & stray).sum()):,} of them without "
+        "being declared as kin. A group is never parted by a split. Groups of both classes come first, "
+        f"then larger ones; {min(len(table), MAX_GROUPS)} are shown."
+    )
+    return found, note
+
+
+def _equal_files(manifest: pd.DataFrame) -> tuple[_Found, str]:
+    """Files of equal bytes: under both classes first, then the most frequent."""
+    rejected = manifest[manifest["reject_reason"].isin(_EQUAL)]
+    rows = manifest[manifest["image_id"].isin(rejected["image_id"])]
+    table = rows.groupby("image_id").agg(size=("label", "size"), classes=("label", "nunique")).reset_index()
+    table = table.sort_values(["classes", "size", "image_id"], ascending=[False, False, True])
+    found: _Found = []
+    for group in table.head(MAX_GROUPS).itertuples():
+        members = rows[rows["image_id"] == group.image_id].sort_values(["label", "path"])
+        kind = "Under real and under fake, all rejected" if group.classes > 1 else "The first one is kept"
+        found.append((kind, int(group.size), members.head(_MAX_EQUAL)))
+    note = (
+        f"{len(table):,} pictures came more than once, byte for byte; "
+        f"{min(len(table), MAX_GROUPS)} are shown."
+    )
+    return found, note
+
+
+def _groups(found: _Found, pictures: dict[str, np.ndarray]) -> tuple[Group, ...]:
+    return tuple(Group(title, size, tuple(_exhibits(rows, pictures.get))) for title, size, rows in found)
+
+
+def _exhibits(rows: pd.DataFrame, picture: Callable[[str], np.ndarray | None]) -> Iterable[Exhibit]:
+    for row in rows.itertuples():
+        pixels = picture(row.path)
+        image = None if pixels is None else data_uri("jpeg", _encode(pixels))
+        detail = row.reject_detail if isinstance(row.reject_detail, str) else "no thumbnail kept"
+        yield Exhibit(row.path, LABEL_NAMES[int(row.label)], image, detail)
+
+
+def _encode(pixels: np.ndarray) -> bytes:
+    _, jpeg = cv2.imencode(".jpg", pixels[:, :, ::-1], _JPEG)
+    return bytes(jpeg)

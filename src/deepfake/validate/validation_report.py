@@ -1,0 +1,149 @@
+"""The report on the data: one HTML page that needs only a browser; equal data, equal bytes.
+
+Validate writes it of the manifest, preprocess of the faces; the same page, with what each stage knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from deepfake.base.plots import data_uri
+from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.validate.distributions import distribution, histogram, nice_step
+from deepfake.validate.exhibits import Section
+from deepfake.validate.expectations import Verdict, visible
+
+MAX_REJECTED_ROWS = 50
+MAX_SOURCES = 40
+QUALITY_STEP = 5
+_PATH_END = 48  # characters of a path under its picture: its end tells more than its start
+_EXIF = {True: "with EXIF", False: "without EXIF"}
+
+AuditRows = Mapping[str, Sequence[dict[str, Any]]]
+
+
+def render_report(
+    frame: pd.DataFrame,
+    verdict: Verdict,
+    *,
+    audits: AuditRows | None = None,
+    audit_plot: bytes | None = None,
+    provenance: Sequence[dict[str, Any]] = (),
+    exhibits: Sequence[Section] = (),
+    statistics: dict[str, Any] | None = None,
+) -> str:
+    """The page that shows what was expected, what was found, and what the data looks like.
+
+    Args:
+        frame: the manifest that was judged, or the face manifest, in any order.
+        verdict: what `validate_manifest` said of it, or `check_splits` of the faces.
+        audits: by what was audited, the rows of `audit_rows`; the last is the stage's own.
+        audit_plot: PNG of `draw_audit`.
+        provenance: what `data/raw/sources.json` holds.
+        exhibits: pictures, from `raw_exhibits` or `quarantine_exhibits`.
+        statistics: of preprocess; None on validate's page.
+
+    Returns:
+        HTML without scripts, links or dates; without the data's own sections where its columns
+        don't fit the schema.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "visible": visible, "percent": _percent, "thousands": "{:,}".format, "ending": _ending
+    }  # fmt: skip
+    template = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        verdict=verdict,
+        data=_data(frame) if verdict.readable else None,
+        audits=audits or {},
+        audit_plot=None if audit_plot is None else data_uri("png", audit_plot),
+        provenance=provenance,
+        exhibits=exhibits,
+        statistics=statistics,
+        max_sources=MAX_SOURCES,
+    )
+
+
+def _data(frame: pd.DataFrame) -> dict[str, Any]:
+    """What the page shows of the manifest itself; a picture with several faces counts once."""
+    if "face" in frame:
+        frame = frame[frame["face"].isna() | frame["face"].eq(0)]
+    rows = frame[frame["label"].isin([*LABEL_NAMES])]
+    rows = rows.assign(label=rows["label"].astype(int))
+    kept = usable(rows)
+    return {
+        "files": len(frame),
+        "usable": {name: int((kept["label"] == key).sum()) for key, name in LABEL_NAMES.items()},
+        "sources": _sources(rows),
+        "charts": _charts(kept),
+        "reasons": _reasons(frame),
+        "rejected": _rejected(frame),
+        "max_rejected": MAX_REJECTED_ROWS,
+    }
+
+
+def _charts(kept: pd.DataFrame) -> dict[str, Any]:
+    """Distributions by title: of the files, or of the faces that were cut from them."""
+    labels = kept["label"]
+    if "face_side" in kept:
+        side = kept["face_side"]
+        return {"Side of the face before scaling, in pixels": histogram(side, labels, nice_step(side))}
+    side = kept[["width", "height"]].min(axis=1)
+    return {
+        "Format": distribution(kept["format"], labels),
+        "Metadata": distribution(kept["has_exif"].map(_EXIF), labels),
+        "Shorter side in pixels": histogram(side, labels, nice_step(side)),
+        "JPEG quality, of JPEG files": histogram(kept["jpeg_quality"], labels, QUALITY_STEP),
+    }
+
+
+def _sources(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every source of either class: real ones first, large ones first."""
+    counts: dict[tuple[int, str], list[int]] = {}
+    for label, source, reason in zip(
+        rows["label"], rows["source"].fillna("unknown"), rows["reject_reason"].isna(), strict=True
+    ):
+        count = counts.setdefault((label, source), [0, 0])
+        count[0] += 1
+        count[1] += reason
+    ordered = sorted(counts.items(), key=lambda item: (item[0][0], -item[1][0], item[0][1]))
+    return [
+        {"name": source, "class": LABEL_NAMES[label], "files": files, "usable": kept}
+        for (label, source), (files, kept) in ordered
+    ]
+
+
+def _reasons(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """How often each reason rejected a picture, by class, the most frequent first."""
+    rejected = frame[frame["reject_reason"].notna()]
+    table = [
+        {
+            "reason": reason,
+            "files": len(group),
+            **{name: int((group["label"] == key).sum()) for key, name in LABEL_NAMES.items()},
+        }
+        for reason, group in rejected.groupby("reject_reason")
+    ]
+    return sorted(table, key=lambda row: (-row["files"], row["reason"]))
+
+
+def _rejected(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The first rejected rows in path order."""
+    rejected = frame[frame["reject_reason"].notna()].sort_values(["path", "image_id"])
+    shown = rejected[["path", "reject_reason", "reject_detail"]].head(MAX_REJECTED_ROWS)
+    return shown.astype(object).where(shown.notna(), "").to_dict("records")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _ending(text: str) -> str:
+    return text if len(text) <= _PATH_END else f"…{text[-_PATH_END:]}"
