@@ -9,10 +9,11 @@ from app_card import model_card
 from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_facts, verdict_bar
 
 from deepfake.base.errors import DeepfakeError, RegistryError
+from deepfake.base.parameters import load_params
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
-from deepfake.params import load_params
+from deepfake.params.whole import Params
 from deepfake.registry.aliases import PRODUCTION, alias_version, resolve
 from deepfake.registry.tracking.store import root
 
@@ -38,7 +39,7 @@ def main() -> None:
     """Draw the page for the model that is in production now."""
     prepare_page("Is this face real?")
     try:
-        name = load_params(root() / "params.yaml").register_.name
+        name = load_params(Params, root() / "params.yaml").register_.name
         version = alias_version(name, PRODUCTION)
         watch(name, identity(version))
         if version is None:

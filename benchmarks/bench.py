@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from measure import decode_resize_encode, report, seconds
 
+from deepfake.base.parameters import load_params
 from deepfake.base.runtime import configure
 from deepfake.bundle.bundle import Bundle
 from deepfake.bundle.predictor import Predictor
@@ -25,10 +26,11 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
 from deepfake.media.history import resolve_history
-from deepfake.networks.detector import Architecture, build_detector
-from deepfake.params import Params, load_params
+from deepfake.networks.detector import build_detector
+from deepfake.params.whole import Params
 from deepfake.preprocess.crops import CropRecipe, face_crops
 from deepfake.train.batches import training_batches
+from deepfake.train.phases import architecture_of
 
 FACES = Path("data/faces")
 
@@ -41,7 +43,7 @@ def portraits(number: int = 12) -> list[bytes]:
 
 def network(params: Params) -> keras.Model:
     """The configured detector, untrained: its speed does not depend on its weights."""
-    return build_detector(Architecture.of(params.train, params.preprocess.size))
+    return build_detector(architecture_of(params.train, params.preprocess.size))
 
 
 def crop_recipe(params: Params) -> CropRecipe:
@@ -94,7 +96,7 @@ def bench_training(params: Params) -> None:
 
 def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
     """Bytes to verdict, against the network alone on ready crops."""
-    architecture = Architecture.of(params.train, params.preprocess.size)
+    architecture = architecture_of(params.train, params.preprocess.size)
     model = build_detector(architecture)
     model.save_weights(folder / "model.weights.h5")
     # Without the views of each crop: the limit is one pass of the network.
@@ -111,7 +113,7 @@ def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
 def main() -> None:
     import tempfile
 
-    params = load_params()
+    params = load_params(Params)
     runtime = configure(params.base)
     print(f"on {runtime.device}, {params.base.threads} threads; 1.00 is the limit")
     files = portraits()

@@ -27,7 +27,8 @@ import psutil
 import yaml
 from measure import SIDE, decode_resize_encode, make_pictures, processor_seconds
 
-from deepfake.params import Params, load_params
+from deepfake.base.parameters import load_params
+from deepfake.params.whole import Params
 from deepfake.shards.executors import process_pool
 from deepfake.shards.shards import map_shards
 
@@ -179,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", nargs="*", type=int, default=[14_000, 140_000], help="sizes, small first")
     sizes = parser.parse_args().images
-    params = load_params(REPO / "params.yaml")
+    params = load_params(Params, REPO / "params.yaml")
     runs = [bench(images, params) for images in sizes]
     for (small, less), (large, more) in pairwise(zip(sizes, runs, strict=True)):
         for stage in COMMANDS:

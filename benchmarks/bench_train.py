@@ -20,11 +20,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepfake.base.parameters import load_params
 from deepfake.base.runtime import configure
-from deepfake.networks.detector import Architecture, build_detector
-from deepfake.params import Params, load_params
-from deepfake.params.training import PseudoFakes, Train
+from deepfake.networks.detector import build_detector
+from deepfake.params.train import PseudoFakes, Train
+from deepfake.params.whole import Params
 from deepfake.train.batches import training_batches
+from deepfake.train.phases import architecture_of
 
 FACES = Path("data/faces")
 WARM_UP = 4  # steps at the start of a run that are not counted: tracing, and filling the pipeline
@@ -64,7 +66,7 @@ def recipes(recipe: Train) -> dict[str, Train]:
 
 def network(params: Params) -> keras.Model:
     """The configured detector, compiled as for training."""
-    model = build_detector(Architecture.of(params.train, params.preprocess.size))
+    model = build_detector(architecture_of(params.train, params.preprocess.size))
     model.compile("adamw", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     return model
 
@@ -87,7 +89,7 @@ def main() -> None:
     parser.add_argument("--model", help="another one than the parameters'")
     parser.add_argument("--steps", type=int, default=12, help="counted in each round")
     options = parser.parse_args()
-    params = load_params()
+    params = load_params(Params)
     if options.model:
         train = params.train.model_copy(update={"model": options.model})
         params = params.model_copy(update={"train": train})

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from deepfake.media.images import ImageRejected, decode_image, read_header
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=4_000_000, min_side=8)
 SECONDS = 5  # a picture of four megapixels decodes in a twentieth of it

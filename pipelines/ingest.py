@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.base.parameters import Sections, load_params
 from deepfake.base.stage import run_stage
 from deepfake.ingest.ingest import ingest
-from deepfake.params import load_params
+from deepfake.params.base import Base
+from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.executors import choose_executor
+
+
+class Params(Sections):
+    base: Base
+    ingest: Ingest
 
 
 def main() -> None:
     choose_executor()
-    params = load_params()
-    frame = ingest(
-        params.ingest, params.base.seed, Path("data/raw"), params.base.threads, Path(".resume")
-    )  # fmt: skip
+    params = load_params(Params)
+    seed, workers = params.base.seed, params.base.threads
+    frame = ingest(params.ingest, seed, Path("data/raw"), workers, Path(".resume"))
     rejected = frame["reject_reason"].value_counts().to_dict()
     print(f"{len(frame)} files; rejected: {rejected or 'none'}")
 

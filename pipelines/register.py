@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepfake.base.parameters import load_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage, write_json
-from deepfake.params import load_params
-from deepfake.registry.release import release
+from deepfake.registry.release import ReleaseParams, release
 
 
 def main() -> None:
-    params = load_params()
+    params = load_params(ReleaseParams)
     configure(params.base)
     result = release(params)
     write_json(Path("reports/register/gates.json"), result.gates)

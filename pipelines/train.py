@@ -5,32 +5,33 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from deepfake.base.parameters import Sections, load_params, read_params
 from deepfake.base.runtime import configure
-from deepfake.base.stage import run_stage, write_json
-from deepfake.networks.detector import save_detector
-from deepfake.params import load_params
+from deepfake.base.stage import run_stage
+from deepfake.params.base import Base
+from deepfake.params.preprocess import Preprocess
+from deepfake.params.train import Train
 from deepfake.registry.tracking.runs import training_run
-from deepfake.train.callbacks import summarise
-from deepfake.train.curves import draw_curves
 from deepfake.train.fit import resume_key, train
-from deepfake.train.recipes import describe
+from deepfake.train.outputs import write_curves, write_model
+
+
+class Params(Sections):
+    base: Base
+    preprocess: Preprocess
+    train: Train
 
 
 def main() -> None:
-    params = load_params()
-    runtime = configure(params.base)
-    faces, detector, reports = Path("data/faces"), Path("models/detector"), Path("reports/train")
+    params = load_params(Params)
+    runtime, faces = configure(params.base), Path("data/faces")
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
-    with training_run(key, params, runtime) as run:
+    with training_run(key, read_params(), runtime) as run:  # all sections: people look them up there
         model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
-        digest = save_detector(model, architecture, detector)
-        write_json(detector / "augmentation.json", describe(params.train))
+        digest = write_model(model, architecture, params.train, Path("models/detector"))
         run.finish(digest)
-    reports.mkdir(parents=True, exist_ok=True)
-    history.to_csv(reports / "history.csv", index=False)
-    draw_curves(history, reports / "curves.png")
-    write_json(reports / "metrics.json", summarise(history) | {"weights_sha256": digest})
+    write_curves(history, digest, Path("reports/train"))
     shutil.rmtree(workspace)
 
 

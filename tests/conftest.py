@@ -15,8 +15,9 @@ import pytest
 from filelock import FileLock
 from helpers import SHARED, clean_environment, clone, run, tiny_params
 
+from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime, configure
-from deepfake.params import parse_params
+from deepfake.params.whole import Params
 
 # Libraries read these when they are first imported, by a fixture or a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -26,7 +27,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 @pytest.fixture(scope="session", autouse=True)
 def runtime() -> Runtime:
     """TensorFlow as the stages set it up; it takes thread counts only before its first operation."""
-    return configure(parse_params(tiny_params(**{"base.device": "cpu"}), origin="test").base)
+    return configure(parse_params(Params, tiny_params(**{"base.device": "cpu"}), origin="test").base)
 
 
 @pytest.fixture(scope="session")

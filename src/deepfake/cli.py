@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.base.parameters import load_params
 from deepfake.base.stage import read_json, run_stage, write_json
-from deepfake.params import load_params
+from deepfake.params.whole import Params
 
 UNSCORED = 3  # exit code: some pictures could not be scored
 
@@ -86,7 +87,7 @@ def _predict(options: argparse.Namespace) -> None:
     from deepfake.registry.aliases import PRODUCTION, resolve
     from deepfake.serve.batch import list_pictures, score_files, write_scores
 
-    model = options.model or f"models:/{load_params().register_.name}@{PRODUCTION}"
+    model = options.model or f"models:/{load_params(Params).register_.name}@{PRODUCTION}"
     files = list_pictures(options.paths)
     folder, version = resolve(model)
     rows = score_files(Predictor.load(folder), files, version, options.assume_face)
@@ -107,23 +108,23 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _register(options: argparse.Namespace) -> None:
-    from deepfake.registry.release import release
+    from deepfake.registry.release import ReleaseParams, release
 
-    result = release(load_params())
+    result = release(load_params(ReleaseParams))
     print(f"version {result.version}; in production: {result.in_production}")
 
 
 def _promote(options: argparse.Namespace) -> None:
     from deepfake.registry.aliases import promote
 
-    promote(load_params().register_.name, options.version, options.why)
+    promote(load_params(Params).register_.name, options.version, options.why)
     print(f"version {options.version} is in production")
 
 
 def _rollback(options: argparse.Namespace) -> None:
     from deepfake.registry.aliases import rollback
 
-    print(f"version {rollback(load_params().register_.name, options.why)} is in production")
+    print(f"version {rollback(load_params(Params).register_.name, options.why)} is in production")
 
 
 def _ui(options: argparse.Namespace) -> None:
@@ -157,7 +158,7 @@ def _study(options: argparse.Namespace) -> None:
     out = Path("reports/study") / options.name
     faces = Path("data/faces")
     lines = run_study(
-        options.name, study, content, configure(load_params().base), faces, Path(".resume/study"), out
+        options.name, study, content, configure(load_params(Params).base), faces, Path(".resume/study"), out
     )
     # The page of the model shows the last study; when that was, only whoever runs it knows.
     finished = {"date": datetime.now(UTC).date().isoformat()}

@@ -27,7 +27,7 @@ from deepfake.train.fit import train
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 folder = Path(sys.argv[1])
-params = load_params(folder / "params.yaml")
+params = load_params(Params, folder / "params.yaml")
 one = configure(params.base)
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for name, runtime in (("one", one), ("two", dataclasses.replace(one, replicas=2, strategy=both))):

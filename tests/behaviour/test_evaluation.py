@@ -13,7 +13,7 @@ from behaviour_data import write_faces
 
 from deepfake.evaluate.evaluate import predict_splits
 from deepfake.evaluate.tables import score_table
-from deepfake.params import Params
+from deepfake.params.whole import Params
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.shards.shards import read_shard, write_shard
 

@@ -10,7 +10,7 @@ import pytest
 from behaviour_data import write_faces
 
 from deepfake.base.errors import TrainingError
-from deepfake.params.training import Train
+from deepfake.params.train import Train
 from deepfake.shards.index import index_faces
 from deepfake.shards.inputs import evaluation_batches
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest

@@ -24,7 +24,7 @@ from deepfake.explain.choice import Explanation
 from deepfake.explain.references import encode_references
 from deepfake.ingest.ingest import ingest
 from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
-from deepfake.params import Params
+from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import read_manifest, usable
 from deepfake.shards.shards import read_shard

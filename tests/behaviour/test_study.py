@@ -14,7 +14,7 @@ from deepfake.base.errors import ParamsError, SourceError
 from deepfake.base.stage import read_json
 from deepfake.lab.study.cells import held_out_generators, judged_pictures
 from deepfake.lab.study.run import parse_study, run_study, variant_params
-from deepfake.params.study import BASELINE
+from deepfake.lab.study.settings import BASELINE
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 
 STUDY = {

@@ -10,9 +10,11 @@ import pandas as pd
 from helpers import tiny_params
 from PIL import Image
 
+from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
-from deepfake.params import parse_params
-from deepfake.params.data import Ingest, Limits
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.whole import Params
 
 LIMITS = Limits(max_bytes=30_000, max_pixels=10_000, min_side=32)
 OPTIONS = {"PNG": {}, "JPEG": {"quality": 90}, "WEBP": {"quality": 80}}
@@ -43,7 +45,7 @@ FILES = {
 def source_params(root: Path, *sources: dict) -> Ingest:
     """Parameters of ingest as params.yaml would give them."""
     overrides = {"ingest.root": str(root), "ingest.sources": list(sources), "ingest.shard_size": 4}
-    return parse_params(tiny_params(**overrides), origin="test").ingest
+    return parse_params(Params, tiny_params(**overrides), origin="test").ingest
 
 
 def ingested(root: Path, *sources: dict, workers: int = 1) -> pd.DataFrame:

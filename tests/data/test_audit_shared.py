@@ -9,9 +9,10 @@ import pytest
 from helpers import REPO
 
 from deepfake.audit.audit import audit_raw
+from deepfake.base.parameters import load_params
 from deepfake.ingest.ingest import ingest
-from deepfake.params import load_params
-from deepfake.params.sources import FolderSource
+from deepfake.params.ingest.sources import FolderSource
+from deepfake.params.whole import Params
 
 EVERY = 10  # one picture in so many of each source, but all of the smallest
 
@@ -23,7 +24,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def audit(shared: Path, raw: Path) -> dict[str, Any]:
-    params = load_params(REPO / "params.yaml")
+    params = load_params(Params, REPO / "params.yaml")
     source = FolderSource(kind="folder", name="faces")
     settings = params.ingest.model_copy(update={"root": str(raw / "faces"), "sources": (source,)})
     for folder in sorted((shared / "faces").glob("*/*")):

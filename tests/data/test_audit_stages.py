@@ -10,8 +10,9 @@ from ingest_data import fill, picture
 
 from deepfake.audit.audit import audit_crops, audit_raw
 from deepfake.audit.names import CROP_CONTAINER, FAMILIES
+from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
-from deepfake.params import Params, parse_params
+from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import usable
 
@@ -31,7 +32,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
         "ingest.root": str(root), "ingest.sources": [source], "ingest.shard_size": 20,
         "preprocess.size": SIZE, "audit.bootstrap_draws": 50, "audit.folds": 2,
     }  # fmt: skip
-    return parse_params(tiny_params(**overrides), origin="test")
+    return parse_params(Params, tiny_params(**overrides), origin="test")
 
 
 @pytest.fixture(scope="module")

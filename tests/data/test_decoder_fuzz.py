@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deepfake.media.images import _READERS, ImageRejected, decode_image, read_header
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=10**6, min_side=8)
 REASONS = {

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from deepfake.base.parameters import load_params
 from deepfake.ingest.groups import join_groups, near_pairs
-from deepfake.params import load_params
+from deepfake.params.whole import Params
 
 QUICK = settings(max_examples=40, derandomize=True, deadline=None)
 DISTANCE = st.sampled_from([0, 1, 2, 4, 5, 7])  # either number of bands that must agree
@@ -149,7 +150,7 @@ def test_real_and_fake_of_one_look_stay_together() -> None:
 
 
 def test_the_shipped_distance_joins_copies_but_not_strangers(shared: Path) -> None:
-    distance = load_params(REPO / "params.yaml").ingest.near_duplicate_distance
+    distance = load_params(Params, REPO / "params.yaml").ingest.near_duplicate_distance
     files = [
         file
         for folder in ("real/ffhq", "real/lfw", "real/utkface", "fake/sdfd")

@@ -20,8 +20,8 @@ from PIL import Image
 
 from deepfake.base.errors import SourceError
 from deepfake.ingest.ingest import ingest
-from deepfake.params.data import Ingest
-from deepfake.params.sources import FolderSource
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.sources import FolderSource
 from deepfake.shards.manifest import SCHEMA, read_manifest, usable
 from deepfake.shards.shards import read_shard
 from deepfake.sources import LAYOUT

@@ -16,10 +16,11 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from deepfake.base.parameters import parse_params
 from deepfake.demo.corpus import make_pair
 from deepfake.ingest.ingest import ingest
 from deepfake.media.encoding import jpeg_round_trip
-from deepfake.params import Params, parse_params
+from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import read_manifest, usable
 from deepfake.shards.shards import read_shard
@@ -67,7 +68,7 @@ def write_gap(root: Path, gap: str, portraits: list[np.ndarray]) -> None:
 
 def params(root: Path, enabled: bool) -> Params:
     source = {"kind": "folder", "name": "folder", "path": ".", "cropped": True}
-    return parse_params(
+    return parse_params(Params,
         tiny_params(**{
             "ingest.root": str(root), "ingest.sources": [source], "preprocess.size": SIDE,
             "preprocess.neutralise.enabled": enabled, "preprocess.neutralise.blur": 1.0,

@@ -16,8 +16,10 @@ from deepfake.base.errors import SourceError
 from deepfake.base.statistics import difference, proportion
 from deepfake.demo.corpus import make_pair, write_corpus
 from deepfake.ingest.ingest import ingest
-from deepfake.params.data import Faces, Holdout, Ingest, Limits, Neutralise, Preprocess, Split
-from deepfake.params.sources import FolderSource, SyntheticSource
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.ingest.sources import FolderSource, SyntheticSource
+from deepfake.params.preprocess import Faces, Holdout, Neutralise, Preprocess, Split
 from deepfake.preprocess import crops
 from deepfake.preprocess.crops import CropRecipe, face_crops
 from deepfake.preprocess.faces import weights_digest

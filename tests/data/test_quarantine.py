@@ -13,8 +13,9 @@ from PIL import Image
 from deepfake.base.errors import SourceError
 from deepfake.ingest.ingest import ingest
 from deepfake.ingest.thumbnails import PER_REASON, SIDE, read_rejected, shown, thumbnail
-from deepfake.params.data import Ingest, Limits
-from deepfake.params.sources import FolderSource
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.ingest.sources import FolderSource
 from deepfake.preprocess.preprocess import _require_all_counted
 from deepfake.preprocess.quarantine import draw_quarantine
 

@@ -12,7 +12,8 @@ from ingest_data import fill, picture, source_params
 from PIL import Image
 
 from deepfake.ingest.ingest import ingest
-from deepfake.params.data import Ingest, Validate
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.validate import Validate
 from deepfake.preprocess.leakage import check_splits
 from deepfake.validate import exhibits
 from deepfake.validate.exhibits import MAX_GROUPS, MAX_MEMBERS, Section, quarantine_exhibits, raw_exhibits

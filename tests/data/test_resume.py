@@ -17,9 +17,11 @@ import yaml
 from helpers import REPO, tiny_params
 from PIL import Image
 
+from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
-from deepfake.params import Params, parse_params
-from deepfake.params.data import Ingest, Limits
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.executors import EXECUTOR_VARIABLE, process_pool
 from deepfake.shards.manifest import read_manifest
@@ -112,7 +114,7 @@ def make_project(root: Path, pictures: int, shard_size: int) -> Path:
 
 
 def settings(project: Path, **changes: object) -> tuple[Params, Ingest]:
-    params = parse_params(yaml.safe_load((project / "params.yaml").read_text()), "test")
+    params = parse_params(Params, yaml.safe_load((project / "params.yaml").read_text()), "test")
     changes = {"root": str(project / "data" / "sources"), **changes}
     return params, params.ingest.model_copy(update=changes)
 

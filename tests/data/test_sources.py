@@ -11,7 +11,8 @@ from helpers import tiny_params
 from ingest_data import FILES, fill, ingested, picture
 
 from deepfake.base.errors import ParamsError, SourceError
-from deepfake.params import parse_params
+from deepfake.base.parameters import parse_params
+from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.validate.validation import validate_manifest
@@ -75,7 +76,7 @@ def test_several_sources_in_one_run_and_their_sidecar(tmp_path: Path) -> None:
 )
 def test_source_parameters_are_checked(source: dict, words: list[str]) -> None:
     with pytest.raises(ParamsError) as caught:
-        parse_params(tiny_params(**{"ingest.sources": [source]}), origin="params.yaml")
+        parse_params(Params, tiny_params(**{"ingest.sources": [source]}), origin="params.yaml")
     for word in words:
         assert word in str(caught.value)
 
@@ -138,7 +139,7 @@ def test_a_given_split_reaches_the_manifest_and_breaks_nothing_after_it(tmp_path
     assert manifest["split"].value_counts().to_dict() == {"train": 16, "val": 16, "test": 16}
     thirds = {"train": 0.34, "val": 0.33, "test": 0.33}
     changed = {"ingest.shard_size": 4, "preprocess.size": 32, "preprocess.split": thirds}
-    params = parse_params(tiny_params(**changed), origin="test")
+    params = parse_params(Params, tiny_params(**changed), origin="test")
     frame, _, _ = preprocess(manifest, raw, params.ingest, params.preprocess, 7, tmp_path / "faces", 1)
     assert set(usable(frame)["split"]) <= set(SPLITS)
     assert not validate_manifest(manifest, params.validate_).failed("critical")

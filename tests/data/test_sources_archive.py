@@ -15,7 +15,7 @@ import pytest
 from ingest_data import FILES, fill, ingested, picture
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import Unpacking
+from deepfake.params.ingest.limits import Unpacking
 from deepfake.shards.manifest import usable
 from deepfake.sources.archive import unpack
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake.base.errors import SourceError
-from deepfake.params.data import Holdout, Split
+from deepfake.params.preprocess import Holdout, Split
 from deepfake.preprocess.splits import assign_splits, split_of_group, split_statistics
 from deepfake.shards.manifest import HOLDOUT, SPLITS
 

@@ -20,9 +20,10 @@ from helpers import tiny_params
 from ingest_data import picture
 
 from deepfake.base.errors import ValidationFailed
+from deepfake.base.parameters import load_params
 from deepfake.base.stage import write_json
-from deepfake.params import load_params
-from deepfake.params.data import Validate
+from deepfake.params.validate import Validate
+from deepfake.params.whole import Params
 from deepfake.shards.manifest import SCHEMA, read_manifest, write_manifest
 from deepfake.shards.shards import write_shard
 from deepfake.validate.validation import validate_manifest
@@ -283,7 +284,7 @@ def test_stage_writes_verdict_and_report(
     assert capsys.readouterr().out.startswith("40 files; expectations not met: none\n")
     verdict = json.loads((tmp_path / "reports/validate/verdict.json").read_text())
     assert verdict["passed"]
-    assert load_params(ROOT / "params.yaml").validate_.min_per_class <= 20
+    assert load_params(Params, ROOT / "params.yaml").validate_.min_per_class <= 20
     page = (tmp_path / "reports/validate/report.html").read_text()
     assert "<h1>Passed" in page
     assert page.count("0.500 [0.500, 0.500]") == 5, "equal pictures tell nothing"

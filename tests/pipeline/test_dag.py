@@ -1,4 +1,4 @@
-"""dvc.yaml: nothing that a stage reads is missing from its deps."""
+"""dvc.yaml: nothing that a stage reads is missing from its deps, and nothing there is superfluous."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers import REPO
-from imports import project_files
 
-DAG = yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]
+from deepfake.base.imports import project_files
+
+SRC = REPO / "src"
+TEXT = (REPO / "dvc.yaml").read_text()
+DAG = yaml.safe_load(TEXT)["stages"]
+PARAMS = yaml.safe_load((REPO / "params.yaml").read_text())
 ORDER = ["ingest", "validate", "preprocess", "train", "evaluate", "stress", "explain", "report", "register"]
+MAX_ROOMS, MAX_LINES, MAX_SCRIPT = 10, 260, 40
 
 
 def script(stage: str) -> Path:
     return REPO / DAG[stage]["cmd"].split()[-1]
 
 
+def code_of(stage: str) -> set[Path]:
+    """All of the project's files that a stage's script may import and that hold more than a docstring."""
+    return {path for path in project_files(script(stage), SRC) if has_code(path)}
+
+
 def has_code(path: Path) -> bool:
-    """False for a package's __init__ that holds nothing but its docstring."""
     return len(ast.parse(path.read_text()).body) > 1 or path.name != "__init__.py"
 
 
-def covered(path: Path, stage: str) -> bool:
-    deps = [REPO / dep for dep in DAG[stage]["deps"] if "$" not in dep]
-    return any(path == dep or dep in path.parents for dep in deps)
+def code_deps(stage: str) -> list[Path]:
+    return [REPO / dep for dep in DAG[stage]["deps"] if dep.startswith("src/")]
+
+
+def within(path: Path, dep: Path) -> bool:
+    return path == dep or dep in path.parents
 
 
 def test_the_stages_are_the_houses_in_order() -> None:
@@ -35,47 +47,98 @@ def test_the_stages_are_the_houses_in_order() -> None:
 
 @pytest.mark.parametrize("stage", ORDER)
 def test_every_import_of_a_stage_is_a_dependency(stage: str) -> None:
-    files = {path for path in project_files(script(stage), REPO / "src") if has_code(path)}
-    missing = sorted(str(p.relative_to(REPO)) for p in {*files, script(stage)} if not covered(p, stage))
-    assert not missing, f"add to {stage}'s deps in dvc.yaml: {missing}"
+    assert str(script(stage).relative_to(REPO)) in DAG[stage]["deps"]
+    deps = code_deps(stage)
+    missing = [path for path in code_of(stage) if not any(within(path, dep) for dep in deps)]
+    assert not missing, f"add to {stage}'s deps in dvc.yaml: {sorted(map(str, missing))}"
 
 
 @pytest.mark.parametrize("stage", ORDER)
-def test_no_dependency_is_left_over(stage: str) -> None:
-    files = project_files(script(stage), REPO / "src")
-    for dep in DAG[stage]["deps"]:
-        path = REPO / dep
-        if dep.startswith("src/") and path.suffix != ".html":
-            assert any(path == file or path in file.parents for file in files), f"{stage}: {dep}"
+def test_no_code_dependency_is_superfluous(stage: str) -> None:
+    files = code_of(stage)
+    left_over = [dep for dep in code_deps(stage) if not any(within(path, dep) for path in files)]
+    assert not left_over, f"{stage} imports nothing of {sorted(map(str, left_over))}"
 
 
 @pytest.mark.parametrize("stage", ORDER)
-def test_packages_and_own_params_are_dependencies(stage: str) -> None:
+def test_rooms_are_folders_and_few_and_params_are_those_that_are_read(stage: str) -> None:
+    rooms = [dep for dep in code_deps(stage) if SRC / "deepfake" / "params" not in dep.parents]
+    assert len(rooms) <= MAX_ROOMS and all(dep.is_dir() for dep in rooms), stage
+    assert SRC / "deepfake" / "params" not in rooms, "name the modules of the sections that are read"
+    # All files of a folder of parameters are read: another stage's section must not lie in it.
+    for dep in set(code_deps(stage)) - set(rooms):
+        inside = [path for path in dep.rglob("*.py") if has_code(path)] if dep.is_dir() else [dep]
+        assert set(inside) <= code_of(stage), f"{stage}: {dep}"
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_the_packages_are_those_that_running_needs(stage: str) -> None:
     assert "requirements.lock" in DAG[stage]["deps"]
-    assert stage in DAG[stage]["params"]
+    assert "requirements-dev.lock" not in DAG[stage]["deps"]
+
+
+def read_keys(stage: str) -> set[str]:
+    """What a script takes out of its `params`: `base.seed`; `base` where all of it goes on; "" for all."""
+    tree = ast.parse(script(stage).read_text())
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    chains = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Name) and id(node) not in inner
+        if not isinstance(getattr(node, "ctx", None), ast.Store)
+    }
+    keys = {
+        chain.removeprefix("params").removeprefix(".")
+        for chain in chains
+        if chain.split(".")[0] == "params"
+    }
+    computed = {"evaluate.looks_at_views": "evaluate"}  # a property of the whole section
+    return {computed.get(key, ".".join(part.rstrip("_") for part in key.split("."))) for key in keys}
+
+
+def sections_of(stage: str) -> set[str]:
+    """The sections that the model names which a script gives to `load_params`."""
+    tree = ast.parse(script(stage).read_text())
+    (model,) = {
+        ast.unparse(node.args[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "load_params"
+    }
+    trees = [tree, *(ast.parse(path.read_text()) for path in code_of(stage))]
+    found = [node for one in trees for node in ast.walk(one) if isinstance(node, ast.ClassDef)]
+    (fields,) = [node.body for node in found if node.name == model]
+    return {ast.unparse(line.target).rstrip("_") for line in fields if isinstance(line, ast.AnnAssign)}
 
 
 @pytest.mark.parametrize("stage", ORDER)
-def test_sections_that_a_script_reads_are_declared(stage: str) -> None:
-    tree = ast.parse(script(stage).read_text())
-    read = {
-        node.attr.rstrip("_")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "params"
-    }
-    # One key of a section will do: evaluate reads one of train, and nothing else there concerns it.
-    assert read <= {key.split(".")[0] for key in DAG[stage]["params"]}
+def test_parameters_that_a_stage_reads_are_declared_and_no_others(stage: str) -> None:
+    declared, read = set(DAG[stage]["params"]), read_keys(stage)
+    assert {key.split(".")[0] for key in declared} == sections_of(stage)
+    missing = {key for key in read - {""} if not {key, key.split(".")[0]} & declared}
+    assert not missing, f"add to {stage}'s params in dvc.yaml: {missing}"
+    if "" not in read:
+        unread = {key for key in declared if not any(f"{one}.".startswith(f"{key}.") for one in read)}
+        # A section is declared whole only where it goes on whole, or where each of its keys is read.
+        parts = {key for key in declared - read if {f"{key}.{name}" for name in PARAMS.get(key, {})} - read}
+        assert not unread | parts, f"{stage} does not read all of {unread | parts}"
 
 
-def test_paths_that_a_script_reads_or_writes_are_declared() -> None:
+@pytest.mark.parametrize("stage", ORDER)
+def test_paths_that_a_stage_reads_or_writes_are_declared(stage: str) -> None:
+    declared = {str(path) for kind in ("deps", "outs") for path in DAG[stage].get(kind, [])}
+    declared |= {path for entry in DAG[stage].get("metrics", []) for path in entry}
+    for node in ast.walk(ast.parse(script(stage).read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            path = Path(node.value)
+            if path.parts[:1] in (("data",), ("models",), ("reports",)) and len(path.parts) > 1:
+                near = {Path(one) for one in declared}
+                assert any(within(path, one) or within(one, path) for one in near), f"{stage} uses {path}"
+
+
+def test_dvc_yaml_and_the_scripts_are_short() -> None:
+    assert len(TEXT.splitlines()) < MAX_LINES
     for stage in ORDER:
-        declared = " ".join(str(DAG[stage].get(kind)) for kind in ("deps", "outs", "metrics"))
-        for node in ast.walk(ast.parse(script(stage).read_text())):
-            is_path = isinstance(node, ast.Constant) and isinstance(node.value, str)
-            if is_path and node.value.startswith(("data/", "models/", "reports/")):
-                assert node.value in declared, f"{stage} uses {node.value}"
+        assert len(script(stage).read_text().splitlines()) < MAX_SCRIPT, stage
 
 
 def test_an_import_inside_a_function_is_followed(tmp_path: Path) -> None:
@@ -93,7 +156,7 @@ def test_an_import_inside_a_function_is_followed(tmp_path: Path) -> None:
 def test_the_lock_file_matches_the_pipeline() -> None:
     """Commands, code and parameters in dvc.lock are those of the working tree; DVC does the comparing."""
     lock = yaml.safe_load((REPO / "dvc.lock").read_text())["stages"]
-    assert list(lock) == ORDER or set(lock) == set(ORDER)
+    assert set(lock) == set(ORDER)
     from dvc.repo import Repo
 
     with Repo(str(REPO)) as repo:

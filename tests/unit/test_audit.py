@@ -17,9 +17,11 @@ from deepfake.audit.names import BORDER, FAMILIES, place
 from deepfake.audit.report import audit_rows, draw_audit, require_no_shortcut
 from deepfake.audit.shortcuts import border, measure, sharpness
 from deepfake.base.errors import ParamsError, ValidationFailed
+from deepfake.base.parameters import parse_params
 from deepfake.media.images import container_facts
-from deepfake.params import parse_params
-from deepfake.params.data import Audit, Limits
+from deepfake.params.audit import Audit
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.whole import Params
 from deepfake.shards.sample import draw_sample
 
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
@@ -182,7 +184,7 @@ def test_above_the_limit_stops_unless_acknowledged_by_name() -> None:
 
 def test_an_unknown_family_cannot_be_acknowledged() -> None:
     with pytest.raises(ParamsError, match=r"audit\.acknowledged\.0.*raw/container.*got 'raw/exif'"):
-        parse_params(tiny_params(**{"audit.acknowledged": ["raw/exif"]}), origin="x")
+        parse_params(Params, tiny_params(**{"audit.acknowledged": ["raw/exif"]}), origin="x")
 
 
 def test_the_figure_of_two_audits_is_byte_stable(alike: list[dict[str, Any]], tmp_path: Any) -> None:

@@ -9,10 +9,11 @@ import pytest
 from helpers import tiny_params
 from scipy.stats import chi2_contingency, ks_2samp
 
+from deepfake.base.parameters import parse_params
 from deepfake.degrade.operators import OPERATORS
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
-from deepfake.params import parse_params
-from deepfake.params.training import PseudoFakes, Train
+from deepfake.params.train import PseudoFakes, Train
+from deepfake.params.whole import Params
 from deepfake.train import autoencoder
 from deepfake.train.augment import Purpose, augment, draw, stream
 from deepfake.train.plan import AS_IS, Balance, Composition, plan_epoch
@@ -20,7 +21,9 @@ from deepfake.train.recipes import RECIPES, describe, recipe
 
 
 def train_params(**overrides: object) -> Train:
-    return parse_params(tiny_params(**{f"train.{k}": v for k, v in overrides.items()}), "test").train
+    return parse_params(
+        Params, tiny_params(**{f"train.{k}": v for k, v in overrides.items()}), "test"
+    ).train
 
 
 def test_the_parameters_know_every_name() -> None:

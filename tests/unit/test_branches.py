@@ -31,7 +31,7 @@ from deepfake.networks.detector import (
 )
 from deepfake.networks.residuals import ConstrainedResidual, HighPassConstraint, NeighbourResidual
 from deepfake.networks.spectral import AzimuthalProfile, BlockDCT
-from deepfake.params.training import Branch, Model, Residual
+from deepfake.params.train import Branch, Model, Residual
 
 ALL = Architecture(
     "hybrid-small", 64, 0.2, 0.9, ("rgb", "residual", "spectral"), ("srm", "npr", "constrained")

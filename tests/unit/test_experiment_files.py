@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from helpers import REPO
 
+from deepfake.base.parameters import parse_params
 from deepfake.lab.experiment import flat_overrides, read_sections, with_changes
 from deepfake.lab.study.run import parse_study, variant_params
-from deepfake.params import parse_params
+from deepfake.params.whole import Params
 
 PARAMS = read_sections(REPO / "params.yaml")
 FILES = sorted((REPO / "experiments").glob("*.yaml"))
@@ -18,7 +19,7 @@ STUDIES = sorted((REPO / "experiments/studies").glob("*.yaml"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_experiment_fits_and_says_how_to_run_it_and_what_it_reached(file: Path) -> None:
-    parse_params(with_changes(PARAMS, dict(flat_overrides(read_sections(file)))), origin=file.name)
+    parse_params(Params, with_changes(PARAMS, dict(flat_overrides(read_sections(file)))), origin=file.name)
     header = file.read_text().split("\n\n")[0]
     assert f"NAME={file.stem}" in header and "# Reached:" in header
 

@@ -14,7 +14,8 @@ from deepfake.base.errors import DeepfakeError
 from deepfake.demo.corpus import make_pair
 from deepfake.media.images import decode_image
 from deepfake.media.squares import Square, centre_square, cut
-from deepfake.params.data import Faces, Limits
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.preprocess import Faces
 from deepfake.preprocess import crops, faces
 from deepfake.preprocess.crops import CropRecipe, NoFace, face_crops
 from deepfake.preprocess.faces import Face

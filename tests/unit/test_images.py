@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, WebPImagePlugin
 
 from deepfake.media.images import Header, ImageRejected, decode_image, read_file, read_header
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=1_000_000, min_side=8)
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}}

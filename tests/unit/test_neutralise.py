@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deepfake.base.errors import ParamsError, SourceError
+from deepfake.base.parameters import parse_params
 from deepfake.media.encoding import decode_crop, jpeg_round_trip
-from deepfake.media.history import History, draw, neutralise, resolve_history, without_border
+from deepfake.media.history import History, draw, neutralise, without_border
 from deepfake.media.squares import resize
-from deepfake.params import parse_params
+from deepfake.params.whole import Params
+from deepfake.preprocess.common_side import resolve_history
 from deepfake.preprocess.crops import CropRecipe, NoFace, face_crops
 
-PARAMS = parse_params(tiny_params(), origin="test")
+PARAMS = parse_params(Params, tiny_params(), origin="test")
 SETTINGS = PARAMS.preprocess.neutralise.model_copy(
     update={"min_side": 32, "cap": "auto", "auto_percentile": 10, "border": 0.1}
 )
@@ -76,7 +78,7 @@ def test_a_class_without_faces_is_said() -> None:
 )  # fmt: skip
 def test_ranges_that_hold_nothing_are_refused(key: str, value: object, words: str) -> None:
     with pytest.raises(ParamsError, match=words):
-        parse_params(tiny_params(**{f"preprocess.neutralise.{key}": value}), origin="test")
+        parse_params(Params, tiny_params(**{f"preprocess.neutralise.{key}": value}), origin="test")
 
 
 def test_the_draw_is_the_bytes_own_and_spread_over_the_range() -> None:

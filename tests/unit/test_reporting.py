@@ -13,6 +13,7 @@ import yaml
 from helpers import REPO, tiny_params
 from test_predictions import make_predictions
 
+from deepfake.base.parameters import parse_params
 from deepfake.base.stage import write_json
 from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import calibrate
@@ -20,7 +21,7 @@ from deepfake.evaluate.figures import draw_evaluation
 from deepfake.evaluate.predictions import METADATA, calibrated
 from deepfake.evaluate.tables import score_table
 from deepfake.media.encoding import encode_png
-from deepfake.params import parse_params
+from deepfake.params.whole import Params
 from deepfake.report.cards import data_card, model_card, plain
 from deepfake.report.failures import failures
 from deepfake.report.limits import limits
@@ -200,7 +201,7 @@ def test_known_failures_are_the_surest_wrong_verdicts_with_their_crops(tmp_path:
 def test_the_cards_hold_the_same_numbers(facts: dict, tmp_path: Path) -> None:
     write_json(tmp_path / "architecture.json", {"model": "hybrid-small", "size": 64, "branches": ["rgb"]})
     write_json(tmp_path / "augmentation.json", {"name": "light"})
-    card = model_card(facts, parse_params(tiny_params(), origin="test"), tmp_path)
+    card = model_card(facts, "detector", parse_params(Params, tiny_params(), origin="test").train, tmp_path)
     auc = facts["evaluate/metrics.json"]["test"]["model"]["auc"]
     assert "{value:.3f} [{low:.3f}, {high:.3f}]".format(**auc) in card
     for words in ("CC BY 4.0", "Doe 2024", "ab" * 32, r"faces\|\<b\>", "What it cannot do"):
@@ -220,7 +221,7 @@ def test_the_model_card_names_what_was_left_out(facts: dict, tmp_path: Path) -> 
     architecture = {"model": "hybrid-efficientnet-lite0", "size": 64, "branches": ["rgb"]}
     write_json(tmp_path / "architecture.json", architecture | {"backbone_end": "lite_block02_add"})
     write_json(tmp_path / "augmentation.json", {"name": "light"})
-    params = parse_params(tiny_params(**{"train.augment_without": ["jpeg"]}), origin="test")
-    card = model_card(facts, params, tmp_path)
+    params = parse_params(Params, tiny_params(**{"train.augment_without": ["jpeg"]}), origin="test")
+    card = model_card(facts, "detector", params.train, tmp_path)
     assert "The backbone ends at its layer `lite_block02_add`.\n* Augmentation" in card
     assert "`light`, without jpeg; " in card

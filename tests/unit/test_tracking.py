@@ -13,7 +13,6 @@ from helpers import tiny_params
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.runtime import Runtime
-from deepfake.params import parse_params
 from deepfake.registry import aliases, publishing
 from deepfake.registry.tracking import runs, store
 
@@ -36,7 +35,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def params() -> object:
-    return parse_params(tiny_params(), origin="test")
+    return tiny_params()
 
 
 def publication(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from deepfake.media.videos import ClipRejected, read_frames
-from deepfake.params.data import Limits
-from deepfake.params.sources import ClipLimits
+from deepfake.params.ingest.limits import ClipLimits, Limits
 
 LIMITS = Limits(max_bytes=1 << 20, max_pixels=10_000, min_side=32)
 CLIP = ClipLimits(max_bytes=1 << 20, max_frames=100, max_seconds=30.0)

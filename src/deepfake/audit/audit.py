@@ -28,7 +28,8 @@ from deepfake.audit.words import describe
 from deepfake.base.errors import SourceError
 from deepfake.base.roc import auc
 from deepfake.base.statistics import with_intervals
-from deepfake.params.data import Audit, Ingest
+from deepfake.params.audit import Audit
+from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.manifest import LABEL_NAMES, usable
 from deepfake.shards.sample import draw_sample
 

@@ -13,7 +13,7 @@ import pandas as pd
 from deepfake.audit.names import FAMILIES
 from deepfake.audit.shortcuts import measure
 from deepfake.base.errors import SourceError
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import map_shards, read_shard

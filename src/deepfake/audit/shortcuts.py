@@ -26,7 +26,7 @@ from deepfake.audit.names import (
 )  # fmt: skip
 from deepfake.media.images import FORMATS, ContainerFacts, container_facts, decode_image
 from deepfake.media.spectrum import azimuthal_profile
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 
 
 def container(facts: ContainerFacts) -> np.ndarray:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from deepfake.base.errors import TrainingError
-from deepfake.params import Base
+
+
+class Machine(Protocol):
+    """What is asked of the machine: the section `base` of params.yaml."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Runtime:
     strategy: Any
 
 
-def configure(base: Base) -> Runtime:
+def configure(base: Machine) -> Runtime:
     """Set up TensorFlow for reproducible work; call once, before any tensor is made.
 
     Same machine type, package lock and thread count then give the same bytes.

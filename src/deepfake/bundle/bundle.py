@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
@@ -14,7 +14,9 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
 from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
 from deepfake.networks.wheels import wheel_facts
-from deepfake.params import Params
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.preprocess import Preprocess
+from deepfake.params.train import Train
 from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import detector_weights
 
@@ -22,6 +24,17 @@ _AUGMENTATION = "augmentation.json"
 _DETECTOR = "face_detector.onnx"
 _FACTS = "detector.json"
 _REFERENCES = "references.png"
+
+
+class Settings(Protocol):
+    """The sections of params.yaml that go into a bundle."""
+
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def preprocess(self) -> Preprocess: ...
+    @property
+    def train(self) -> Train: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class Bundle:
 def write_bundle(
     folder: Path,
     models: Path,
-    params: Params,
+    params: Settings,
     sources: list[dict[str, Any]],
     statistics: dict[str, Any],
     metrics: dict[str, Any],
@@ -76,6 +89,7 @@ def write_bundle(
     shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
     shutil.copyfile(detector_weights(params.preprocess.faces), folder / _DETECTOR)
     shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
+    train = params.train
     recipe = CropRecipe(
         size=params.preprocess.size,
         limits=params.ingest.limits,
@@ -89,7 +103,7 @@ def write_bundle(
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
             "sources": sources,
-            "pretrained": wheel_facts(params.train),
+            "pretrained": wheel_facts(train.model, train.branches, train.backbone_weights),
             "trained_on": statistics["per_source"],
             "split": statistics["split"],
             "test": metrics["test"],

@@ -22,7 +22,7 @@ from deepfake.demo.scene import render
 from deepfake.demo.traits import draw_traits
 from deepfake.media.fields import Pixels
 from deepfake.media.images import decode_image
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 
 QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
 _OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # what write_corpus may have written

@@ -18,7 +18,7 @@ from deepfake.evaluate.holdout import unseen_generators
 from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
 from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
-from deepfake.params import Evaluate
+from deepfake.params.evaluate import Evaluate
 from deepfake.shards.manifest import HOLDOUT, read_manifest, usable
 
 _FACTS = ["image_id", "path", "label", "source", "generator", "group", "split"]

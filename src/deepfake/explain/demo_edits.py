@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepfake.demo.corpus import make_pair
 from deepfake.media.squares import Square, cut
-from deepfake.params.sources import Source, SyntheticSource
+from deepfake.params.ingest.sources import Source, SyntheticSource
 
 
 def demo_edits(fakes: pd.DataFrame, sources: Sequence[Source]) -> pd.DataFrame:

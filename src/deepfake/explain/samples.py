@@ -16,7 +16,7 @@ from deepfake.explain.heat import blurred, logits
 from deepfake.explain.localisation import self_blended
 from deepfake.explain.references import fine_detail, with_detail
 from deepfake.explain.scoring import Faithful, Located, Samples
-from deepfake.params.sources import Source
+from deepfake.params.ingest.sources import Source
 from deepfake.shards.inputs import evaluation_batches, load_crops
 from deepfake.shards.manifest import FAKE, LABEL_NAMES, read_manifest
 

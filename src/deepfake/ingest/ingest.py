@@ -21,7 +21,8 @@ from deepfake.base.stage import write_json
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import write_rejected
 from deepfake.media.images import ImageRejected, decode_image, read_file, read_header
-from deepfake.params.data import Ingest, Limits
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor
 from deepfake.shards.manifest import SCHEMA, to_frame, usable, write_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace

@@ -13,7 +13,8 @@ import pandas as pd
 from deepfake.base.errors import SourceError
 from deepfake.media.encoding import encode_png
 from deepfake.media.images import ImageRejected, decode_image, read_file
-from deepfake.params.data import Ingest, Limits
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.limits import Limits
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_shard, write_shard
 

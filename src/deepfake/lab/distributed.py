@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.parameters import load_params
 from deepfake.base.stage import run_stage
 from deepfake.media.encoding import decode_crop
-from deepfake.params import Params, load_params
-from deepfake.params.training import Train
+from deepfake.params.train import Train
+from deepfake.params.whole import Params
 from deepfake.shards.shards import read_shard
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     options = _parser().parse_args()
     if options.processes < 1 or not 0 <= options.rank < options.processes:
         raise TrainingError(f"--rank {options.rank}: must be 0 to {options.processes - 1}, of --processes")
-    params = load_params(options.params)
+    params = load_params(Params, options.params)
     _refuse_what_is_not_here(params.train)
     os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is first imported, which is below
     try:
@@ -102,8 +103,8 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     """Both phases; returns the sha256 of the weights, which is the same on every rank."""
     import keras
 
-    from deepfake.networks.detector import Architecture, build_detector, save_detector
-    from deepfake.train.phases import choose_layers, compile_phase, phases
+    from deepfake.networks.detector import build_detector, save_detector
+    from deepfake.train.phases import architecture_of, choose_layers, compile_phase, phases
 
     recipe, size = params.train, params.preprocess.size
     if recipe.batch_size % options.processes:
@@ -111,7 +112,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
             f"train.batch_size is {recipe.batch_size}: {options.processes} hosts can't share it equally"
         )
     keras.utils.set_random_seed(params.base.seed)  # every rank starts from the same weights
-    architecture = Architecture.of(recipe, size)
+    architecture = architecture_of(recipe, size)
     model = build_detector(architecture, recipe.backbone_weights)
     examples = {split: _examples(params, options, split) for split in ("train", "val")}
     share = recipe.batch_size // options.processes

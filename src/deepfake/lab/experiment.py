@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from deepfake.base.errors import DeepfakeError, ParamsError
-from deepfake.params import parse_params
+from deepfake.base.parameters import parse_params
+from deepfake.params.whole import Params
 
 
 def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None:
@@ -29,7 +30,7 @@ def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None
         ParamsError: the result does not fit the parameter models.
         DeepfakeError: DVC failed; it has said why.
     """
-    parse_params(with_changes(read_sections(Path("params.yaml")), changes), origin=name)
+    parse_params(Params, with_changes(read_sections(Path("params.yaml")), changes), origin=name)
     settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
     command = [sys.executable, "-m", "dvc", "exp", "run", "--name", name, "--force", *settings, *targets]
     if subprocess.run(command, check=False).returncode != 0:

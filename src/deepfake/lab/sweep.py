@@ -14,10 +14,10 @@ from optuna.trial import TrialState
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from deepfake.base.errors import DeepfakeError, ParamsError
+from deepfake.base.parameters import Section, parse_params
 from deepfake.base.runtime import Runtime, configure
 from deepfake.lab.experiment import read_sections, with_changes
-from deepfake.params import Params, parse_params
-from deepfake.params.section import Section
+from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.registry.tracking.store import root
 from deepfake.train.callbacks import SELECT_AUC, monitored, summarise
@@ -76,7 +76,7 @@ def run_sweep(file: Path, trials: int) -> Path:
         DeepfakeError: there are no face shards to train on.
     """
     content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    params, space = parse_params(content, origin="params.yaml"), read_space(file)
+    params, space = parse_params(Params, content, origin="params.yaml"), read_space(file)
     if not (FACES / "manifest.parquet").is_file():
         raise DeepfakeError("a sweep trains on data/faces, which is not there: run make repro first")
     runtime = configure(params.base)
@@ -142,12 +142,12 @@ def _score(
     name: str, number: int, content: dict[str, Any], chosen: Mapping[str, Any], runtime: Runtime
 ) -> float:
     """Train with the chosen values, as a run nested in the sweep's."""
-    params = parse_params(with_changes(content, chosen), origin=f"sweep {name}")
+    params = parse_params(Params, with_changes(content, chosen), origin=f"sweep {name}")
     keras.backend.clear_session()  # the trial before
     key = resume_key(params, FACES)
     workspace = Path(".resume") / f"sweep-{key}"
-    parent = parent_run("sweep", name, params)
-    with nested_run(parent, f"{name}-{number}", f"sweep-{name}-{key}", params, runtime) as run:
+    parent = parent_run("sweep", name, params.to_json())
+    with nested_run(parent, f"{name}-{number}", f"sweep-{name}-{key}", params.to_json(), runtime) as run:
         _, _, history = train(params, runtime, FACES, workspace, [run.live_curves])
         score = float(summarise(history)[f"best_{_monitor(params)[0]}"])
         run.client.log_metric(run.run_id, "sweep/objective", score)

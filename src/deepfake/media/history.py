@@ -10,17 +10,14 @@ common side is sharper than one taken from just above it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from deepfake.base.errors import SourceError
+from deepfake.base.parameters import Chroma, Fraction, Positive, Quality, Section
 from deepfake.media.encoding import encode_jpeg
 from deepfake.media.squares import resize
-from deepfake.params.data import Chroma, Neutralise
-from deepfake.params.section import Fraction, Positive, Quality, Section
 
 
 class History(Section):
@@ -41,42 +38,6 @@ class History(Section):
     noise: float
     jpeg_quality: tuple[Quality, Quality]
     subsampling: tuple[Chroma, ...]
-
-
-def resolve_history(params: Neutralise, size: int, sides: Mapping[str, Sequence[int]]) -> History:
-    """Settle what `params` leaves to the data.
-
-    Args:
-        size: side of a finished crop in pixels.
-        sides: native sides in pixels of the training faces, by class name.
-
-    Returns:
-        The history. With `cap: auto` its band is `size`, or the `auto_percentile` of the class whose
-        faces are smaller there where that is less: the network would not see a larger one, which only
-        drops more faces. It is never less than `min_side`.
-
-    Raises:
-        SourceError: a class has no training face for `cap: auto` to look at.
-    """
-    return History(
-        border=params.border,
-        band=_common_side(params, size, sides) if params.cap == "auto" else params.cap,
-        blur=params.blur,
-        noise=params.noise,
-        jpeg_quality=params.jpeg_quality,
-        subsampling=params.subsampling,
-    )
-
-
-def _common_side(params: Neutralise, size: int, sides: Mapping[str, Sequence[int]]) -> int:
-    empty = [name for name, values in sides.items() if not values]
-    if empty:
-        raise SourceError(
-            f"no {' and no '.join(empty)} face in the training pictures to choose a common size from: "
-            "add pictures, or give preprocess.neutralise.cap a number"
-        )
-    low = min(float(np.percentile(list(each), params.auto_percentile)) for each in sides.values())
-    return max(params.min_side, min(size, int(low)))
 
 
 def without_border(picture: np.ndarray, share: float) -> tuple[np.ndarray, int]:

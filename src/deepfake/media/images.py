@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.params.data import Limits
+from deepfake.params.ingest.limits import Limits
 
 # Not Image.open: it warns of or refuses large pictures before our own check can name the reason, and
 # it takes a phone's JPEG with an embedded preview (MPO) for an animation.

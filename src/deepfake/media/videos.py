@@ -18,8 +18,7 @@ import cv2
 import numpy as np
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.params.data import Limits
-from deepfake.params.sources import ClipLimits
+from deepfake.params.ingest.limits import ClipLimits, Limits
 
 _OPTIONS = [
     cv2.CAP_PROP_N_THREADS, 1,  # clips are spread over processes already

@@ -19,7 +19,6 @@ from deepfake.networks.branches import (
     rgb_branch,
     spectral_branch,
 )
-from deepfake.params.training import Train
 
 WEIGHTS = "model.weights.h5"
 
@@ -48,19 +47,6 @@ class Architecture:
     branches: tuple[str, ...] = ("rgb", "residual")
     residuals: tuple[str, ...] = ("srm",)
     backbone_end: str | None = None
-
-    @classmethod
-    def of(cls, recipe: Train, size: int) -> Architecture:
-        """What the parameters ask for, for crops of `size` pixels."""
-        return cls(
-            model=recipe.model,
-            size=size,
-            dropout=recipe.dropout,
-            batch_norm_momentum=recipe.batch_norm_momentum,
-            branches=recipe.branches,
-            residuals=recipe.residuals,
-            backbone_end=recipe.backbone_end,
-        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"branches": list(self.branches), "residuals": list(self.residuals)}

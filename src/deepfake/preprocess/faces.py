@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.params.data import Faces
+from deepfake.params.preprocess import Faces
 
 _LONGEST = 640  # detection runs on a copy of at most this longer side, in pixels
 _STRIDE = 32  # the networks' input sides must be multiples of this

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from deepfake.base.errors import SourceError
 from deepfake.media.images import ImageRejected
-from deepfake.params.data import Ingest, Preprocess
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.preprocess import Preprocess
 from deepfake.preprocess.crops import Crop, CropRecipe, NoFace, face_crops
 from deepfake.preprocess.detections import DetectionCache, open_cache
 from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
@@ -48,6 +49,19 @@ _FACTS = pa.schema(
 )
 
 
+class Preprocessed(NamedTuple):
+    """What the stage found.
+
+    Attributes:
+        frame: the face manifest.
+        verdict: what `check_splits` says of the splits.
+    """
+
+    frame: pd.DataFrame
+    statistics: dict[str, Any]
+    verdict: Verdict
+
+
 def preprocess(
     manifest: pd.DataFrame,
     raw: Path,
@@ -57,7 +71,7 @@ def preprocess(
     out: Path,
     workers: int,
     resume: Path | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any], Verdict]:
+) -> Preprocessed:
     """Cut the largest face, or all faces, out of every usable picture.
 
     Writes `out/<split>/shard-*.tfrecord` (crops, each the JPEG file of its history or a PNG, with label,
@@ -67,9 +81,6 @@ def preprocess(
     Args:
         resume: folder that keeps a killed run's finished shards, and what the detector found, for the
             next run; None: nothing is kept.
-
-    Returns:
-        The face manifest, the statistics of the stage, and what `check_splits` says of the splits.
 
     Raises:
         SourceError: a split would hold only one class, or pictures are missing from the raw shards;
@@ -101,7 +112,8 @@ def preprocess(
         verdict = require_no_leak(frame, ingest.near_duplicate_distance)
         write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
         publish(space / "faces", space / "done", out)
-    return frame, moves | statistics(frame, _moments(facts, params.size), recipe, names), verdict
+    numbers = moves | statistics(frame, _moments(facts, params.size), recipe, names)
+    return Preprocessed(frame, numbers, verdict)
 
 
 def _cut_shard(

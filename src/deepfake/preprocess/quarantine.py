@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from deepfake.base.plots import QUIET, save_figure
 from deepfake.ingest.thumbnails import PER_REASON, SIDE, read_kept, read_rejected, shown
-from deepfake.params.data import Ingest
+from deepfake.params.ingest.ingest import Ingest
 
 _COLUMNS = 8
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.base.errors import SourceError
-from deepfake.params.data import Split
+from deepfake.params.preprocess import Split
 from deepfake.shards.manifest import FAKE, HOLDOUT, REAL, SPLITS, usable
 
 

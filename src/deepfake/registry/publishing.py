@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -14,7 +15,6 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
-from deepfake.params import Params
 from deepfake.registry.aliases import CHALLENGER, registered_model
 from deepfake.registry.tracking.runs import create_run, find_run
 from deepfake.registry.tracking.store import connect
@@ -31,6 +31,7 @@ class Publication:
 
     Attributes:
         loader: the module whose `_load_pyfunc` makes a model of the bundle; nothing is pickled.
+        params: all sections, for people to read.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Publication:
     bundle: Path
     bundle_sha256: str
     weights_sha256: str
-    params: Params
+    params: Mapping[str, Any]
     history: pd.DataFrame
     metrics: Mapping[str, float]
     artifacts: Sequence[Path]

@@ -9,22 +9,36 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.parameters import Sections, read_params
 from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import bundle_digest, write_bundle
 from deepfake.bundle.predictor import Predictor
 from deepfake.explain.choice import Explanation
-from deepfake.params import Params
+from deepfake.params.base import Base
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.preprocess import Preprocess
+from deepfake.params.register import Register
+from deepfake.params.train import Train
 from deepfake.registry.aliases import PRODUCTION, alias_version, promote
 from deepfake.registry.publishing import Publication, publish
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.shards import read_shard
-from deepfake.train.callbacks import read_history
 
 _SMOKE_PICTURES = 4
 TOLERANCE = 1e-5  # of a score, between any two consumers of a model
 
 RAW, FACES, MODELS, REPORTS = Path("data/raw"), Path("data/faces"), Path("models"), Path("reports")
+
+
+class ReleaseParams(Sections):
+    """The sections of params.yaml that a release reads."""
+
+    base: Base
+    ingest: Ingest
+    preprocess: Preprocess
+    train: Train
+    register_: Register
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class Release:
     in_production: bool
 
 
-def release(params: Params) -> Release:
+def release(params: ReleaseParams) -> Release:
     """Register the model that lies in the working tree; promote it when it is the first and passes.
 
     Raises:
@@ -56,7 +70,7 @@ def release(params: Params) -> Release:
         bundle = write_bundle(
             Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics, explanation
         )
-        gates = check_gates(params, metrics, Predictor(bundle))
+        gates = check_gates(params.register_.min_test_auc, metrics, Predictor(bundle))
         version = publish(
             Publication(
                 name=params.register_.name,
@@ -64,8 +78,8 @@ def release(params: Params) -> Release:
                 bundle=bundle.folder,
                 bundle_sha256=bundle_digest(bundle.folder),
                 weights_sha256=bundle.weights_sha256,
-                params=params,
-                history=read_history(REPORTS / "train/history.csv"),
+                params=read_params(),
+                history=pd.read_csv(REPORTS / "train/history.csv"),
                 metrics=_flat(metrics),
                 artifacts=_artifacts(),
                 description=_describe(metrics, gates),
@@ -80,14 +94,16 @@ def release(params: Params) -> Release:
     return Release(gates, str(version), current is not None and current.version == version)
 
 
-def check_gates(params: Params, metrics: dict[str, Any], predictor: Predictor) -> dict[str, dict[str, Any]]:
+def check_gates(
+    min_test_auc: float, metrics: dict[str, Any], predictor: Predictor
+) -> dict[str, dict[str, Any]]:
     """The gates in front of a first production model."""
     verdict = read_json(REPORTS / "validate/verdict.json")
     auc = metrics["test"]["model"]["auc"]["value"]
     gap = smoke_gap(predictor)
     return {
         "data_verdict": _gate(verdict["passed"], verdict["passed"], "every critical expectation"),
-        "test_auc": _gate(auc >= params.register_.min_test_auc, auc, f">= {params.register_.min_test_auc}"),
+        "test_auc": _gate(auc >= min_test_auc, auc, f">= {min_test_auc}"),
         # Only the outcome is written: the gap itself is rounding noise.
         "smoke_prediction": _gate(gap < TOLERANCE, gap < TOLERANCE, f"scores within {TOLERANCE}"),
     }

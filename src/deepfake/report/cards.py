@@ -8,28 +8,30 @@ from typing import Any
 
 from deepfake.base.stage import read_json
 from deepfake.networks.wheels import wheel_facts
-from deepfake.params import Params
+from deepfake.params.train import Train
 from deepfake.report.limits import DATA, EVALUATION, limits
 from deepfake.report.page import environment
 
 _MARKUP = frozenset("\\`*_[]<>#|~")
 
 
-def model_card(facts: Mapping[str, Any], params: Params, detector: Path) -> str:
+def model_card(facts: Mapping[str, Any], name: str, train: Train, detector: Path) -> str:
     """The model card (Mitchell et al. 2019, "Model Cards for Model Reporting").
 
     Args:
         facts: as for the page, with those of evaluation and data.
+        name: of the registered model.
+        train: how it was trained.
         detector: folder of the trained model.
     """
     return _render(
         "model_card.md",
         facts,
-        name=params.register_.name,
+        name=name,
         architecture=read_json(detector / "architecture.json"),
         augmentation=read_json(detector / "augmentation.json"),
-        train=params.train,
-        pretrained=wheel_facts(params.train),
+        train=train,
+        pretrained=wheel_facts(train.model, train.branches, train.backbone_weights),
     )
 
 

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from deepfake.base.errors import SourceError
-from deepfake.params.data import Ingest
-from deepfake.params.sources import (
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.params.ingest.sources import (
     ArchiveSource,
     CsvSource,
     FolderSource,

@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import ArchiveSource, Unpacking
+from deepfake.params.ingest.limits import Unpacking
+from deepfake.params.ingest.sources import ArchiveSource
 from deepfake.sources.checksums import verify
 from deepfake.sources.item import Item, walk_splits
 

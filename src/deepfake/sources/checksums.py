@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import Source, SyntheticSource
+from deepfake.params.ingest.sources import Source, SyntheticSource
 from deepfake.sources.item import readable
 
 _LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import FolderSource, VideoSource
+from deepfake.params.ingest.sources import FolderSource, VideoSource
 from deepfake.sources.checksums import verify
 from deepfake.sources.item import LAYOUT, Item, walk
 

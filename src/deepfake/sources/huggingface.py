@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import HuggingFaceSource, Unpacking
+from deepfake.params.ingest.limits import Unpacking
+from deepfake.params.ingest.sources import HuggingFaceSource
 from deepfake.sources.checksums import verify
 from deepfake.sources.item import Item, split_name
 from deepfake.sources.rows import label_of, present_columns, to_item

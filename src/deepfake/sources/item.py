@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import ArchiveSource, KaggleSource, Source
+from deepfake.params.ingest.sources import ArchiveSource, KaggleSource, Source
 from deepfake.shards.manifest import FAKE, REAL
 
 LAYOUT = "real/<source>/... and fake/<generator>/..."

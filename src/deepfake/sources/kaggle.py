@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import KaggleSource
+from deepfake.params.ingest.sources import KaggleSource
 from deepfake.sources.checksums import verify
 from deepfake.sources.item import Item, walk_splits
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.params.sources import HuggingFaceSource, KaggleSource, Source
+from deepfake.params.ingest.sources import HuggingFaceSource, KaggleSource, Source
 from deepfake.shards.manifest import LABEL_NAMES, usable
 
 NOT_STATED = "not stated"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from deepfake.demo.corpus import write_corpus
-from deepfake.params.sources import SyntheticSource
+from deepfake.params.ingest.sources import SyntheticSource
 from deepfake.sources.item import Item, walk
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from deepfake.base.errors import SourceError
-from deepfake.params.sources import CsvSource
+from deepfake.params.ingest.sources import CsvSource
 from deepfake.sources.checksums import verify
 from deepfake.sources.item import Item
 from deepfake.sources.rows import label_of, present_columns, to_item

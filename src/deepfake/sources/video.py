@@ -11,8 +11,8 @@ import cv2
 
 from deepfake.base.errors import SourceError
 from deepfake.media.videos import ClipRejected, read_frames
-from deepfake.params.data import Limits
-from deepfake.params.sources import VideoSource
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.ingest.sources import VideoSource
 from deepfake.shards.executors import process_pool
 from deepfake.shards.shards import map_shards
 from deepfake.sources.folder import list_folder

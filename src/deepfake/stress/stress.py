@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deepfake.base.stage import write_json
 from deepfake.evaluate.predictions import MODEL, Predictions
 from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, weights_digest
@@ -36,6 +37,7 @@ def stress(
     Returns:
         `robustness`, `adversarial` and `limits`, the sentences of both.
     """
+    out.mkdir(parents=True, exist_ok=True)
     test, seed = predictions.test, predictions.seed
     sample = draw_sample(test, settings.max_pictures, seed)
     chosen = attackable(test, pair.calibrations[MODEL], settings.adversarial.max_pictures, seed)
@@ -57,12 +59,19 @@ def stress(
     return {"robustness": robustness, "adversarial": adversarial, "limits": limits}
 
 
-def areas(robustness: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Family -> detector -> mean AUC over its levels: the few figures to compare runs by."""
-    return {
+def write_facts(facts: Mapping[str, Any], out: Path) -> None:
+    """Write facts.json, and metrics.json: the few figures to compare runs by; print the limits.
+
+    Args:
+        facts: what `stress` found.
+    """
+    areas = {  # family -> detector -> mean AUC over its levels
         family: {detector: area["value"] for detector, area in found["area"].items()}
-        for family, found in robustness["families"].items()
+        for family, found in facts["robustness"]["families"].items()
     }
+    write_json(out / "facts.json", facts)
+    write_json(out / "metrics.json", {"area": areas})
+    print("\n".join(facts["limits"]))
 
 
 def stress_key(settings: Stress, seed: int, detector: Path, faces: Path) -> str:

@@ -13,7 +13,7 @@ from deepfake.degrade.pseudo_fakes.reconstruction import resynthesise
 from deepfake.degrade.resynthesis import Fake
 from deepfake.media.fields import Field, Pixels, as_field
 from deepfake.networks.autoencoder import build_autoencoder
-from deepfake.params.training import PseudoFakes
+from deepfake.params.train import PseudoFakes
 from deepfake.shards.index import FaceIndex, index_faces
 from deepfake.train.augment import Purpose, stream
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from deepfake.base.errors import TrainingError
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
-from deepfake.params.training import Train
+from deepfake.params.train import Train
 from deepfake.shards.index import FaceIndex, index_faces, split_facts
 from deepfake.train.augment import Purpose, augment, stream
 from deepfake.train.plan import AS_IS, Composition, plan_epoch

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import pandas as pd
@@ -22,7 +23,9 @@ from deepfake.networks.detector import (
     build_detector,
     load_detector_model,
 )
-from deepfake.params import Params
+from deepfake.params.base import Base
+from deepfake.params.preprocess import Preprocess
+from deepfake.params.train import Train
 from deepfake.shards.inputs import evaluation_batches, shards_digest
 from deepfake.train.autoencoder import forgers
 from deepfake.train.averaging import MovingAverage
@@ -37,12 +40,23 @@ from deepfake.train.callbacks import (
     monitored,
     read_history,
 )
-from deepfake.train.phases import HEAD_PHASE, choose_layers, compile_phase, phases
+from deepfake.train.phases import HEAD_PHASE, architecture_of, choose_layers, compile_phase, phases
 from deepfake.train.selection import SelectionAuc
 from deepfake.train.speed import Speed
 from deepfake.train.steps import RecipeModel, interleave
 
 _COPIES = 6  # weights, two Adam moments, and the same again while a backup is replaced
+
+
+class Settings(Protocol):
+    """The sections of params.yaml that training reads."""
+
+    @property
+    def base(self) -> Base: ...
+    @property
+    def preprocess(self) -> Preprocess: ...
+    @property
+    def train(self) -> Train: ...
 
 
 @dataclass(frozen=True)
@@ -71,10 +85,11 @@ class Workspace:
         return self.folder / f"phase{phase}.done"
 
 
-def resume_key(params: Params, faces: Path) -> str:
+def resume_key(params: Settings, faces: Path) -> str:
     """Identity of a training run: parameters, data and code. Only the same run is ever resumed."""
     digest = hashlib.sha256(shards_digest(faces).encode())
-    digest.update(params.model_dump_json(include={"base", "preprocess", "train"}).encode())
+    digest.update(f"{params.preprocess.size} {params.base.model_dump_json()}".encode())
+    digest.update(params.train.model_dump_json().encode())
     package = Path(__file__).parents[1]
     for room in ("data", "data/pseudo_fakes", "models", "training"):
         for path in sorted((package / room).glob("*.py")):
@@ -83,7 +98,7 @@ def resume_key(params: Params, faces: Path) -> str:
 
 
 def train(
-    params: Params,
+    params: Settings,
     runtime: Runtime,
     faces: Path,
     folder: Path,
@@ -92,7 +107,6 @@ def train(
     """Fit all phases and return the best epoch's model.
 
     Args:
-        params: sections base, preprocess and train are read.
         runtime: from `configure`.
         faces: the folder that preprocess wrote.
         folder: the run's workspace; a killed run with the same folder goes on at the last epoch's end.
@@ -106,7 +120,7 @@ def train(
     """
     space = Workspace(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = Architecture.of(params.train, params.preprocess.size)
+    architecture = architecture_of(params.train, params.preprocess.size)
     keras.utils.set_random_seed(params.base.seed)  # whatever ran before in this process
     keras.config.set_dtype_policy(runtime.precision)
     with runtime.strategy.scope():
@@ -141,7 +155,7 @@ def _fit_phase(
     model: keras.Model,
     number: int,
     epochs: range,
-    params: Params,
+    params: Settings,
     runtime: Runtime,
     faces: Path,
     forged_by: Mapping[str, Forger],

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import keras
 
-from deepfake.networks.detector import backbone_layers
-from deepfake.params.training import Phase, Train
+from deepfake.networks.detector import Architecture, backbone_layers
+from deepfake.params.train import Phase, Train
 from deepfake.train.head import make_non_negative
 
 HEAD_PHASE = 3
 
 _WARM_UP_SHARE = 0.1  # of a phase's steps: Adam's moments are noise in the first ones
+
+
+def architecture_of(recipe: Train, size: int) -> Architecture:
+    """What the parameters ask for, for crops of `size` pixels."""
+    return Architecture(
+        model=recipe.model,
+        size=size,
+        dropout=recipe.dropout,
+        batch_norm_momentum=recipe.batch_norm_momentum,
+        branches=recipe.branches,
+        residuals=recipe.residuals,
+        backbone_end=recipe.backbone_end,
+    )
 
 
 def phases(recipe: Train) -> dict[int, Phase]:

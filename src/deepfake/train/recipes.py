@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deepfake.params.training import Train
+from deepfake.params.train import Train
 
 
 @dataclass(frozen=True)

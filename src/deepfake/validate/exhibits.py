@@ -13,7 +13,7 @@ import pandas as pd
 from deepfake.base.plots import data_uri
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import SIDE, read_kept, read_rejected, shown
-from deepfake.params.data import Ingest
+from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.manifest import LABEL_NAMES, usable
 
 MAX_GROUPS = 12  # with MAX_MEMBERS and the sizes below: about a megabyte of page

@@ -16,7 +16,7 @@ import pyarrow as pa
 from great_expectations.expectations.row_conditions import Column
 
 from deepfake.media.images import FORMATS
-from deepfake.params.data import Validate
+from deepfake.params.validate import Validate
 from deepfake.shards.manifest import LABEL_NAMES, SCHEMA, usable
 from deepfake.validate.expectations import (
     Check,

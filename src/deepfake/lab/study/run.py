@@ -12,16 +12,17 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from deepfake.base.errors import ParamsError
+from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime
 from deepfake.base.stage import write_json
 from deepfake.evaluate.predictions import file_digest
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.lab.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
 from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
+from deepfake.lab.study.settings import BASELINE, Study
 from deepfake.lab.study.statistics import draw_cells
 from deepfake.lab.study.tables import Table, measure, tables
-from deepfake.params import Params, parse_params
-from deepfake.params.study import BASELINE, Study
+from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.manifest import read_manifest
@@ -55,7 +56,7 @@ def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> I
         for seed in variant.seeds:
             changes = {**dict(flat_overrides(variant.overrides)), "base.seed": seed}
             merged = with_changes(content, {**changes, "train.exclude_generators": [held_out]})
-            yield name, parse_params(merged, origin=f"variant {name}")
+            yield name, parse_params(Params, merged, origin=f"variant {name}")
 
 
 def run_study(
@@ -89,7 +90,9 @@ def run_study(
         _scores(cell, title, study, runtime, faces, work)
         for cell in tqdm(cells, desc="study", unit="training")
     ]
-    parts += [baseline_scores(name, parse_params(content, title), study, faces) for name in generators]
+    parts += [
+        baseline_scores(name, parse_params(Params, content, title), study, faces) for name in generators
+    ]
     lines, found = _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
     identity = "".join(cell_key(cell, study, faces) for cell in cells)
     summary = {
@@ -118,8 +121,8 @@ def _scores(
     key = cell_key(cell, study, faces)
     finished = work / f"{key}.parquet"
     if not finished.exists():
-        parent = parent_run("study", title, cell.params)
-        with nested_run(parent, cell.name, f"study-{key}", cell.params, runtime) as run:
+        parent = parent_run("study", title, cell.params.to_json())
+        with nested_run(parent, cell.name, f"study-{key}", cell.params.to_json(), runtime) as run:
             scores = run_cell(cell, study, runtime, faces, work / key, [run.live_curves])
             for condition in scores["condition"].unique():
                 measured = draw_cells(scores, condition, 10, 1).cell(cell.variant, cell.held_out)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import mlflow
@@ -17,8 +18,8 @@ import yaml
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
-from deepfake.params import Params, flatten
 from deepfake.registry.tracking.store import connect, experiment_id, root
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class TrainingRun:
 
 
 @contextmanager
-def training_run(key: str, params: Params, runtime: Runtime) -> Iterator[TrainingRun]:
+def training_run(key: str, params: Mapping[str, Any], runtime: Runtime) -> Iterator[TrainingRun]:
     """The run of one training, by its resume key: a killed training goes on in the same run."""
     client = connect()
     run = find_run(client, "training_key", key, open_only=True)
@@ -73,7 +74,7 @@ def training_run(key: str, params: Params, runtime: Runtime) -> Iterator[Trainin
     client.set_terminated(run_id, "FINISHED")
 
 
-def parent_run(kind: str, name: str, params: Params) -> str:
+def parent_run(kind: str, name: str, params: Mapping[str, Any]) -> str:
     """Id of the run that holds all runs of one sweep or study; found again by its name.
 
     Args:
@@ -89,7 +90,9 @@ def parent_run(kind: str, name: str, params: Params) -> str:
 
 
 @contextmanager
-def nested_run(parent: str, name: str, key: str, params: Params, runtime: Runtime) -> Iterator[TrainingRun]:
+def nested_run(
+    parent: str, name: str, key: str, params: Mapping[str, Any], runtime: Runtime
+) -> Iterator[TrainingRun]:
     """A training's run (see `training_run`) that MLflow's UI shows below `parent`."""
     with training_run(key, params, runtime) as run:
         run.client.set_tag(run.run_id, "mlflow.parentRunId", parent)
@@ -104,8 +107,8 @@ def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool 
     return next(iter(open_runs if open_only else runs), None)
 
 
-def create_run(client: mlflow.MlflowClient, params: Params, tags: Mapping[str, str]) -> Run:
-    name = os.environ.get("DVC_EXP_NAME") or params.train.model
+def create_run(client: mlflow.MlflowClient, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
+    name = os.environ.get("DVC_EXP_NAME") or params["train"]["model"]
     run = client.create_run(experiment_id(client), run_name=name, tags={**lineage(), **tags})
     for key, value in flatten(params).items():
         client.log_param(run.info.run_id, key, str(value)[:6000])

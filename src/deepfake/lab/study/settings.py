@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from deepfake.params.section import Positive, Section
+from deepfake.base.parameters import Positive, Section
 
 BASELINE = "spectrum baseline"  # stands beside the variants in every table
 

@@ -1,4 +1,4 @@
-"""Parameters of the data stages: ingest, validate, preprocess, and the shortcut audit of both."""
+"""Parameters of the stage preprocess."""
 
 from __future__ import annotations
 
@@ -6,63 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from deepfake.params.section import Fraction, Positive, Quality, Section
-from deepfake.params.sources import Source
-
-# Not 4:4:4 and 4:2:0: DVC writes them without quotes, and YAML 1.1 then reads numbers to base 60.
-Chroma = Literal["yuv444", "yuv420"]
-
-
-class Limits(Section):
-    """What a file may be before it is decoded at all."""
-
-    max_bytes: Positive
-    max_pixels: Positive
-    min_side: Positive
-
-
-class Ingest(Section):
-    root: str
-    sources: tuple[Source, ...]
-    shard_size: Positive
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # beyond, strangers are joined in crowds
-    limits: Limits
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Ingest:
-        names = [source.name for source in self.sources]
-        if not names:  # a minimum length would also be missed, and told, whenever an entry is wrong
-            raise ValueError("sources is empty: give at least one")
-        if len(set(names)) != len(names):
-            raise ValueError(f"source names must differ, got {names}: give each source a `name`")
-        return self
-
-
-class Validate(Section):
-    min_per_class: Positive
-    max_class_share: Annotated[float, Field(gt=0.5, le=1.0)]
-    max_rejected_share: Fraction
-    max_rejected_share_gap: Fraction
-    max_source_share: Fraction
-    max_group_share: Fraction
-
-
-AuditName = Literal[
-    "raw/container", "raw/thumbnail", "raw/border", "raw/spectrum", "raw/sharpness",
-    "crops/container", "crops/thumbnail", "crops/border", "crops/spectrum", "crops/sharpness",
-    "crops/resolution",
-]  # fmt: skip
-
-
-class Audit(Section):
-    """Limits of the shortcut audit, on the AUC of a classifier that sees one family of facts."""
-
-    warn: Annotated[float, Field(ge=0.5, le=1.0)]
-    stop: Annotated[float, Field(ge=0.5, le=1.0)]
-    acknowledged: tuple[AuditName, ...]
-    folds: Annotated[int, Field(ge=2)]
-    bootstrap_draws: Annotated[int, Field(ge=10)]
-    max_pictures: Annotated[int, Field(ge=40)]
+from deepfake.base.parameters import Chroma, Fraction, Positive, Quality, Section
 
 
 class Faces(Section):

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from deepfake.params.section import Positive, Section
+from deepfake.base.parameters import Positive, Section
+from deepfake.params.ingest.limits import ClipLimits, Unpacking
 
 SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
 
@@ -25,13 +26,6 @@ class _Files(_Source):
     """A source of files that someone else made: a list of their digests can hold it still."""
 
     sha256: str | None = None  # list in sha256sum's format, below ingest.root
-
-
-class Unpacking(Section):
-    """What may be written when a source is unpacked: a small file can hold a very large one."""
-
-    max_bytes: Positive = 32 * 2**30
-    max_files: Positive = 1_000_000
 
 
 class Columns(Section):
@@ -141,14 +135,6 @@ class HuggingFaceSource(_Table):
         if (self.repo is None) != (self.revision is None):
             raise ValueError("`repo` needs `revision`, the full commit hash, and only `repo` has one")
         return self
-
-
-class ClipLimits(Section):
-    """What a clip may declare before a frame of it is decoded; frame sizes follow `ingest.limits`."""
-
-    max_bytes: Positive = 2**31
-    max_frames: Positive = 36_000
-    max_seconds: Annotated[float, Field(gt=0.0)] = 1_200.0
 
 
 class VideoSource(_Files):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from deepfake.params.section import Positive, Section
+from deepfake.base.parameters import Positive, Section
 
 # The RGB backbones by name; models/backbones.py builds them.
 Model = Literal[

@@ -1,0 +1,1 @@
+"""Parameters of the stage ingest: sources and limits."""

@@ -1,0 +1,28 @@
+"""Parameters of the stage ingest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from deepfake.base.parameters import Positive, Section
+from deepfake.params.ingest.limits import Limits
+from deepfake.params.ingest.sources import Source
+
+
+class Ingest(Section):
+    root: str
+    sources: tuple[Source, ...]
+    shard_size: Positive
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # beyond, strangers are joined in crowds
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Ingest:
+        names = [source.name for source in self.sources]
+        if not names:  # a minimum length would also be missed, and told, whenever an entry is wrong
+            raise ValueError("sources is empty: give at least one")
+        if len(set(names)) != len(names):
+            raise ValueError(f"source names must differ, got {names}: give each source a `name`")
+        return self

@@ -1,0 +1,54 @@
+"""What preprocess reports: quarantine, statistics, audit before and after, and the page of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.base.stage import read_json, write_json
+from deepfake.params.ingest.ingest import Ingest
+from deepfake.preprocess.preprocess import Preprocessed
+from deepfake.preprocess.quarantine import draw_quarantine
+from deepfake.shards.manifest import write_manifest
+from deepfake.validate.exhibits import quarantine_exhibits
+from deepfake.validate.validation_report import render_report
+
+_BEFORE, _QUARANTINE = Path("reports/validate/audit.json"), Path("data/quarantine.parquet")
+_OUT = Path("reports/preprocess")
+
+
+def write_reports(
+    done: Preprocessed, after: dict[str, Any], manifest: pd.DataFrame, raw: Path, ingest: Ingest
+) -> None:
+    """Write the stage's tables, figures and page.
+
+    Args:
+        after: the audit of the face crops; that of the pictures as they came is validate's.
+        manifest: what ingest wrote to `raw`.
+
+    Raises:
+        ValidationFailed: a shortcut is above its limit; the page is there.
+    """
+    frame, statistics, verdict = done
+    write_manifest(frame[frame["reject_reason"].notna()], _QUARANTINE)
+    draw_quarantine(frame, manifest, raw, ingest, _OUT / "quarantine.png")
+    write_json(_OUT / "metrics.json", statistics)
+    print(f"{statistics['pictures']} split {statistics['split']}")
+    before = read_json(_BEFORE)
+    write_json(_OUT / "audit.json", after)
+    draw_audit([before, after], _OUT / "audit.png")
+    page = render_report(
+        frame,
+        verdict,
+        audits={"Before: as they came": audit_rows(before), "After: face crops": audit_rows(after)},
+        audit_plot=(_OUT / "audit.png").read_bytes(),
+        provenance=read_json(raw / "sources.json"),
+        exhibits=[quarantine_exhibits(frame, manifest, raw, ingest)],
+        statistics=statistics,
+    )
+    (_OUT / "report.html").write_text(page, encoding="utf-8")
+    print_audit(after)
+    require_no_shortcut(after)

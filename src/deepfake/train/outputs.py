@@ -1,0 +1,30 @@
+"""What the stage train leaves: the model with its facts, and the curves of its training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from deepfake.base.stage import write_json
+from deepfake.networks.detector import Architecture, save_detector
+from deepfake.params.train import Train
+from deepfake.train.callbacks import summarise
+from deepfake.train.curves import draw_curves
+from deepfake.train.recipes import describe
+
+
+def write_model(model: keras.Model, architecture: Architecture, recipe: Train, folder: Path) -> str:
+    """Write weights, architecture and what augmentation did; returns the weights' sha256."""
+    digest = save_detector(model, architecture, folder)
+    write_json(folder / "augmentation.json", describe(recipe))
+    return digest
+
+
+def write_curves(history: pd.DataFrame, weights_sha256: str, folder: Path) -> None:
+    """Write history.csv, curves.png and metrics.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    history.to_csv(folder / "history.csv", index=False)
+    draw_curves(history, folder / "curves.png")
+    write_json(folder / "metrics.json", summarise(history) | {"weights_sha256": weights_sha256})
