@@ -20,7 +20,9 @@ PORT ?=
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-env: $(VENV)/.ready  ## create .venv from requirements.lock (hashes checked)
+env: $(VENV)/.ready  ## create .venv from requirements.lock: what running needs (hashes checked)
+
+env-dev: $(VENV)/.ready-dev  ## and what tests, lint and docs need, from requirements-dev.lock
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,13 +30,18 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements-dev.lock
+	touch $@
+
 repro: env  ## run the whole pipeline (params.yaml), register the model
 	dvc repro
 	deepfake register
 
-test: env  ## lint, types, tests
+test: env-dev  ## lint, order of rooms, types, tests
 	ruff check .
 	ruff format --check .
+	lint-imports --no-logo
 	mypy
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
@@ -71,12 +78,15 @@ bench-data: env  ## the data stages on many pictures: [IMAGES="14000 140000"]
 bench-train: env  ## does the input pipeline starve the device? (needs data/faces)
 	python benchmarks/bench_train.py
 
-lock: env  ## make requirements.lock again from pyproject.toml (every extra but gpu: tests use them)
-	pip-compile --quiet $(addprefix --extra ,dev distributed huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
+COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	--no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+lock: env-dev  ## make both locks again from pyproject.toml
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
