@@ -81,9 +81,10 @@ bench-train: env  ## does the input pipeline starve the device? (needs data/face
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options
 
-lock: env-dev  ## make both locks again from pyproject.toml
+lock: env-dev  ## make both locks again from pyproject.toml (every extra but gpu: tests use them)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(addprefix --extra ,dev distributed huggingface kaggle ray) --constraint requirements.lock \
+	  --output-file requirements-dev.lock pyproject.toml
 
 clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
