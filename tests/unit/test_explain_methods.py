@@ -100,7 +100,7 @@ def test_grad_cam_weights_stay_bounded_where_maps_are_negative() -> None:
         maps = np.array([[[1.0, 1.0], [1.0, total - 3.0]]])[..., None]
         heats.append(weighted_maps(maps, gradients)[0, 0, 0])
     # Four places, each of weight alpha * g with alpha at most a half.
-    assert 0.0 < min(heats) and max(heats) <= 4 * 0.5 * 0.5
+    assert min(heats) > 0.0 and max(heats) <= 4 * 0.5 * 0.5
     assert np.abs(np.diff(heats)).max() < 1e-2
 
 
