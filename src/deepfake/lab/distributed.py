@@ -55,7 +55,9 @@ def main() -> None:
         raise TrainingError(f"--rank {options.rank}: must be 0 to {options.processes - 1}, of --processes")
     params = load_params(options.params)
     refuse_unknown(params)
-    os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is first imported, which is below
+    # Read when Keras and TensorFlow are first imported, which is below.
+    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import jax
     except ImportError as error:
