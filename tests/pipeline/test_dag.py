@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers import REPO
-from imports import project_files
 
+from deepfake.base.closure import project_files
 from deepfake.report.sections import SECTIONS
 
 DAG = yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]

