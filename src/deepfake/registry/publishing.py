@@ -121,6 +121,7 @@ def _signature() -> ModelSignature:
     answer = [
         ("double", "score"), ("string", "verdict"), ("string", "reason"), ("double", "threshold"),
         ("long", "box_left"), ("long", "box_top"), ("long", "box_side"), ("long", "faces"),
+        ("long", "left_out"),
     ]  # fmt: skip
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, "image")]),
