@@ -95,6 +95,11 @@ def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
     verdicts, picture = st.columns([3, 2], gap="large")  # on a narrow screen: one above the other
     upright = decode_image(data, predictor.bundle.recipe.limits)
     judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
+    if faces[0].left_out:
+        st.warning(
+            f"The picture shows too many faces: {faces[0].left_out} smaller ones are not judged. Cut out "
+            "the part that you ask about, and upload that."
+        )
     picture.image(
         boxed_picture(upright, faces), f"The upload with {judged}", "stretch", output_format="PNG"
     )

@@ -6,12 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.parameters import load_params
-from deepfake.base.stage import read_json, run_stage, write_json
+from deepfake.base.stage import run_stage
 from deepfake.params.whole import Params
 
 UNSCORED = 3  # exit code: some pictures could not be scored
@@ -20,7 +19,9 @@ UNSCORED = 3  # exit code: some pictures could not be scored
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `deepfake` command."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in dvc.yaml; read when TensorFlow is imported
+    # As in dvc.yaml. TensorFlow reads them when it is imported, which the commands below do.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     run_stage(lambda: options.run(options))
 
 
@@ -156,14 +157,9 @@ def _study(options: argparse.Namespace) -> None:
     run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), "preprocess")
     content = read_sections(Path("params.yaml"))  # as DVC has just changed it
     out = Path("reports/study") / options.name
-    faces = Path("data/faces")
-    lines = run_study(
-        options.name, study, content, configure(load_params(Params).base), faces, Path(".resume/study"), out
-    )
-    # The page of the model shows the last study; when that was, only whoever runs it knows.
-    finished = {"date": datetime.now(UTC).date().isoformat()}
-    write_json(Path("reports/study/summary.json"), read_json(out / "summary.json") | finished)
-    print("\n".join([*lines, f"see {out / 'study.html'}; the stage report now shows its tables"]))
+    runtime, faces = configure(load_params(Params).base), Path("data/faces")
+    lines = run_study(options.name, study, content, runtime, faces, Path(".resume/study"), out)
+    print("\n".join([*lines, f"see {out / 'study.html'}"]))
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -172,3 +168,7 @@ def _file(folder: Path, name: str) -> Path:
         known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
         raise DeepfakeError(f"no file {file}; there are: {known}")
     return file
+
+
+if __name__ == "__main__":
+    main()

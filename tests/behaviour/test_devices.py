@@ -16,6 +16,7 @@ from helpers import clean_environment, run, tiny_params
 
 from deepfake.networks.detector import load_detector
 
+FLIP = {"train.augment": "flip"}  # all that training on several hosts can do to a picture
 # In a process of its own: TensorFlow divides a CPU only before its first operation.
 _TWO_ON_ONE_HOST = """
 import dataclasses, sys
@@ -57,7 +58,7 @@ def test_two_devices_of_one_host_train_like_one(tmp_path: Path) -> None:
 
 
 def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
-    write_inputs(tmp_path)
+    write_inputs(tmp_path, **FLIP)
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
@@ -82,9 +83,9 @@ def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "arguments", "words"),
     [
-        ({"train.sam": 0.1}, ["--rank", "0"], "knows no train.sam: set to 0"),
+        ({**FLIP, "train.sam": 0.1}, ["--rank", "0"], "train.sam is 0.1, must be 0.0"),
         ({}, ["--rank", "2"], "--rank 2: must be 0 to 1"),
-        ({}, ["--rank", "1", "--wait", "1"], "nothing answers at --coordinator 127.0.0.1:9"),
+        (FLIP, ["--rank", "1", "--wait", "1"], "nothing answers at --coordinator 127.0.0.1:9"),
     ],
 )
 def test_what_is_wrong_is_said(overrides: dict, arguments: list[str], words: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 from helpers import REPO
 
 from deepfake.base.imports import project_files
+from deepfake.report.sections import SECTIONS
 
 SRC = REPO / "src"
 TEXT = (REPO / "dvc.yaml").read_text()
@@ -139,6 +140,31 @@ def test_dvc_yaml_and_the_scripts_are_short() -> None:
     assert len(TEXT.splitlines()) < MAX_LINES
     for stage in ORDER:
         assert len(script(stage).read_text().splitlines()) < MAX_SCRIPT, stage
+
+
+def test_all_that_the_page_shows_is_a_dependency_of_the_stage_report() -> None:
+    declared = {Path(dep) for dep in DAG["report"]["deps"]}
+    facts = {Path("reports", section.facts) for section in SECTIONS if section.facts.endswith(".json")}
+    assert facts <= declared
+    outs = {Path(out) for stage in DAG.values() for out in stage.get("outs", []) if isinstance(out, str)}
+    patterns = {f"reports/{section.figures}" for section in SECTIONS if section.figures}
+    assert {out for out in outs if any(out.match(pattern) for pattern in patterns)} <= declared
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_tensorflow_finds_its_environment_when_a_script_imports_it(stage: str) -> None:
+    files = {script(stage), *project_files(script(stage), REPO / "src")}
+    imported = {name for path in files for name in imports_at_the_top(path)}
+    if imported & {"keras", "tensorflow"}:
+        assert DAG[stage]["cmd"].startswith("${tensorflow} ")
+
+
+def imports_at_the_top(path: Path) -> set[str]:
+    """First parts of what a file imports when it is imported itself."""
+    body = ast.parse(path.read_text()).body
+    plain = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    parts = [str(node.module) for node in body if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in plain + parts}
 
 
 def test_an_import_inside_a_function_is_followed(tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def test_grad_cam_weights_are_the_third_order_taylor_weights() -> None:
     np.testing.assert_allclose(found, np.maximum(expected, 0.0), rtol=2e-3)
 
 
+def test_grad_cam_weights_stay_bounded_where_maps_are_negative() -> None:
+    """At g sum(A) = -2 the paper's alpha divides by 0; maps of GELU or layer norm come there."""
+    gradients = np.full((1, 2, 2, 1), 0.5)
+    sums = np.linspace(-4.02, -3.98, 41)  # of the channel: the pole is at -4
+    heats = []
+    for total in sums:
+        maps = np.array([[[1.0, 1.0], [1.0, total - 3.0]]])[..., None]
+        heats.append(weighted_maps(maps, gradients)[0, 0, 0])
+    # Four places, each of weight alpha * g with alpha at most a half.
+    assert min(heats) > 0.0 and max(heats) <= 4 * 0.5 * 0.5
+    assert np.abs(np.diff(heats)).max() < 1e-2
+
+
 def test_gradients_of_the_last_maps_match_finite_differences() -> None:
     model = brightness_net()
     crops, step = noise(1, 32), 8.0

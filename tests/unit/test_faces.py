@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -233,6 +234,31 @@ def test_crops_already_made_are_taken_whole_without_a_detector(monkeypatch: pyte
     (found,) = face_crops(png(picture), recipe(64), cropped=True)
     assert found.score is None and found.square == Square(16, 0, 64)
     assert np.array_equal(found.pixels, picture[:, 16:80])
+
+
+def boxes_of_another_picture(detector: faces.FaceDetector, pictures: list[np.ndarray], times: int) -> int:
+    """How often two threads get other faces of their own picture than a single one."""
+    alone = [detector.detect(picture) for picture in pictures]
+    assert all(alone) and alone[0] != alone[1]
+
+    def search(number: int) -> int:
+        return sum(detector.detect(pictures[number]) != alone[number] for _ in range(times))
+
+    with ThreadPoolExecutor(2) as threads:
+        return sum(threads.map(search, range(2)))
+
+
+def test_threads_that_share_a_detector_get_the_faces_of_their_own_pictures() -> None:
+    pictures = [portrait(1, 64), cv2.resize(portrait(4), (96, 64))]
+    assert boxes_of_another_picture(faces.load_detector(PARAMS), pictures, times=1000) == 0
+
+
+def test_threads_may_share_yunet(shared: Path) -> None:
+    weights = shared / "models" / "yunet_n_640_640.onnx"
+    yunet = faces.load_detector(PARAMS.model_copy(update={"detector": "yunet", "weights": str(weights)}))
+    folder = shared / "faces" / "real" / "lfw"
+    pictures = [decode_image(file.read_bytes(), LIMITS) for file in sorted(folder.iterdir())[:2]]
+    assert boxes_of_another_picture(yunet, [cv2.resize(x, (96, 96)) for x in pictures], times=1000) == 0
 
 
 def test_missing_weights_say_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

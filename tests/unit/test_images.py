@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile, WebPImagePlugin
+from PIL import Image, ImageCms, ImageFile, WebPImagePlugin
 
 from deepfake.media.images import Header, ImageRejected, decode_image, read_file, read_header
 from deepfake.params.ingest.limits import Limits
@@ -246,10 +246,12 @@ def _seeds() -> list[bytes]:
     grey16 = Image.fromarray(np.arange(24 * 32, dtype=np.uint16).reshape(24, 32))
     pngs = [encode(p, "PNG", mode=mode) for mode in ("RGB", "L", "LA", "RGBA", "P", "1")]
     pngs += [encode(p, "PNG", exif=exif(5)), encode(grey16, "PNG", mode="I;16")]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     jpegs = [
         encode(p, "JPEG", exif=exif(6)),
         encode(p, "JPEG", mode="CMYK"),
         encode(p, "JPEG", progressive=True),
+        encode(p, "JPEG", icc_profile=profile),
     ]
     webps = [
         encode(p, "WEBP", exif=exif(7)),

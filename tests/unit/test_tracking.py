@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import pytest
 from helpers import tiny_params
 
 from deepfake.base.errors import RegistryError
+from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
 from deepfake.registry import aliases, publishing
 from deepfake.registry.tracking import runs, store
@@ -97,6 +99,48 @@ def test_publishing_is_idempotent_and_goes_to_the_training_run(repo: Path, param
     assert (folder / "detector.json").is_file() and version == str(other.version)
 
 
+def test_a_changed_report_reaches_the_registered_version_once(repo: Path, params) -> None:
+    what = publication(repo, params)
+    made = publishing.publish(what)
+    (repo / "figure.txt").write_text("changed")
+    better = replace(what, description="better words", metrics={"test/model/auc": 0.8})
+    again = publishing.publish(better)
+    client = store.connect()
+    assert again.version == made.version and again.run_id == made.run_id
+    assert client.get_model_version(NAME, str(made.version)).description == "better words"
+    (sent,) = Path(client.download_artifacts(made.run_id, repo.name)).iterdir()
+    assert sent.read_text() == "changed"
+    before = client.get_model_version(NAME, str(made.version)), client.get_run(made.run_id)
+    stamp = sent.stat().st_mtime_ns
+    publishing.publish(better)
+    after = client.get_model_version(NAME, str(made.version)), client.get_run(made.run_id)
+    assert [dict(x) for x in after[0:1]] == [dict(x) for x in before[0:1]]
+    assert after[1].to_dictionary() == before[1].to_dictionary()
+    (sent,) = Path(client.download_artifacts(made.run_id, repo.name)).iterdir()
+    assert sent.stat().st_mtime_ns == stamp
+    assert [x.value for x in client.get_metric_history(made.run_id, "test/model/auc")] == [0.9, 0.8]
+
+
+def test_figures_and_parameters_go_in_few_calls(
+    repo: Path, params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("log_batch", "log_metric", "log_param"):
+        real = getattr(mlflow.MlflowClient, name)
+
+        def counted(self, *args, real=real, name=name, **kwargs):
+            calls.append(name)
+            return real(self, *args, **kwargs)
+
+        monkeypatch.setattr(mlflow.MlflowClient, name, counted)
+    many = {f"metric/{number}": float(number) for number in range(1500)}
+    made = publishing.publish(replace(publication(repo, params), metrics=many))
+    run = store.connect().get_run(made.run_id)
+    assert many.items() <= run.data.metrics.items()
+    assert run.data.params == {key: str(value) for key, value in flatten(params).items()}
+    assert set(calls) == {"log_batch"} and len(calls) <= 2 + 2
+
+
 def test_a_model_without_its_run_is_rehydrated(repo: Path, params) -> None:
     made = publishing.publish(publication(repo, params))
     run = store.connect().get_run(made.run_id)
@@ -150,7 +194,7 @@ def test_the_store_is_in_the_repository_dvc_names(repo: Path) -> None:
 
 def test_a_tracker_that_goes_away_does_not_stop_training(repo: Path, params, caplog) -> None:
     class Gone:
-        def log_metric(self, *_: object, **__: object) -> None:
+        def log_batch(self, *_: object, **__: object) -> None:
             raise ConnectionError("gone")
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])

@@ -1,10 +1,9 @@
-"""What every stage script shares: quiet libraries, errors as one sentence, JSON that is byte-stable."""
+"""What every stage script shares: errors as one sentence, JSON that is byte-stable."""
 
 from __future__ import annotations
 
 import errno
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,10 @@ from deepfake.base.errors import DeepfakeError
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main function; an expected error becomes one sentence and exit code 1."""
-    # Read by the libraries when they are first imported; inherited by worker processes.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("MPLBACKEND", "agg")
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    """Run a stage's main function; an expected error becomes one sentence and exit code 1.
+
+    The libraries are imported by then: what they read from the environment stands in dvc.yaml.
+    """
     try:
         main()
     except DeepfakeError as error:

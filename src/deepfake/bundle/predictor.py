@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ class FaceVerdict:
         threshold: scores at or above it are called fake.
         box: the judged square in pixels of the upright picture.
         crop: the judged pixels, uint8 [size, size, 3].
+        left_out: smaller usable faces of the same picture that are not judged, since it shows too many.
     """
 
     face: int | None
@@ -39,6 +40,7 @@ class FaceVerdict:
     threshold: float
     box: Square | None = None
     crop: np.ndarray | None = None
+    left_out: int = 0
 
 
 class Predictor:
@@ -61,18 +63,21 @@ class Predictor:
             assume_face: the picture is a face crop already; no face is looked for.
 
         Returns:
-            One verdict per usable face, largest first; one `not_applicable` when there is none.
+            One verdict per usable face, largest first, of at most `max_faces`; one `not_applicable` when
+            there is none.
         """
         try:
-            crops = face_crops(data, self.bundle.recipe, cropped=assume_face)
+            found = face_crops(data, self.bundle.recipe, cropped=assume_face)
         except (ImageRejected, NoFace) as problem:
             return [self.not_applicable(str(problem))]
+        crops = found[: self.bundle.recipe.faces.max_faces]
         calibration = self.bundle.calibration
         pixels = np.stack([crop.pixels for crop in crops])
         logits = view_logits(self._model.predict_on_batch, pixels, calibration.max_spread is not None)
         scores = calibration.score(logits["plain"])
         judged = zip(crops, scores, spread(calibration, logits), strict=True)
-        return [self._verdict(number, *one) for number, one in enumerate(judged)]
+        left_out = len(found) - len(crops)
+        return [replace(self._verdict(n, *one), left_out=left_out) for n, one in enumerate(judged)]
 
     def not_applicable(self, reason: str) -> FaceVerdict:
         """The verdict on something that can't be judged."""

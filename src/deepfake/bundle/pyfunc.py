@@ -13,14 +13,15 @@ from deepfake.bundle.predictor import Predictor
 class PictureModel:
     """MLflow's `predict` interface around the predictor; nothing is pickled.
 
-    A picture with several faces gets the row of the largest; `faces` says how many there are.
+    A picture with several faces gets the row of the largest; `faces` says how many were judged, `left_out`
+    how many more it shows.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
     def predict(self, pictures: pd.DataFrame) -> pd.DataFrame:
-        """Column `image` of bytes -> score, verdict, reason, threshold, box_*, faces."""
+        """Column `image` of bytes -> score, verdict, reason, threshold, box_*, faces, left_out."""
         rows = pd.DataFrame([self._row(data) for data in pictures["image"]], dtype=object)
         return rows.where(rows.notna(), None)  # JSON has null, but no NaN
 
@@ -37,6 +38,7 @@ class PictureModel:
             "box_top": box.top if box else None,
             "box_side": box.side if box else None,
             "faces": len(verdicts) if box else 0,
+            "left_out": first.left_out,
         }
 
 

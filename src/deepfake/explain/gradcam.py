@@ -32,7 +32,10 @@ def weighted_maps(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     """One map per picture from a layer's activations and the gradients of a score.
 
     The weights alpha are those of exp(score): its second and third derivatives are then powers of
-    the first, and need no further passes through the network.
+    the first, g, and need no further passes through the network. alpha = g^2 / (2 g^2 + g^3 sum(A)) is
+    1 / (2 + g sum(A)), needed where g is above 0 only. The paper takes it from maps after a ReLU: of maps
+    that can be negative (GELU, layer norm) the sum is that of their positive part, or the divisor would
+    cross 0.
 
     Args:
         activations, gradients: [n, height, width, channels].
@@ -40,9 +43,7 @@ def weighted_maps(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     Returns:
         [n, height, width], not scaled, at least 0.
     """
-    squared = gradients**2
-    spread = activations.sum(axis=(1, 2), keepdims=True) * gradients**3
-    below = 2.0 * squared + spread
-    alpha = np.divide(squared, below, out=np.zeros_like(squared), where=np.abs(below) > 1e-12)
-    weight = (alpha * np.maximum(gradients, 0.0)).sum(axis=(1, 2), keepdims=True)
+    raising = np.maximum(gradients, 0.0)
+    alpha = 1.0 / (2.0 + raising * np.maximum(activations, 0.0).sum(axis=(1, 2), keepdims=True))
+    weight = (alpha * raising).sum(axis=(1, 2), keepdims=True)
     return np.maximum((weight * activations).sum(axis=-1), 0.0)

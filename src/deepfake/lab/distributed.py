@@ -8,9 +8,9 @@ GPUs. Keras 3 has no multi-node `fit` on TensorFlow, but the network is written 
 `keras.distribution` spreads a batch over all devices of all processes and sums the gradients, so that
 every process ends with the same weights and writes the same file, in the layout that `load_detector` reads.
 
-All but models/, data/ and this module's own few imports stays TensorFlow's. From the recipe it takes both
-phases and gradient accumulation; of the augmentation only the flip; what else is on (label smoothing, EMA,
-SAM, consistency, the head, selection) is refused. It keeps no backups: a killed run starts again.
+Besides `networks/` and what this module imports itself, the project needs TensorFlow. From the recipe it
+takes both phases, gradient accumulation and the flip; a key of `train` that it does not know how to follow
+is refused. It keeps the last epoch's weights, and no backups: a killed run starts again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,27 @@ from typing import Any
 import numpy as np
 
 from deepfake.base.errors import TrainingError
-from deepfake.base.parameters import load_params
+from deepfake.base.parameters import flatten, load_params
 from deepfake.base.stage import run_stage
 from deepfake.media.encoding import decode_crop
-from deepfake.params.train import Train
 from deepfake.params.whole import Params
 from deepfake.shards.shards import read_shard
+
+# Keys that are not followed here, with the values that ask for nothing; the rest of `train` is followed.
+ALLOWED: dict[str, tuple[Any, ...]] = {
+    "base.precision": ("auto", "float32"),
+    "train.augment": ("none", "flip"),
+    "train.augment_without": ([],),
+    "train.balance": ("none",),
+    "train.pseudo_fakes.share": (0.0,),
+    "train.exclude_generators": ([],),
+    "train.label_smoothing": (0.0,),
+    "train.ema": (0.0,),
+    "train.sam": (0.0,),
+    "train.consistency": (0.0,),
+    "train.non_negative_head.epochs": (0,),
+    "train.select_holdout": ([],),
+}
 
 
 def main() -> None:
@@ -40,8 +55,10 @@ def main() -> None:
     if options.processes < 1 or not 0 <= options.rank < options.processes:
         raise TrainingError(f"--rank {options.rank}: must be 0 to {options.processes - 1}, of --processes")
     params = load_params(Params, options.params)
-    _refuse_what_is_not_here(params.train)
-    os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is first imported, which is below
+    refuse_unknown(params)
+    # Read when Keras and TensorFlow are first imported, which is below.
+    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import jax
     except ImportError as error:
@@ -86,17 +103,20 @@ def _await_coordinator(address: str, seconds: int) -> None:
             time.sleep(0.5)
 
 
-def _refuse_what_is_not_here(recipe: Train) -> None:
-    on = [
-        name
-        for name in ("label_smoothing", "ema", "sam", "consistency", "select_holdout")
-        if getattr(recipe, name)
+def refuse_unknown(params: Params) -> None:
+    """Refuse what this way of training would leave out without a word.
+
+    Raises:
+        TrainingError: names every such key and the values that are allowed.
+    """
+    asked = flatten(params.model_dump(by_alias=True, mode="json"))
+    wrong = [
+        f"{key} is {asked[key]}, must be {' or '.join(map(str, allowed))}"
+        for key, allowed in ALLOWED.items()
+        if asked[key] not in allowed
     ]
-    if recipe.non_negative_head.epochs:
-        on.append("non_negative_head.epochs")
-    if on:
-        keys = ", ".join(f"train.{name}" for name in on)
-        raise TrainingError(f"training on several hosts knows no {keys}: set to 0 or [] in params.yaml")
+    if wrong:
+        raise TrainingError(f"training on several hosts is simpler: {'; '.join(wrong)}")
 
 
 def _train(params: Params, options: argparse.Namespace) -> str:
@@ -126,8 +146,8 @@ def _train(params: Params, options: argparse.Namespace) -> str:
         compile_phase(model, phase, recipe, steps["train"] * phase.epochs)
         rng = np.random.default_rng([params.base.seed, number, options.rank])
         model.fit(
-            _batches(examples["train"], share, rng),
-            validation_data=_batches(examples["val"], share, None),
+            _batches(examples["train"], share, rng, recipe.augment == "flip"),
+            validation_data=_batches(examples["val"], share),
             steps_per_epoch=steps["train"],
             validation_steps=steps["val"],
             epochs=phase.epochs,
@@ -145,14 +165,16 @@ def _examples(params: Params, options: argparse.Namespace, split: str) -> list[t
     return [(bytes(example["image"]), int(example["label"])) for example in mine]  # type: ignore[arg-type]
 
 
-def _batches(examples: list[tuple[bytes, int]], share: int, rng: Any) -> Iterator[tuple[Any, Any]]:
-    """This rank's share of each batch, for ever; shuffled and flipped if there is an `rng`."""
+def _batches(
+    examples: list[tuple[bytes, int]], share: int, rng: Any = None, flip: bool = False
+) -> Iterator[tuple[Any, Any]]:
+    """This rank's share of each batch, for ever; shuffled if there is an `rng`, half of it mirrored."""
     while True:
         order = np.arange(len(examples)) if rng is None else rng.permutation(len(examples))
         for start in range(0, len(order) - share + 1, share):
             chosen = [examples[number] for number in order[start : start + share]]
             pictures = [decode_crop(data) for data, _ in chosen]
-            if rng is not None:
+            if flip:
                 pictures = [one[:, ::-1] if rng.random() < 0.5 else one for one in pictures]
             labels = np.array([[label] for _, label in chosen], np.float32)
             yield np.stack(pictures).astype(np.float32), labels

@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.media.pixels import orientation_of, to_rgb
 from deepfake.params.ingest.limits import Limits
 
 # Not Image.open: it warns of or refuses large pictures before our own check can name the reason, and
@@ -36,13 +37,8 @@ _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
 }
 FORMATS = tuple(_READERS)
 
+_STRAY = 64  # bytes in front of a picture that are looked through, to say what is wrong
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0", -1: "other"}
-_EXIF_ORIENTATION = 0x0112
-_TURN = Image.Transpose
-_UPRIGHT = {  # 1 is upright already
-    2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE,
-    6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90,
-}  # fmt: skip
 
 # What Pillow's decoders raise on hostile or broken input.
 _DECODER_ERRORS = (
@@ -160,10 +156,11 @@ def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
 def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     """Decode JPEG, PNG or WebP bytes to RGB, upright after EXIF rotation.
 
-    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, alpha is dropped.
+    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, alpha is dropped. Colours with an
+    ICC profile become sRGB; a profile that can't be used is ignored, with a line in the log.
 
     Returns:
-        uint8 array [height, width, 3], values 0..255, sRGB as stored.
+        uint8 array [height, width, 3], values 0..255, sRGB.
 
     Raises:
         ImageRejected: with the reason the picture can't be used.
@@ -171,18 +168,10 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     with _opened(data, limits) as (picture, header):
         try:
             # Not ImageOps.exif_transpose: it writes the whole EXIF anew and fails on odd tags in it.
-            turn = _UPRIGHT.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
-            sound = _sound_jpeg(data, header)
-            if sound is not None and turn is None:
-                return sound
-            stored = picture if sound is None else Image.fromarray(sound)
-            upright = stored if turn is None else stored.transpose(turn)
-            if upright.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
-                grey = (np.asarray(upright, np.float64) / 257.0).round().clip(0, 255)
-                upright = Image.fromarray(grey.astype(np.uint8))
-            elif upright.mode == "P":
-                upright = upright.convert("RGBA")  # keeps the colours under transparent palette slots
-            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+            orientation = orientation_of(picture.getexif())
+            profile = picture.info.get("icc_profile")
+            sound = None if profile and header.mode == "L" else _sound_jpeg(data, header)
+            return to_rgb(picture if sound is None else sound, orientation, profile)
         except _DECODER_ERRORS as error:
             raise ImageRejected("corrupt", _words(error), header) from error
 
@@ -211,7 +200,7 @@ def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]
         raise ImageRejected("too_many_bytes", f"{len(data)} bytes, at most {limits.max_bytes}")
     known = _sniff(data)
     if known is None:
-        raise ImageRejected("not_an_image", "the first bytes are no picture format's")
+        raise ImageRejected("not_an_image", _first_bytes(data))
     if known not in FORMATS:
         raise ImageRejected("unsupported_format", f"{known}; use one of {', '.join(FORMATS)}")
     if known == "WEBP":
@@ -260,6 +249,15 @@ def _sniff(data: bytes) -> str | None:
     return "HEIF/AVIF" if data[4:8] == b"ftyp" else None
 
 
+def _first_bytes(data: bytes) -> str:
+    """What is wrong with the beginning of what is no picture; the commonest harm is a stray line break."""
+    for stray in range(1, min(len(data), _STRAY)):
+        known = _sniff(data[stray : stray + 16])
+        if known in FORMATS:
+            return f"it is a {known} picture with {stray} stray bytes in front: open it and save it again"
+    return "the first bytes are no picture format's"
+
+
 def _header(picture: Image.Image) -> Header:
     try:
         # Not picture.getexif(): for a PNG without EXIF it decodes the whole picture.
@@ -296,4 +294,10 @@ def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    """What a decoder's error means for the file."""
+    said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(error, EOFError) or "truncated" in said.lower():
+        return "the file ends before its picture does: it was cut short, so copy or download it again"
+    return f"the file is damaged, the decoder stops ({said}): copy or download it again"

@@ -17,6 +17,7 @@ class Faces(Section):
     margin: Annotated[float, Field(ge=0.0, le=2.0)]
     align: Literal["box", "landmarks"] = "box"
     which: Literal["largest", "all"] = "largest"
+    max_faces: Positive = 20
 
 
 class Neutralise(Section):

@@ -132,7 +132,7 @@ def _cut_shard(
             reason = {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
             facts.append({"image_id": image_id, "face_side": side, **reason})
             continue
-        for number, face in enumerate(crops if every else crops[:1]):
+        for number, face in enumerate(crops[: recipe.faces.max_faces if every else 1]):
             facts.append({"image_id": image_id, "face": number} | _found(face))
             if len(facts) <= _SAMPLED:
                 facts[-1] |= _pixel_sums(face.pixels)

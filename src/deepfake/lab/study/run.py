@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,12 @@ from tqdm import tqdm
 from deepfake.base.errors import ParamsError
 from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime
-from deepfake.base.stage import write_json
-from deepfake.evaluate.predictions import file_digest
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.lab.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
 from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
 from deepfake.lab.study.settings import BASELINE, Study
 from deepfake.lab.study.statistics import draw_cells
-from deepfake.lab.study.tables import Table, measure, tables
+from deepfake.lab.study.tables import measure, tables
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.inputs import shards_digest
@@ -74,7 +71,7 @@ def run_study(
         title: names the study in its pages and in MLflow.
         content: params.yaml's, the study's `data` included; `faces` was made with it.
         work: finished cells and killed ones, by key.
-        out: gets study.html, study.md, the plots, scores.parquet and, for the model's page, summary.json.
+        out: gets study.html, study.md, the plots and scores.parquet.
 
     Returns:
         The lines that the pages begin with.
@@ -93,25 +90,7 @@ def run_study(
     parts += [
         baseline_scores(name, parse_params(Params, content, title), study, faces) for name in generators
     ]
-    lines, found = _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
-    identity = "".join(cell_key(cell, study, faces) for cell in cells)
-    summary = {
-        "title": title,
-        "lines": lines,
-        "faces_sha256": file_digest(faces / "manifest.parquet"),
-        "trainings_sha256": hashlib.sha256(identity.encode()).hexdigest(),
-        "tables": [
-            {
-                "title": t.title,
-                "note": t.note,
-                "columns": list(t.frame),
-                "rows": t.frame.to_numpy().tolist(),
-            }
-            for t in found
-        ],
-    }
-    write_json(out / "summary.json", summary)
-    return lines
+    return _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
 
 
 def _scores(
@@ -134,9 +113,7 @@ def _scores(
     return pd.read_parquet(finished).assign(variant=cell.variant)
 
 
-def _write(
-    title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path
-) -> tuple[list[str], list[Table]]:
+def _write(title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path) -> list[str]:
     figures = measure(scores, study.bootstrap_draws)
     out.mkdir(parents=True, exist_ok=True)
     scores.to_parquet(out / "scores.parquet", index=False)
@@ -147,7 +124,7 @@ def _write(
     plot = (out / "clean.png").read_bytes()
     (out / "study.html").write_text(to_html(title, lines, found, plot), encoding="utf-8")
     (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
-    return lines, found
+    return lines
 
 
 def _facts(scores: pd.DataFrame, faces: Path) -> list[str]:

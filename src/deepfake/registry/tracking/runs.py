@@ -6,7 +6,8 @@ import hashlib
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Any
 import keras
 import mlflow
 import yaml
-from mlflow.entities import Run
+from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
@@ -33,10 +35,9 @@ class LiveCurves(keras.callbacks.Callback):
         self._client, self._run_id = client, run_id
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        rate = float(self.model.optimizer.learning_rate)
+        figures = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
         try:
-            for key, value in {**(logs or {}), "learning_rate": rate}.items():
-                self._client.log_metric(self._run_id, f"train/{key}", float(value), step=epoch)
+            log_figures(self._client, self._run_id, [(f"train/{k}", v, epoch) for k, v in figures.items()])
         except (MlflowException, OSError) as error:
             _log.warning("epoch %d is not in MLflow (%s); register will add it", epoch, error)
 
@@ -110,9 +111,20 @@ def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool 
 def create_run(client: mlflow.MlflowClient, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
     name = os.environ.get("DVC_EXP_NAME") or params["train"]["model"]
     run = client.create_run(experiment_id(client), run_name=name, tags={**lineage(), **tags})
-    for key, value in flatten(params).items():
-        client.log_param(run.info.run_id, key, str(value)[:6000])
+    entries = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
+    for start in range(0, len(entries), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run.info.run_id, params=entries[start : start + MAX_PARAMS_TAGS_PER_BATCH])
     return run
+
+
+def log_figures(
+    client: mlflow.MlflowClient, run_id: str, figures: Iterable[tuple[str, float, int]]
+) -> None:
+    """Name, value and step of any number of figures, in as few calls as MLflow takes them."""
+    now = int(time.time() * 1000)
+    entries = [Metric(name, float(value), now, step) for name, value, step in figures]
+    for start in range(0, len(entries), MAX_METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=entries[start : start + MAX_METRICS_PER_BATCH])
 
 
 def _device_tags(runtime: Runtime) -> dict[str, str]:

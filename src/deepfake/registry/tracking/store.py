@@ -66,10 +66,17 @@ def experiment_id(client: mlflow.MlflowClient) -> str:
 
 
 def serve_ui(port: int) -> None:
-    """Become MLflow's UI on the loopback interface, until it is interrupted; does not return."""
+    """Become MLflow's UI on the loopback interface, until it is interrupted; does not return.
+
+    Where MLFLOW_TRACKING_URI is a server's address, that server has the UI: this says so and returns.
+    """
     connect()
+    uri = mlflow.get_tracking_uri()
+    if uri.startswith(("http://", "https://")):
+        print(f"the tracking server has a UI of its own: open {uri}")
+        return
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    stores = ["--backend-store-uri", mlflow.get_tracking_uri()]
+    stores = ["--backend-store-uri", uri]
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         stores += ["--default-artifact-root", (root() / "mlruns" / "artifacts").as_uri()]
     # One worker and no job runner: this serves one person, and each of those is a process of 200 MB.

@@ -1,0 +1,89 @@
+"""A stored picture as one RGB array: upright, 8 bits, sRGB.
+
+Worked on in strips that go straight to their place in the result: beside Pillow's own picture (at most 4
+bytes a pixel) and the result (3) there is no third copy of a picture that may have 50 million pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from deepfake.media.colour import Transform, srgb_transform
+
+_STRIP = 2**20  # pixels
+UPRIGHT = 1
+# EXIF orientation -> the upright array as it is stored: a view, so what is written to it is turned.
+_AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    UPRIGHT: lambda seen: seen,
+    2: lambda seen: seen[:, ::-1],
+    3: lambda seen: seen[::-1, ::-1],
+    4: lambda seen: seen[::-1],
+    5: lambda seen: seen.transpose(1, 0, 2),
+    6: lambda seen: np.rot90(seen),
+    7: lambda seen: seen[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda seen: np.rot90(seen, -1),
+}
+
+
+def orientation_of(exif: Image.Exif) -> int:
+    """1..8 as EXIF has it; 1, upright, where it says nothing that can be understood."""
+    said = exif.get(0x0112, UPRIGHT)
+    return said if isinstance(said, int) and said in _AS_STORED else UPRIGHT
+
+
+def to_rgb(stored: Image.Image | np.ndarray, orientation: int, profile: bytes | None) -> np.ndarray:
+    """Turn a picture upright, its samples to 8 bits, its colours to sRGB; alpha is dropped.
+
+    Args:
+        stored: a Pillow picture of any mode, or uint8 [height, width, 3].
+        orientation: EXIF's, 1..8.
+        profile: the file's ICC profile, untrusted.
+
+    Returns:
+        uint8 [height, width, 3]; `stored` itself where nothing is to be done to an array.
+
+    Raises:
+        What Pillow's decoders raise.
+    """
+    is_srgb = profile is None or (isinstance(stored, np.ndarray) and srgb_transform(profile, "RGB") is None)
+    if isinstance(stored, np.ndarray) and orientation == UPRIGHT and is_srgb:
+        return stored
+    height, width = stored.shape[:2] if isinstance(stored, np.ndarray) else stored.size[::-1]
+    seen = np.empty((width, height, 3) if orientation >= 5 else (height, width, 3), np.uint8)
+    target, top = _AS_STORED[orientation](seen), 0
+    for strip in _strips(stored, height, width):
+        target[top : top + strip.height] = _strip_to_rgb(strip, profile)
+        top += strip.height
+    return seen
+
+
+def _strips(stored: Image.Image | np.ndarray, height: int, width: int) -> Iterator[Image.Image]:
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        if isinstance(stored, np.ndarray):
+            yield Image.fromarray(stored[top : top + rows])
+        else:
+            yield stored.crop((0, top, width, min(top + rows, height)))
+
+
+def _strip_to_rgb(strip: Image.Image, profile: bytes | None) -> Image.Image:
+    plain = _eight_bit(strip)
+    transform: Transform | None = None if profile is None else srgb_transform(profile, plain.mode)
+    if transform is not None:
+        return transform.apply(plain)
+    return plain if plain.mode == "RGB" else plain.convert("RGB")
+
+
+def _eight_bit(strip: Image.Image) -> Image.Image:
+    """The same as `RGB`, `L` or `CMYK`, the modes that a profile can be of."""
+    if strip.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
+        samples = np.asarray(strip).clip(0, 65535).astype(np.uint32)
+        return Image.fromarray(((samples + 128) // 257).astype(np.uint8))
+    if strip.mode == "P":
+        strip = strip.convert("RGBA")  # keeps the colours under transparent palette slots
+    if strip.mode in ("1", "LA"):
+        return strip.convert("L")
+    return strip if strip.mode in ("RGB", "L", "CMYK") else strip.convert("RGB")

@@ -1,0 +1,60 @@
+"""The command line: it starts in both ways, and libraries find their settings when they are imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import REPO, run
+
+from deepfake.base.stage import run_stage
+from deepfake.registry import store
+
+# Ends when TensorFlow is about to be imported, and says what it would find.
+WATCH = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("keras", "tensorflow"):
+            print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"), os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+            os._exit(sys.stdout.flush() or 9)
+sys.meta_path.insert(0, Watch())
+for name in ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):
+    os.environ.pop(name, None)
+from deepfake.cli import main
+main(["predict", "portrait.jpg"])
+"""
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    said = run([sys.executable, "-m", "deepfake.cli", "--help"], tmp_path).stdout
+    assert "score pictures" in said
+    wrong = run([sys.executable, "-m", "deepfake.cli", "experiment", "none"], REPO, check=False)
+    assert wrong.returncode == 1 and "error: no file experiments" in wrong.stderr
+
+
+def test_tensorflow_finds_its_settings(tmp_path: Path) -> None:
+    done = run([sys.executable, "-c", WATCH], REPO, check=False)
+    assert (done.returncode, done.stdout) == (9, "2 1\n"), done.stderr
+
+
+def test_a_stage_changes_no_setting_that_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    before = dict(os.environ)
+    run_stage(lambda: None)
+    assert dict(os.environ) == before
+
+
+def test_a_tracking_servers_own_ui_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "connect", lambda: store.mlflow.set_tracking_uri("http://127.0.0.1:9"))
+    monkeypatch.setattr(os, "execv", lambda *command: pytest.fail(f"{command} was started"))
+    before = store.mlflow.get_tracking_uri()
+    try:
+        store.serve_ui(5000)
+    finally:
+        store.mlflow.set_tracking_uri(before)
+    assert "open http://127.0.0.1:9" in capsys.readouterr().out

