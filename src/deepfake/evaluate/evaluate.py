@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import calibrate, spread_limit
+from deepfake.evaluate.calibration import Sample, calibrate, spread_limit
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.disagreement import spread
 from deepfake.evaluate.holdout import unseen_generators
@@ -46,8 +46,8 @@ def predict_splits(
     val = frame[(frame["split"] == "val") & ~frame["generator"].isin(left_out)]
     calibrations = {
         name: calibrate(
-            val[logit].to_numpy(np.float64), val["label"].to_numpy(),
-            params.target_fpr, params.conformal_error, params.calibration,
+            Sample.of_rows(val, logit),
+            params.target_fpr, params.conformal_error, params.calibration, params.threshold,
         )
         for name, (logit, _) in _COLUMNS.items()
     }  # fmt: skip
