@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -79,9 +78,8 @@ def released(
         registry = Registry(production)
         gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
         bundle = SimpleNamespace(folder=None, weights_sha256="")
-        anything = contextlib.suppress  # called with whatever the release hands on
         for name in ("Predictor", "Publication", "bundle_digest", "read_history", "_artifacts", "_flat"):
-            monkeypatch.setattr(module, name, lambda *_, **__: anything)
+            monkeypatch.setattr(module, name, lambda *_, **__: None)
         monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
         monkeypatch.setattr(module.Explanation, "from_metrics", lambda _: None)
         monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)

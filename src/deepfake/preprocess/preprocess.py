@@ -21,6 +21,7 @@ from deepfake.preprocess.detections import DetectionCache, open_cache
 from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
 from deepfake.preprocess.splits import assign_splits, split_names, split_statistics
 from deepfake.shards.executors import open_executor
+from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import (
     FACE_SCHEMA,
     HOLDOUT,
@@ -108,7 +109,7 @@ def preprocess(
         found = to_frame(facts.drop_columns([*_PIXELS]))
         _require_all_counted(manifest, {*found["image_id"]})
         frame = _merge(manifest, found)
-        _require_both_classes(frame, params)
+        _require_both_classes(frame, params, seed)
         verdict = require_no_leak(frame, ingest.near_duplicate_distance)
         write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
         publish(space / "faces", space / "done", out)
@@ -199,7 +200,7 @@ def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:
         )
 
 
-def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
+def _require_both_classes(frame: pd.DataFrame, params: Preprocess, seed: int) -> None:
     kept = usable(frame)
     if HOLDOUT in split_names(params.split) and HOLDOUT not in {*kept["split"]}:
         raise SourceError("no held-out picture is left: mend preprocess.split.holdout.generators")
@@ -209,4 +210,13 @@ def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
                 raise SourceError(
                     f"the {split} split has no {name} picture ({len(kept)} usable in all): add "
                     "pictures, or change preprocess.split or base.seed"
+                )
+    val = kept[kept["split"] == "val"]
+    chooses = chooses_epoch(val, seed)
+    for half, task in ((val[chooses], "chooses the epoch"), (val[~chooses], "calibrates")):
+        for label, name in LABEL_NAMES.items():
+            if (half["label"] != label).all():
+                raise SourceError(
+                    f"the half of the val split that {task} has no {name} picture: add groups of pictures, "
+                    "or change preprocess.split or base.seed"
                 )
