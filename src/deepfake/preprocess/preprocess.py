@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -72,6 +73,7 @@ def preprocess(
     out: Path,
     workers: int,
     resume: Path | None = None,
+    ledger: Mapping[str, str] = MappingProxyType({}),
 ) -> Preprocessed:
     """Cut the largest face, or all faces, out of every usable picture.
 
@@ -82,6 +84,7 @@ def preprocess(
     Args:
         resume: folder that keeps a killed run's finished shards, and what the detector found, for the
             next run; None: nothing is kept.
+        ledger: where pictures of earlier versions of the data went (see `ledger.py`).
 
     Raises:
         SourceError: a split would hold only one class, or pictures are missing from the raw shards;
@@ -93,12 +96,13 @@ def preprocess(
     from deepfake.preprocess.leakage import require_no_leak
 
     names = split_names(params.split)
-    splits = assign_splits(manifest, seed, params.split)
+    splits = assign_splits(manifest, seed, params.split, ledger)
     moves = split_statistics(manifest, splits, params.split)
     manifest = manifest.assign(split=splits)
     border = params.neutralise.border if params.neutralise.enabled else 0.0
     cache = None if resume is None else open_cache(resume / "detections.sqlite3", params.faces, border)
-    key = resume_key(params, ingest.model_dump_json(), str(seed), listing_digest(raw))
+    inputs = ingest.model_dump_json(), str(seed), str(sorted(ledger.items())), listing_digest(raw)
+    key = resume_key(params, *inputs)
     with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
         jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
         history = common_history(manifest, jobs, params, ingest.limits, cache, pool)
