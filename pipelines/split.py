@@ -8,7 +8,7 @@ from deepfake.base.parameters import Sections, load_params
 from deepfake.base.stage import run_stage
 from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
-from deepfake.preprocess.ledger import carry_forward, moves, read_ledger, write_ledger
+from deepfake.preprocess.ledger import LEDGER, carry_forward, moves, read_ledger, write_ledger
 from deepfake.shards.manifest import read_manifest
 
 
@@ -18,11 +18,11 @@ class Params(Sections):
 
 
 def main() -> None:
-    params, path = load_params(Params), Path("data/splits.csv")
+    params = load_params(Params)
     seed, split = params.base.seed, params.preprocess.split
-    before = read_ledger(path, seed, split)
+    before = read_ledger(LEDGER, seed, split)
     after = carry_forward(read_manifest(Path("data/raw/manifest.parquet")), before, seed, split)
-    write_ledger(path, after, seed, split)
+    write_ledger(LEDGER, after, seed, split)
     moved = moves(before, after)
     print(f"{len(after) - len(before)} new pictures beside {len(before)}; moved: {moved or 'none'}")
     if "train_to_test" in moved:

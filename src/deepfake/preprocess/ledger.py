@@ -26,6 +26,8 @@ from deepfake.params.preprocess import Holdout, Split
 from deepfake.preprocess.splits import DIGITS, assign_splits
 from deepfake.shards.manifest import SPLITS, usable
 
+LEDGER = Path("data/splits.csv")
+
 
 def read_ledger(path: Path, seed: int, split: Split) -> dict[str, str]:
     """The first digits of each image_id -> its split; empty where there is no file, or one of another deal.
