@@ -16,7 +16,7 @@ from test_predictions import make_predictions
 from deepfake.base.parameters import parse_params
 from deepfake.base.stage import write_json
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.figures import draw_evaluation
 from deepfake.evaluate.predictions import METADATA, calibrated
 from deepfake.evaluate.tables import score_table
@@ -131,7 +131,7 @@ def test_a_page_of_too_few_pictures_to_promise_anything_is_still_a_page(tmp_path
     predictions = make_predictions()
     few = predictions.frame[(predictions.frame["split"] == "test") | (predictions.frame.index < 8)]
     val = few[few["split"] == "val"]
-    calibration = calibrate(val["logit"].to_numpy(), val["label"].to_numpy(), 0.05, 0.1)
+    calibration = calibrate(Sample.of_rows(val, "logit"), 0.05, 0.1)
     few = with_verdicts(few.assign(score=calibration.score(few["logit"].to_numpy())), calibration)
     judged = replace(predictions, frame=few, detectors={"model": calibrated("score", "logit", calibration)})
     table = score_table(judged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from deepfake.evaluate.disagreement import view_logits
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, weights_digest
-from deepfake.shards.index import shard_files
+from deepfake.shards.index import shard_files, split_facts
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed
 from deepfake.shards.shards import read_shard
@@ -57,17 +57,24 @@ def judge_split(model: keras.Model, faces: Path, split: str, degraded: bool, wor
     return _by_shard(judge, faces, split, work, f"judge {split}").to_pandas()
 
 
-def train_baseline(faces: Path, work: Path) -> Pipeline:
-    """The spectrum baseline, fitted on the training split's crops; `work` as for `judge_split`."""
+def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeline:
+    """The spectrum baseline, fitted on the training split's crops.
+
+    Args:
+        unfitted: generators whose fakes it must not see, since the model was not fitted on them.
+        work: as for `judge_split`.
+    """
 
     def profile(shard: Path) -> pa.Table:
         tables = [
-            pa.table({"label": labels, "profile": list(azimuthal_profile(crops))})
-            for crops, _, labels in _batches(shard)
+            pa.table({"image_id": keys, "profile": list(azimuthal_profile(crops))})
+            for crops, keys, _ in _batches(shard)
         ]
         return pa.concat_tables(tables)
 
     train = _by_shard(profile, faces, "train", work, "read train").to_pandas()
+    facts = split_facts(faces, "train", unfitted)[["image_id", "label"]]
+    train = train.merge(facts, on="image_id", validate="one_to_one")
     return fit_baseline(np.stack(train["profile"]), train["label"].to_numpy())
 
 

@@ -41,7 +41,7 @@ from deepfake.train.callbacks import (
     read_history,
 )
 from deepfake.train.phases import HEAD_PHASE, architecture_of, choose_layers, compile_phase, phases
-from deepfake.train.selection import SelectionAuc
+from deepfake.train.selection import SelectionAuc, epoch_choosers
 from deepfake.train.speed import Speed
 from deepfake.train.steps import RecipeModel, interleave
 
@@ -177,7 +177,7 @@ def _fit_phase(
         compile_phase(model, phases(recipe)[number], recipe, steps * len(epochs))
         average = [MovingAverage(model, recipe.ema)] if recipe.ema > 0.0 and not head_only else []
     chosen_by = recipe.select_holdout
-    selection = [SelectionAuc(faces, size, chosen_by, batch)] if chosen_by else []
+    selection = [SelectionAuc(faces, size, chosen_by, batch, params.base.seed)] if chosen_by else []
     monitor = monitored([SELECT_AUC] if chosen_by else [])
     backups = space.backups(number)
     first = finished_epochs(backups, epochs.start)
@@ -186,7 +186,8 @@ def _fit_phase(
     two_views = recipe.consistency > 0.0 and not head_only
     seed, left = params.base.seed, range(first, epochs.stop)
     data = training_batches(faces, size, recipe, seed, left, unseen, two_views, forged_by)
-    validation = evaluation_batches(faces, size, "val", batch, unseen)
+    choosers = epoch_choosers(faces, seed)
+    validation = evaluation_batches(faces, size, "val", batch, unseen, only=choosers)
     model.fit(
         data.map(interleave) if two_views else data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),
