@@ -1,7 +1,5 @@
 """Stage evaluate: raw predictions; from them alone metrics with intervals and figures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.base.parameters import Sections, load_params

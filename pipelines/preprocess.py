@@ -1,7 +1,5 @@
 """Stage preprocess: data/raw -> data/faces (face shards, splits), quarantine, statistics, audit."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.audit.audit import audit_crops

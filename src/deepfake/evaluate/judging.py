@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.shards.index import shard_files, split_facts
 from deepfake.shards.inputs import shards_digest
-from deepfake.shards.resume import map_resumed
+from deepfake.shards.resume import map_resumed, resume_key
 from deepfake.shards.shards import read_shard
 
 if TYPE_CHECKING:
@@ -30,14 +29,7 @@ _BATCH = 32  # crops; with their views four times as many
 
 def judging_key(models: Path, faces: Path, degraded: bool) -> str:
     """Identity of what is judged by what: weights, crops, views and code."""
-    digest = hashlib.sha256(
-        f"{weights_digest(models / WEIGHTS)} {shards_digest(faces)} {degraded}".encode()
-    )
-    package = Path(__file__).parents[1]
-    for room in ("evaluation", "models"):
-        for path in sorted((package / room).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return resume_key(__name__, weights_digest(models / WEIGHTS), shards_digest(faces), str(degraded))
 
 
 def judge_split(model: keras.Model, faces: Path, split: str, degraded: bool, work: Path) -> pd.DataFrame:

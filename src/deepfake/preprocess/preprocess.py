@@ -101,8 +101,8 @@ def preprocess(
     manifest = manifest.assign(split=splits)
     border = params.neutralise.border if params.neutralise.enabled else 0.0
     cache = None if resume is None else open_cache(resume / "detections.sqlite3", params.faces, border)
-    inputs = ingest.model_dump_json(), str(seed), str(sorted(ledger.items())), listing_digest(raw)
-    key = resume_key(params, *inputs)
+    settings = params.model_dump_json(), ingest.model_dump_json(), str(seed), str(sorted(ledger.items()))
+    key = resume_key(__name__, *settings, listing_digest(raw))
     with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
         jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
         history = common_history(manifest, jobs, params, ingest.limits, cache, pool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from deepfake.networks.detector import (
 from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
+from deepfake.shards import resume
 from deepfake.shards.inputs import evaluation_batches, shards_digest
 from deepfake.train.autoencoder import forgers
 from deepfake.train.averaging import MovingAverage
@@ -87,14 +87,9 @@ class Workspace:
 
 def resume_key(params: Settings, faces: Path) -> str:
     """Identity of a training run: parameters, data and code. Only the same run is ever resumed."""
-    digest = hashlib.sha256(shards_digest(faces).encode())
-    digest.update(f"{params.preprocess.size} {params.base.model_dump_json()}".encode())
-    digest.update(params.train.model_dump_json().encode())
-    package = Path(__file__).parents[1]
-    for room in ("data", "data/pseudo_fakes", "models", "training"):
-        for path in sorted((package / room).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    sections = (params.base, params.train)
+    texts = [str(params.preprocess.size), *(section.model_dump_json() for section in sections)]
+    return resume.resume_key(__name__, shards_digest(faces), *texts)
 
 
 def train(
