@@ -70,13 +70,15 @@ def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> Non
 def threshold_facts(calibration: Calibration, test: Mapping[str, Any]) -> None:
     """What the thresholds rest on, and how often "fake" was wrong on test."""
     error = _percent(calibration.conformal_error)
+    of_each = ", whatever their source" if calibration.rule == "worst-source" else ""
     views = "" if calibration.max_spread is None else (
         f" So is a score that mirroring, JPEG 80 or scaling to 0.75 and back moves by more than "
         f"{calibration.max_spread:.3f}."
     )  # fmt: skip
     st.markdown(
-        f"- **Fake from {calibration.threshold:.3f}**: at most {_percent(calibration.target_fpr)} of "
-        f"{calibration.val_reals} real validation pictures score that high. False-positive rate on "
+        f"- **Fake from {calibration.threshold:.3f}**: at most {_percent(calibration.target_fpr)} of new "
+        f"real pictures should score that high{of_each}, judged by {calibration.val_reals} real validation "
+        f"pictures. False-positive rate on "
         f"the test split: {_percent(test['fpr']['value'])} (95 % interval {_percent(test['fpr']['low'])} "
         f"to {_percent(test['fpr']['high'])}).\n"
         f"- **Real below {calibration.real_below:.3f}**: there the score rules out a fake, wrongly for at "

@@ -1,13 +1,11 @@
 """Stage evaluate: raw predictions; from them alone metrics with intervals and figures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.base.parameters import Sections, load_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage
-from deepfake.evaluate.evaluate import predict_splits
+from deepfake.evaluate.evaluate import LeftOut, predict_splits
 from deepfake.evaluate.judging import judging_key
 from deepfake.evaluate.outputs import write_evaluation
 from deepfake.networks.detector import load_detector
@@ -26,12 +24,12 @@ class Params(Sections):
 def main() -> None:
     params = load_params(Params)
     configure(params.base)
-    faces, detector = Path("data/faces"), Path("models/detector")
-    key = judging_key(detector, faces, params.evaluate.looks_at_views)
+    faces, detector, evaluate = Path("data/faces"), Path("models/detector"), params.evaluate
+    (model, _), key = load_detector(detector), judging_key(detector, faces, evaluate.looks_at_views)
+    left_out = LeftOut(params.train.exclude_generators, params.train.select_holdout)
     # Around everything: a kill while intervals are drawn does not cost the judged shards.
     with workspace(Path(".resume"), "evaluate", key) as work:
-        unseen, (model, _) = params.train.exclude_generators, load_detector(detector)
-        judged = predict_splits(model, faces, params.evaluate, params.base.seed, work, unseen)
+        judged = predict_splits(model, faces, evaluate, params.base.seed, work, left_out)
         write_evaluation(judged, Path("reports/evaluate"), Path("models/calibration.json"))
 
 

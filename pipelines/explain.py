@@ -1,7 +1,5 @@
 """Stage explain: every method's maps scored, the best one named; panels of best and worst, spectra."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.base.parameters import Sections, load_params

@@ -1,7 +1,5 @@
 """Stage ingest: sources -> data/raw (shards + manifest)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.base.parameters import Sections, load_params

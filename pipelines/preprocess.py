@@ -1,7 +1,5 @@
 """Stage preprocess: data/raw -> data/faces (face shards, splits), quarantine, statistics, audit."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.audit.audit import audit_crops
@@ -11,6 +9,7 @@ from deepfake.params.audit import Audit
 from deepfake.params.base import Base
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
+from deepfake.preprocess.ledger import LEDGER, read_ledger
 from deepfake.preprocess.outputs import write_reports
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.executors import choose_executor
@@ -26,11 +25,10 @@ class Params(Sections):
 
 def main() -> None:
     choose_executor()
-    params = load_params(Params)
-    raw, faces, resume = Path("data/raw"), Path("data/faces"), Path(".resume")
-    ingest, seed, workers = params.ingest, params.base.seed, params.base.threads
-    manifest = read_manifest(raw / "manifest.parquet")
-    done = preprocess(manifest, raw, ingest, params.preprocess, seed, faces, workers, resume)
+    params, raw, faces = load_params(Params), Path("data/raw"), Path("data/faces")
+    ingest, cut, seed, workers = params.ingest, params.preprocess, params.base.seed, params.base.threads
+    manifest, ledger = read_manifest(raw / "manifest.parquet"), read_ledger(LEDGER, seed, cut.split)
+    done = preprocess(manifest, raw, ingest, cut, seed, faces, workers, Path(".resume"), ledger)
     audit = audit_crops(manifest, done.frame, faces, ingest, params.audit, seed, workers)
     write_reports(done, audit, manifest, raw, ingest)
 

@@ -1,7 +1,5 @@
 """Stage report: the page of this model version, its model card and the data card."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.base.parameters import Sections, load_params

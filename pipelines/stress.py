@@ -1,7 +1,5 @@
 """Stage stress: damaged and attacked crops of the test split, for the model and the baseline."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deepfake.base.parameters import Sections, load_params

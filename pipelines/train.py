@@ -1,7 +1,5 @@
 """Stage train: data/faces -> models/detector (weights, architecture), curves."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Stage validate: data/raw -> reports/validate (verdict, shortcut audit, page), or an error."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,11 +12,14 @@ import pandas as pd
 import pytest
 from behaviour_data import write_faces
 
-from deepfake.evaluate.evaluate import predict_splits
+from deepfake.evaluate.calibration import Sample, calibrate
+from deepfake.evaluate.evaluate import LeftOut, predict_splits
 from deepfake.evaluate.tables import score_table
+from deepfake.media.encoding import encode_png
 from deepfake.params.whole import Params
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.shards.shards import read_shard, write_shard
+from deepfake.train.selection import epoch_choosers
 
 
 @pytest.fixture
@@ -53,7 +57,7 @@ def test_predictions_hold_all_that_figures_need(
     faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
     params = make_params().evaluate
-    predictions = predict_splits(Toy(), faces, params, 7, tmp_path / "work")
+    predictions = predict_splits(Toy(), faces, params, 7, tmp_path / "work", LeftOut())
     frame = predictions.frame
     assert {*frame["split"]} == {"val", "test"} and frame["image_id"].is_monotonic_increasing
     logits = {"logit", "flip_logit", "jpeg80_logit", "scale75_logit", "baseline_logit", "metadata_logit"}
@@ -70,12 +74,53 @@ def test_predictions_hold_all_that_figures_need(
         assert row.verdict == calibration.verdict(row.score, row.spread)
 
 
+def test_the_half_that_chose_the_epoch_sets_no_threshold(
+    faces: Path, tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    predictions = predict_splits(Toy(), faces, make_params().evaluate, 7, tmp_path / "work", LeftOut())
+    choosers = epoch_choosers(faces, 7)
+    val = predictions.frame[predictions.frame["split"] == "val"]
+    calibrates = val[~val["image_id"].isin(choosers)]
+    assert 0 < len(choosers) < len(val) and len(calibrates) + len(choosers) == len(val)
+    for detector in predictions.detectors.values():
+        found = detector.calibration
+        again = calibrate(Sample.of_rows(calibrates, detector.logit), 0.05, 0.1, rule="worst-source")
+        assert replace(found, max_spread=None) == again
+
+
+@pytest.mark.parametrize("key", ["excluded", "selected_on"])
+def test_baselines_know_no_fakes_that_the_model_was_not_fitted_on(
+    key: str, faces: Path, tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    """With other training pictures of such a generator the baselines say the same."""
+    params, left_out = make_params().evaluate, LeftOut(**{key: ("other",)})
+    before = predict_splits(Toy(), faces, params, 7, tmp_path / "before", left_out)
+    frame = read_manifest(faces / "manifest.parquet")
+    changed = (frame["generator"] == "other") & (frame["split"] == "train")
+    assert changed.any()
+    write_manifest(
+        frame.assign(bytes=frame["bytes"].mask(changed, 3000)), faces / "manifest.parquet", FACE_SCHEMA
+    )
+    names = {*frame.loc[changed, "image_id"].str.encode("ascii")}
+    noise = encode_png(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))
+    for shard in (faces / "train").glob("shard-*.tfrecord"):
+        records = list(read_shard(shard))
+        write_shard(shard, [r | ({"image": noise} if r["image_id"] in names else {}) for r in records])
+    after = predict_splits(Toy(), faces, params, 7, tmp_path / "after", left_out)
+    assert before.unfitted == after.unfitted == ("other",)
+    for column in ("baseline_logit", "metadata_logit"):
+        np.testing.assert_array_equal(after.frame[column], before.frame[column])
+    everything = predict_splits(Toy(), faces, params, 7, tmp_path / "everything", LeftOut())
+    for column in ("baseline_logit", "metadata_logit"):
+        assert not np.array_equal(everything.frame[column], before.frame[column])
+
+
 def test_without_views_a_quarter_of_the_passes_is_made(
     faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
     params = make_params(**{"evaluate.disagreement_quantile": 1.0}).evaluate
     model = Toy()
-    predictions = predict_splits(model, faces, params, 7, tmp_path / "work")
+    predictions = predict_splits(model, faces, params, 7, tmp_path / "work", LeftOut())
     assert model.seen == 128 and "spread" not in predictions.frame
     assert predictions.first.calibration is not None and predictions.first.calibration.max_spread is None
 
@@ -84,13 +129,13 @@ def test_a_killed_evaluation_goes_on_at_the_next_shard(
     faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
     params = make_params().evaluate
-    whole = predict_splits(Toy(), faces, params, 7, tmp_path / "whole")
+    whole = predict_splits(Toy(), faces, params, 7, tmp_path / "whole", LeftOut())
     # Two views short of the second shard of val: the first is kept, the second is not.
     killed = Toy(stop_after=4 * 62)
     with pytest.raises(KeyboardInterrupt):
-        predict_splits(killed, faces, params, 7, tmp_path / "work")
+        predict_splits(killed, faces, params, 7, tmp_path / "work", LeftOut())
     rest = Toy()
-    resumed = predict_splits(rest, faces, params, 7, tmp_path / "work")
+    resumed = predict_splits(rest, faces, params, 7, tmp_path / "work", LeftOut())
     assert rest.seen == 4 * (128 - 40)
     pd.testing.assert_frame_equal(resumed.frame, whole.frame)
     assert resumed.detectors == whole.detectors

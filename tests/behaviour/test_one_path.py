@@ -64,7 +64,9 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     model.save_weights(folder / "models" / "detector" / WEIGHTS)
     write_json(folder / "models" / "detector" / "architecture.json", architecture.__dict__)
     write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
-    calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1)
+    calibration = Calibration(
+        Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
+    )
     write_json(folder / "models" / "calibration.json", calibration.to_json())
     nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
     (folder / "models" / "references.png").write_bytes(encode_references(nothing))

@@ -17,6 +17,7 @@ from deepfake.shards.inputs import evaluation_batches
 from deepfake.train.backup import Backup
 from deepfake.train.callbacks import EpochSeeds, read_history
 from deepfake.train.fit import resume_key, train
+from deepfake.train.selection import epoch_choosers
 
 
 class Stop(keras.callbacks.Callback):
@@ -51,6 +52,26 @@ def test_overfits_eight_pictures(name: str) -> None:
         if loss < 0.01:
             break
     assert loss < 0.01
+
+
+class Looked(Exception):
+    """Validation's batches were asked for."""
+
+
+def test_half_of_validation_chooses_the_epoch(
+    tmp_path: Path, runtime, make_params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other half sets the thresholds: an epoch chosen on it would break their promise."""
+    faces = write_faces(tmp_path / "faces", 48)
+
+    def look(*_: object, only: object) -> None:
+        raise Looked(only)
+
+    monkeypatch.setattr("deepfake.train.fit.evaluation_batches", look)
+    with pytest.raises(Looked) as looked:
+        train(make_params(), runtime, faces, tmp_path / "run")
+    shown = {*looked.value.args[0]}
+    assert shown == {*epoch_choosers(faces, 7)} and len(shown) == 24
 
 
 FULL_RECIPE = {

@@ -23,7 +23,7 @@ from deepfake.params.preprocess import Faces, Holdout, Neutralise, Preprocess, S
 from deepfake.preprocess import crops
 from deepfake.preprocess.crops import CropRecipe, face_crops
 from deepfake.preprocess.faces import weights_digest
-from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.preprocess import _require_both_classes, preprocess
 from deepfake.preprocess.splits import split_of_group
 from deepfake.shards.manifest import FACE_SCHEMA, SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_shard
@@ -243,6 +243,16 @@ def test_a_split_without_one_of_the_classes_is_an_error(raw: tuple[Ingest, Path]
     with pytest.raises(SourceError, match=advice):
         run(raw, tmp_path, lean)
     assert not (tmp_path / "manifest.parquet").exists()
+
+
+def test_a_half_of_validation_without_one_of_the_classes_is_an_error() -> None:
+    """One half would choose no epoch, or the other would set no threshold."""
+    pairs = [(split, group, label) for split in SPLITS for group in "ab" for label in (0, 1)]
+    rows = pd.DataFrame(pairs, columns=["split", "group", "label"]).assign(source="s", reject_reason=None)
+    _require_both_classes(rows, PARAMS, SEED)
+    short = rows[(rows["split"] != "val") | (rows["group"] == "a")]
+    with pytest.raises(SourceError, match=r"half of the val split that calibrates has no real picture"):
+        _require_both_classes(short, PARAMS, SEED)
 
 
 def test_sources_of_crops_are_not_searched_for_faces(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from PIL import Image
 from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
 from deepfake.params.ingest.ingest import Ingest
-from deepfake.params.ingest.limits import Limits
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.executors import EXECUTOR_VARIABLE, process_pool
@@ -85,17 +84,19 @@ def test_publishing_replaces_the_whole_folder(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["results"]
 
 
-def test_the_key_is_of_parameters_inputs_and_files(tmp_path: Path) -> None:
-    limits = Limits(max_bytes=1, max_pixels=1, min_side=1)
+WORKER = "deepfake.ingest.ingest"
+
+
+def test_the_key_is_of_code_inputs_and_files(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    keys = [resume_key(limits, "7"), resume_key(limits, "8"), resume_key(limits, "7", "")]
-    keys.append(resume_key(limits.model_copy(update={"min_side": 2}), "7"))
+    keys = [resume_key(WORKER, "7"), resume_key(WORKER, "8"), resume_key(WORKER, "7", "")]
+    keys.append(resume_key("deepfake.preprocess.preprocess", "7"))
     listings = [listing_digest(tmp_path / "in")]
     for change in (b"a", b"bc"):
         (tmp_path / "in" / "file").write_bytes(change)
         listings.append(listing_digest(tmp_path / "in"))
     assert len({*keys}) == len(keys) and len({*listings}) == len(listings)
-    assert resume_key(limits, "7") == keys[0]
+    assert resume_key(WORKER, "7") == keys[0]
 
 
 def make_project(root: Path, pictures: int, shard_size: int) -> Path:

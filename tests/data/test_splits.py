@@ -91,7 +91,9 @@ ROWS = st.lists(
 def manifest_of(rows: list[tuple[str, str | None, str]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["group", "split", "generator"]).astype(object)
     labels = (frame["generator"] != "none").astype(int)
-    return frame.assign(label=labels, declared_group=frame["group"], reject_reason=None)
+    return frame.assign(
+        image_id=frame.index.astype(str), label=labels, declared_group=frame["group"], reject_reason=None
+    )
 
 
 def holding_out(*generators: str) -> Split:

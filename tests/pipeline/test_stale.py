@@ -110,7 +110,11 @@ def test_a_room_reruns_its_stage_and_those_that_stand_on_it(
     [
         ("max_pictures: 40 ", "max_pictures: 41 ", {"stress"}),
         ("failures: 6", "failures: 5", {"report"}),
-        ("exclude_generators: []", "exclude_generators: [gan]", {"train", "evaluate", "report", "register"}),
+        (
+            "exclude_generators: []",
+            "exclude_generators: [gan]",
+            {"train", "evaluate", "report", "register"},
+        ),
         ("precision: auto", "precision: float32", {"train", "evaluate", "stress", "explain", "register"}),
         ("size: 64 ", "size: 72 ", {"preprocess", "train", "register"}),
     ],

@@ -17,7 +17,9 @@ SIZE = 32
 
 
 def calibration(threshold: float) -> Calibration:
-    return Calibration(Scaling("temperature"), threshold, 0.3, 0.3, 0.7, None, 0.05, 0.1, 10, 10)
+    return Calibration(
+        Scaling("temperature"), threshold, 0.3, 0.3, 0.7, None, 0.05, 0.1, 10, 10, 10, 10, "pooled", None
+    )
 
 
 def toy_crops(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,13 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from calibration_data import alone
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.evaluate.calibration import IN_BAND, UNSTABLE, Calibration, calibrate, spread_limit
+from deepfake.evaluate.calibration import (
+    IN_BAND,
+    UNSTABLE,
+    Calibration,
+    calibrate,
+    spread_limit,
+    with_thresholds,
+)
 from deepfake.evaluate.probabilities import brier, log_loss
-from deepfake.evaluate.scaling import fit_scaling, fit_temperature
+from deepfake.evaluate.scaling import Scaling, fit_scaling, fit_temperature
 
 
 def logits(seed: int = 0, n: int = 2000, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +41,7 @@ def test_temperature_undoes_sharpening(sharpness: float) -> None:
 
 def test_temperature_lowers_the_log_loss_of_an_overconfident_model() -> None:
     values, labels = logits(sharpness=4.0)
-    calibration = calibrate(values, labels, 0.05, 0.05)
+    calibration = calibrate(alone(values, labels), 0.05, 0.05)
     once = np.ones((1, len(labels)))
     assert log_loss(labels, calibration.score(values), once) < log_loss(labels, expit(values), once)
 
@@ -41,16 +49,17 @@ def test_temperature_lowers_the_log_loss_of_an_overconfident_model() -> None:
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.2])
 def test_thresholds_keep_their_rates_on_validation(target: float) -> None:
     values, labels = logits()
-    calibration = calibrate(values, labels, target, max(target, 0.1))
+    calibration = calibrate(alone(values, labels), target, max(target, 0.1))
     scores = calibration.score(values)
     fpr = (scores[labels == 0] >= calibration.threshold).mean()
     assert target - 2 / (labels == 0).sum() <= fpr <= target
+    assert calibration.worst_source is None and calibration.rule == "pooled"
 
 
 def test_ties_never_break_the_false_positive_rate() -> None:
     values = np.array([0.0] * 10 + [1.0] * 10)
     labels = np.array([0] * 8 + [1] * 2 + [0] * 2 + [1] * 8)
-    calibration = calibrate(values, labels, 0.1, 0.1)
+    calibration = calibrate(alone(values, labels), 0.1, 0.1)
     assert (calibration.score(values)[labels == 0] >= calibration.threshold).mean() <= 0.1
 
 
@@ -62,7 +71,7 @@ def test_the_conformal_sets_cover_what_they_promise(error: float) -> None:
     for seed in range(60):
         values, labels = logits(seed, 600)
         val, new = slice(0, 200), slice(200, None)
-        calibration = calibrate(values[val], labels[val], 0.4, error)
+        calibration = calibrate(alone(values[val], labels[val]), 0.4, error)
         scores, truth = calibration.score(values[new]), labels[new]
         covered[0].append((scores[truth == 0] <= calibration.real_max).mean())
         covered[1].append((scores[truth == 1] >= calibration.fake_min).mean())
@@ -75,7 +84,7 @@ def test_the_conformal_sets_cover_what_they_promise(error: float) -> None:
 
 def test_a_verdict_needs_exactly_one_class_in_the_set_and_the_false_positive_rate() -> None:
     values, labels = logits()
-    calibration = calibrate(values, labels, 0.05, 0.2)
+    calibration = calibrate(alone(values, labels), 0.05, 0.2)
     for score in np.linspace(0.0, 1.0, 501):
         real, fake = score <= calibration.real_max, score >= calibration.fake_min
         verdict = calibration.verdict(score)
@@ -89,7 +98,7 @@ def test_a_verdict_needs_exactly_one_class_in_the_set_and_the_false_positive_rat
 
 def test_verdicts_are_ordered() -> None:
     values, labels = logits()
-    calibration = calibrate(values, labels, 0.05, 0.1)
+    calibration = calibrate(alone(values, labels), 0.05, 0.1)
     assert calibration.real_below < calibration.threshold
     assert calibration.verdict(calibration.threshold) == "fake"
     assert calibration.verdict(np.nextafter(calibration.threshold, 0.0)) == "uncertain"
@@ -101,7 +110,7 @@ def test_verdicts_are_ordered() -> None:
 def test_separated_classes_are_never_called_wrongly() -> None:
     """What is like neither class lies between them; no more than the error and the allowed alarms do."""
     values, labels = np.r_[np.linspace(-5, -3, 50), np.linspace(3, 5, 50)], np.repeat([0, 1], 50)
-    calibration = calibrate(values, labels, 0.05, 0.1)
+    calibration = calibrate(alone(values, labels), 0.05, 0.1)
     verdicts = np.array([calibration.verdict(score) for score in calibration.score(values)])
     assert {*verdicts[:50]} <= {"real", "uncertain"} and {*verdicts[50:]} <= {"fake", "uncertain"}
     assert (verdicts == "uncertain").mean() <= 0.1
@@ -109,14 +118,14 @@ def test_separated_classes_are_never_called_wrongly() -> None:
 
 def test_too_few_pictures_promise_nothing() -> None:
     values, labels = np.r_[np.linspace(-5, -3, 5), np.linspace(3, 5, 5)], np.repeat([0, 1], 5)
-    calibration = calibrate(values, labels, 0.05, 0.1)
+    calibration = calibrate(alone(values, labels), 0.05, 0.1)
     assert {calibration.verdict(score) for score in np.linspace(0.0, 1.0, 101)} == {"uncertain"}
 
 
 def test_a_spread_beyond_the_limit_is_uncertain() -> None:
     values, labels = logits()
     limit = spread_limit(np.linspace(0.0, 0.4, 101), 0.95)
-    calibration = replace(calibrate(values, labels, 0.05, 0.1), max_spread=limit)
+    calibration = replace(calibrate(alone(values, labels), 0.05, 0.1), max_spread=limit)
     assert limit == pytest.approx(0.38, abs=1e-4)
     assert calibration.verdict(1.0, 0.38) == "fake" and calibration.verdict(1.0, 0.39) == "uncertain"
     assert calibration.reason(1.0, 0.39) == UNSTABLE and calibration.reason(1.0, 0.38) == ""
@@ -126,7 +135,7 @@ def test_a_spread_beyond_the_limit_is_uncertain() -> None:
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_a_calibration_survives_json(method: Any) -> None:
     values, labels = logits()
-    calibration = calibrate(values, labels, 0.05, 0.1, method)
+    calibration = calibrate(alone(values, labels), 0.05, 0.1, method)
     again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
     assert again == calibration
     assert np.array_equal(again.score(values), calibration.score(values))
@@ -161,4 +170,54 @@ def test_isotonic_is_that_of_scikit_learn() -> None:
 
 def test_one_class_is_refused() -> None:
     with pytest.raises(DeepfakeError, match="both classes"):
-        calibrate(np.zeros(5), np.zeros(5, int), 0.05, 0.05)
+        calibrate(alone(np.zeros(5), np.zeros(5, int)), 0.05, 0.05)
+
+
+def test_the_band_is_a_rank_of_n_plus_1() -> None:
+    """Of ten reals and a fresh one the highest is above nine in ten: 11 * 0.9 = 9.9, the tenth rank."""
+    values, labels = np.r_[np.arange(10.0), np.arange(10.0, 20.0)], np.repeat([0, 1], 10)
+    scores = values / 20.0
+    found = with_thresholds(Scaling("none"), alone(scores, labels), 0.4, 0.1)
+    assert found.real_max == 9 / 20 and found.fake_min == 10 / 20
+    # And 11 * 0.6 = 6.6: the seventh real is the last that a fresh one may not exceed too often.
+    found = with_thresholds(Scaling("none"), alone(scores, labels), 0.4, 0.4)
+    assert found.real_max == 6 / 20 and found.fake_min == 13 / 20
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_the_scaling_may_be_fitted_where_the_band_is(method: Any) -> None:
+    """Whatever the scaling, a logit is as compatible with a class as its rank says."""
+    values, labels = logits(n=300)
+    fresh = np.linspace(-6.0, 6.0, 601)
+    plain = with_thresholds(Scaling("none"), alone(expit(values), labels), 0.05, 0.1)
+    scaled = calibrate(alone(values, labels), 0.05, 0.1, method)
+    scores = scaled.score(fresh)
+    real, fake = expit(fresh) <= plain.real_max, expit(fresh) >= plain.fake_min
+    if method == "isotonic":  # makes scores equal: a set may only become wider
+        assert (scores[real] <= scaled.real_max).all() and (scores[fake] >= scaled.fake_min).all()
+    else:
+        assert np.array_equal(scores <= scaled.real_max, real)
+        assert np.array_equal(scores >= scaled.fake_min, fake)
+
+
+def test_the_worst_source_raises_the_threshold_and_is_named() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [300, 100])
+    sources = np.repeat(["soft", "sharp", "fake"], [200, 100, 100])
+    values = rng.normal(np.select([sources == "soft", sources == "sharp"], [-2.0, 0.0], 1.0))
+    sample = replace(alone(values, labels), sources=sources)
+    pooled = calibrate(sample, 0.05, 0.1)
+    worst = calibrate(sample, 0.05, 0.1, rule="worst-source")
+    assert worst.worst_source == "sharp" and worst.rule == "worst-source"
+    assert (worst.real_max, worst.fake_min) == (pooled.real_max, pooled.fake_min)
+    alarms = {
+        one: (pooled.score(values)[sources == "sharp"] >= one.threshold).mean() for one in (pooled, worst)
+    }
+    assert alarms[worst] <= 0.05 < alarms[pooled]
+
+
+def test_a_bundle_says_whose_false_alarms_its_threshold_holds() -> None:
+    values, labels = logits(n=300)
+    content = calibrate(alone(values, labels), 0.05, 0.1, rule="worst-source").to_json()
+    assert content["rule"] == "worst-source" and content["worst_source"] is None  # one source: no worst
+    assert (content["real_groups"], content["fake_groups"]) == ((labels == 0).sum(), labels.sum())

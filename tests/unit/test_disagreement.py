@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from calibration_data import alone
 
 from deepfake.evaluate.calibration import calibrate
 from deepfake.evaluate.disagreement import spread, view_logits, views
@@ -47,7 +48,7 @@ def test_views_are_judged_in_one_batch_and_only_when_asked_for() -> None:
 
 def test_the_spread_is_of_calibrated_scores() -> None:
     values, labels = np.linspace(-4.0, 4.0, 200), np.repeat([0, 1], 100)
-    calibration = replace(calibrate(values, labels, 0.05, 0.1), max_spread=0.5)
+    calibration = replace(calibrate(alone(values, labels), 0.05, 0.1), max_spread=0.5)
     found = spread(calibration, {"plain": np.array([0.0, 9.0]), "flip": np.array([2.0, 9.5])})
     expected = calibration.score(np.array([2.0]))[0] - calibration.score(np.array([0.0]))[0]
     assert found[0] == pytest.approx(expected) and found[1] < 0.01

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.holdout import unseen_generators
 from deepfake.evaluate.predictions import Predictions, calibrated
 from deepfake.evaluate.tables import score_table
@@ -44,7 +44,7 @@ def judged() -> Predictions:
     frame = predictions()
     val = frame[frame["split"] == "val"]
     logits = np.log(val["score"] / (1 - val["score"])).to_numpy()
-    calibration = calibrate(logits, val["label"].to_numpy(), 0.1, 0.1)
+    calibration = calibrate(Sample.of_rows(val.assign(logit=logits), "logit"), 0.1, 0.1)
     detectors = {
         "model": calibrated("score", "score", calibration),
         "other": calibrated("score", "score", calibration),

@@ -204,6 +204,22 @@ def test_bootstrap_draws_whole_groups_and_keeps_sizes(rows: list[tuple[int, int]
     assert (weights[:, first].sum(axis=1) == len(first)).all()
 
 
+def test_every_draw_keeps_the_number_of_groups_of_reals_of_fakes_and_of_both() -> None:
+    """Without strata a draw of the same size would hold now more fakes, now fewer."""
+    groups = np.array(["a", "b", "b", "c", "d", "d", "e", "e", "f", "g", "h", "i"])
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1])
+    weights = ours.bootstrap_weights(groups, labels, 200, 3)
+    first = np.unique(groups, return_index=True)[1]
+    kinds = {"reals": "abc", "both": "de", "fakes": "fghi"}
+    drawn = weights[:, first]
+    for kind, names in kinds.items():
+        inside = np.isin(groups[first], [*names])
+        assert (drawn[:, inside].sum(axis=1) == len(names)).all(), kind
+        assert np.ptp(drawn[:, inside], axis=0).min() > 0, (
+            f"{kind}: every group is drawn now more, now less"
+        )
+
+
 def binormal(rng: np.random.Generator, groups: int) -> pd.DataFrame:
     """Groups of two reals and two fakes that share a shift, as pictures of one person do.
 

@@ -13,7 +13,7 @@ import pytest
 from deepfake.base.errors import SourceError
 from deepfake.base.stage import read_json, write_json
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import calibrate
+from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.predictions import (
     BASELINE,
@@ -47,7 +47,7 @@ def make_predictions(seed: int = 0, strength: float = 2.0) -> Predictions:
     val = frame["split"] == "val"
     detectors = {}
     for name, logit, score in ((MODEL, "logit", "score"), (BASELINE, "baseline_logit", "baseline_score")):
-        calibration = calibrate(frame.loc[val, logit].to_numpy(), labels[val], 0.05, 0.1)
+        calibration = calibrate(Sample.of_rows(frame[val], logit), 0.05, 0.1)
         frame[score] = calibration.score(frame[logit].to_numpy())
         detectors[name] = calibrated(score, logit, replace(calibration, max_spread=0.28))
     first = detectors[MODEL].calibration

@@ -1,37 +1,71 @@
-"""Follow imports, also those inside functions: which project files a script needs, and which packages."""
+"""What a module stands on: the project's files that it may import, and the packages that these import."""
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 PACKAGE = "deepfake"
+SRC = Path(__file__).parents[2]
 
 
-def project_files(script: Path, src: Path) -> set[Path]:
-    """All files below `src` that running `script` may import, with the packages' __init__ files."""
+def code_digest(module: str, src: Path = SRC) -> str:
+    """sha256 over a module, all files of the project that it may import, and the packages' versions.
+
+    Results that were made with one digest are never mixed with those of another.
+
+    Args:
+        module: its dotted name; the worker's, for work that can be resumed.
+        src: folder that holds the project's package.
+    """
+    own = _files(module, src)[-1]
+    files = sorted(project_files(own, src) | {own})
+    digest = hashlib.sha256(sys.version.split()[0].encode())
+    for file in files:
+        digest.update(f"\0{file.relative_to(src).as_posix()}\0".encode() + file.read_bytes())
+    digest.update("\0".join(package_versions(files)).encode())
+    return digest.hexdigest()
+
+
+def project_files(script: Path, src: Path = SRC) -> set[Path]:
+    """All files below `src` that running `script` may import, with the packages' __init__ files.
+
+    Imports inside functions count too.
+    """
     seen: set[Path] = set()
     todo = [script]
     while todo:
-        for module in _modules(todo.pop()):
-            for file in _files(module, src):
+        for module in _imported(todo.pop()):
+            for file in _files(module, src) if module.split(".")[0] == PACKAGE else []:
                 if file not in seen:
                     seen.add(file)
                     todo.append(file)
     return seen
 
 
-def foreign_modules(files: Iterable[Path]) -> set[str]:
-    """First names (`PIL`, `keras`) of all that files import from outside the project and Python."""
-    names = {name.split(".")[0] for file in files for name in _modules(file)}
-    return names - sys.stdlib_module_names - {PACKAGE}
+def package_versions(files: Iterable[Path]) -> list[str]:
+    """`name==version` of every installed package that these files import, sorted."""
+    names = {module.split(".")[0] for file in files for module in _imported(file)}
+    packages = {package for name in names for package in _distributions().get(name, ())}
+    return sorted(f"{package}=={version(package)}" for package in packages)
 
 
-def _modules(file: Path) -> set[str]:
+@lru_cache(maxsize=1)
+def _distributions() -> dict[str, list[str]]:
+    """Name of a module -> the installed packages that hold it; ours is no package here."""
+    found = dict(packages_distributions())
+    found.pop(PACKAGE, None)
+    return found
+
+
+def _imported(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -40,9 +74,8 @@ def _modules(file: Path) -> set[str]:
 
 
 def _files(module: str, src: Path) -> list[Path]:
+    """The module's own file, last, behind the __init__ files of the packages that it lies in."""
     parts = module.split(".")
-    if parts[0] != PACKAGE:
-        return []
     found = [src.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
     found.append(src.joinpath(*parts).with_suffix(".py"))
     return [file for file in found if file.is_file()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import norm, t
 
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -111,19 +111,57 @@ def estimate(values: np.ndarray) -> Interval:
     return interval(values[0], values[1:])
 
 
-def proportion(part: int, whole: int) -> dict[str, float | None]:
-    """A share with its 95 % interval (Wilson 1927); all None of nothing."""
+def proportion(part: float, whole: float) -> dict[str, float | None]:
+    """A share with its 95 % interval (Wilson 1927); all None of nothing.
+
+    Args:
+        part, whole: numbers of independent pictures; of pictures in groups, see `effective_counts`.
+    """
     if whole == 0:
         return {"value": None, "low": None, "high": None}
-    interval = binomtest(part, whole).proportion_ci(0.95, method="wilson")
+    share, spread = part / whole, float(norm.ppf(0.975)) ** 2 / whole
+    middle = (share + spread / 2.0) / (1.0 + spread)
+    half = np.sqrt(spread * (share * (1.0 - share) + spread / 4.0)) / (1.0 + spread)
     return {
-        "value": round(part / whole, 4),
-        "low": round(float(interval.low), 4),
-        "high": round(float(interval.high), 4),
+        "value": round(share, 4),
+        "low": round(max(float(middle - half), 0.0), 4),
+        "high": round(min(float(middle + half), 1.0), 4),
     }
 
 
-def difference(first: tuple[int, int], second: tuple[int, int]) -> dict[str, float | None]:
+def effective_counts(hits: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """As many independent pictures as tell as much of a share as pictures in groups do.
+
+    Frames of one clip are missed together: counted one by one they would make the interval of the share
+    far too narrow. So the whole is divided by the design effect (what the groups add to the variance, never
+    less than 1) and by what is lost where few groups are to say how large it is (Korn and Graubard 1998,
+    "Confidence intervals for proportions with small expected number of positive counts").
+
+    Args:
+        hits: bool [n].
+        groups: [n] names.
+
+    Returns:
+        (part, whole); `part / whole` is the share of hits. The plain counts, where every group has one
+        picture; the number of groups as the whole, where all or none are hits.
+    """
+    pictures, found = len(hits), int(hits.sum())
+    _, member = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(member) if pictures else np.zeros(0, int)
+    if len(sizes) == pictures:
+        return found, pictures
+    share = found / pictures
+    if len(sizes) == 1 or found in (0, pictures):
+        return share * len(sizes), len(sizes)
+    apart = np.bincount(member, hits) - share * sizes
+    variance = float(apart @ apart) * len(sizes) / (len(sizes) - 1)
+    alone = pictures * share * (1.0 - share) * pictures / (pictures - 1)
+    few = float(t.ppf(0.975, len(sizes) - 1) / t.ppf(0.975, pictures - 1)) ** 2
+    whole = pictures / (max(variance / alone, 1.0) * few)
+    return share * whole, whole
+
+
+def difference(first: tuple[float, float], second: tuple[float, float]) -> dict[str, float | None]:
     """First share less second, of (part, whole), with the 95 % interval of Newcombe (1998, method 10)."""
     one, two = proportion(*first), proportion(*second)
     if one["value"] is None or two["value"] is None:

@@ -123,7 +123,7 @@ def read_bundle(folder: Path) -> Bundle:
         RegistryError: an earlier release of this project wrote it, in another form.
     """
     facts = read_json(folder / _FACTS)
-    known = "sources" in facts["card"] and "scaling" in facts["calibration"] and "explanation" in facts
+    known = "sources" in facts["card"] and "rule" in facts["calibration"] and "explanation" in facts
     if not known:
         raise RegistryError(
             "this model was registered by an earlier release, in another form: run `make repro`, then "

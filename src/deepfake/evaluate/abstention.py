@@ -57,7 +57,7 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
         found[f"uncertain_of_{name}"] = share(uncertain, labels == label)
         inside = _in_set(calibration, test[predictions.first.score].to_numpy(), label)
         covered = share(inside, labels == label)
-        found["coverage"][name] = covered | _promised(calibration, label, int((labels == label).sum()))
+        found["coverage"][name] = covered | _promised(calibration, label, test[labels == label])
     called = {
         f"{name}_called_{verdict}": int(counts.get((label, verdict), 0))
         for label, name in LABEL_NAMES.items()
@@ -71,18 +71,24 @@ def _in_set(calibration: Calibration, scores: np.ndarray, label: int) -> np.ndar
     return scores >= calibration.fake_min if label else scores <= calibration.real_max
 
 
-def _promised(calibration: Calibration, label: int, pictures: int) -> dict[str, float]:
-    """What split-conformal prediction promises of a class's coverage on test.
+def _promised(calibration: Calibration, label: int, rows: pd.DataFrame) -> dict[str, float]:
+    """What split-conformal prediction promises of the coverage of a class's test rows.
 
     Over draws of validation pictures the coverage is Beta-distributed about 1 - error (Vovk 2012,
-    "Conditional validity of inductive conformal predictors"), and so beta-binomial on `pictures` of test:
-    95 % of it lies from `from` to `to`, where pictures are exchangeable.
+    "Conditional validity of inductive conformal predictors"), and so beta-binomial on those of test:
+    95 % of it lies from `from` to `to`, where they are exchangeable. Both numbers are of groups: the
+    pictures of one group may all be covered, or missed, together.
     """
-    rest_on = calibration.val_fakes if label else calibration.val_reals
+    rest_on = calibration.fake_groups if label else calibration.real_groups
+    groups = rows["group"].nunique()
     inside = min(int(np.ceil((rest_on + 1) * (1.0 - calibration.conformal_error))), rest_on + 1)
-    promise = {"stated": 1.0 - calibration.conformal_error, "validation": rest_on, "pictures": pictures}
+    promise = {
+        "stated": 1.0 - calibration.conformal_error,
+        "validation": calibration.val_fakes if label else calibration.val_reals,
+        "pictures": len(rows),
+    }
     if inside > rest_on:  # too few to ever rule the class out: it is in every set
         return promise | {"from": 1.0, "to": 1.0}
-    spread = betabinom(pictures, inside, rest_on + 1 - inside)
-    low, high = (float(spread.ppf(q)) / pictures for q in (0.025, 0.975))
+    spread = betabinom(groups, inside, rest_on + 1 - inside)
+    low, high = (float(spread.ppf(q)) / groups for q in (0.025, 0.975))
     return promise | {"from": round(low, 6), "to": round(high, 6)}

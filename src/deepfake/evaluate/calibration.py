@@ -11,23 +11,59 @@ The two numbers come from one rule. Split-conformal prediction with a quantile p
 2005, "Algorithmic Learning in a Random World", section 4.5; nonconformity 1 - p(class)) says which
 classes a score is compatible with: real up to `real_max`, fake from `fake_min`, each wrong for at most
 `conformal_error` of its class. A verdict is given where exactly one class is left; both or neither is
-uncertain. Beyond that `fake` asks for a score that at most `target_fpr` of the validation reals reach.
+uncertain. Beyond that `fake` asks for a score that a fresh real picture reaches with a probability of at
+most `target_fpr`: a real like those of validation (`pooled`), or of any of their sources (`worst-source`).
+
+These promises need pictures that chose nothing before: no epoch, no layer. The scaling may be fitted on the
+same pictures as the two numbers: it keeps the order of the logits, and the numbers are ranks in that order.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.evaluate.conformal import conformal_quantile, worst_source_quantile
 from deepfake.evaluate.scaling import Scaling, fit_scaling
 
 REAL, FAKE, UNCERTAIN, NOT_APPLICABLE = "real", "fake", "uncertain", "not_applicable"
 IN_BAND, UNSTABLE = "inside the uncertain band", "unstable under degradation"
 # Of a score, between consumers of one model: a spread at the limit must not differ in its verdict.
 _ROUNDING = 1e-5
+_ABOVE_ALL = float(np.nextafter(1.0, 2.0))  # no score reaches it
+ThresholdRule = Literal["pooled", "worst-source"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a calibration rests on: the pictures of validation that no epoch was chosen by.
+
+    Attributes:
+        values: float [n], logits or scores.
+        labels: [n], real 0, fake 1.
+        groups: [n] names; pictures of one group are not independent.
+        sources: [n] names.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    sources: np.ndarray
+
+    @classmethod
+    def of_rows(cls, rows: pd.DataFrame, column: str) -> Sample:
+        """Rows with `label`, `group`, `source` and a column of values."""
+        facts = (rows[name].to_numpy() for name in ("label", "group", "source"))
+        return cls(rows[column].to_numpy(np.float64), *facts)
+
+    def of(self, label: int) -> Sample:
+        """The pictures of one class."""
+        one = self.labels == label
+        return Sample(self.values[one], self.labels[one], self.groups[one], self.sources[one])
 
 
 @dataclass(frozen=True)
@@ -36,7 +72,8 @@ class Calibration:
 
     Attributes:
         scaling: logit -> score.
-        threshold: scores at or above it are `fake`; at most `target_fpr` of the validation reals are.
+        threshold: scores at or above it are `fake`; above 1 where there were too few reals to promise
+            `target_fpr`.
         real_below: scores below it are `real`.
         real_max: real is in the conformal set of scores up to it; above 1 where there were too few
             reals to exclude them ever.
@@ -45,6 +82,9 @@ class Calibration:
             views are not looked at.
         target_fpr, conformal_error: what was asked for.
         val_reals, val_fakes: how many pictures this rests on.
+        real_groups, fake_groups: how many groups they are in: what a promise rests on.
+        rule: whose false-alarm rate the threshold holds.
+        worst_source: the source of reals that set it; None: no single source did.
     """
 
     scaling: Scaling
@@ -57,6 +97,10 @@ class Calibration:
     conformal_error: float
     val_reals: int
     val_fakes: int
+    real_groups: int
+    fake_groups: int
+    rule: ThresholdRule
+    worst_source: str | None
 
     def score(self, logits: np.ndarray) -> np.ndarray:
         """Calibrated probability that a face is fake; float64, 0..1, the shape of `logits`."""
@@ -85,41 +129,40 @@ class Calibration:
 
 
 def calibrate(
-    logits: np.ndarray,
-    labels: np.ndarray,
+    sample: Sample,
     target_fpr: float,
     conformal_error: float,
     method: Literal["temperature", "platt", "isotonic"] = "temperature",
+    rule: ThresholdRule = "pooled",
 ) -> Calibration:
-    """Fit scaling, conformal band and threshold; `max_spread` is left open.
-
-    Args:
-        logits: [n], of validation pictures.
-        labels: [n], real 0, fake 1.
+    """Fit scaling, conformal band and threshold on logits; `max_spread` is left open.
 
     Raises:
         DeepfakeError: a class is missing.
     """
-    if not (labels == 0).any() or not (labels == 1).any():
+    if not (sample.labels == 0).any() or not (sample.labels == 1).any():
         raise DeepfakeError("calibration needs validation pictures of both classes")
-    scaling = fit_scaling(logits, labels, method)
-    return with_thresholds(scaling, scaling(logits), labels, target_fpr, conformal_error)
+    scaling = fit_scaling(sample.values, sample.labels, method)
+    scored = replace(sample, values=scaling(sample.values))
+    return with_thresholds(scaling, scored, target_fpr, conformal_error, rule)
 
 
 def with_thresholds(
-    scaling: Scaling, scores: np.ndarray, labels: np.ndarray, target_fpr: float, conformal_error: float
+    scaling: Scaling,
+    sample: Sample,
+    target_fpr: float,
+    conformal_error: float,
+    rule: ThresholdRule = "pooled",
 ) -> Calibration:
-    """Choose band and threshold on scores [n] of validation pictures with their labels [n]."""
-    reals, fakes = (np.sort(scores[labels == label]) for label in (0, 1))
-    # Of n + 1 exchangeable scores the newest is among the `rank` lowest (highest) with 1 - error.
-    rank = int(np.ceil((len(reals) + 1) * (1.0 - conformal_error)))
-    real_max = float(reals[rank - 1]) if rank <= len(reals) else float(np.nextafter(1.0, 2.0))
-    rank = int(np.ceil((len(fakes) + 1) * (1.0 - conformal_error)))
-    fake_min = float(fakes[-rank]) if rank <= len(fakes) else 0.0
+    """Choose band and threshold on scores of both classes."""
+    reals, fakes = sample.of(0), sample.of(1)
+    real_max = min(conformal_quantile(reals.values, reals.groups, conformal_error), _ABOVE_ALL)
+    fake_min = max(-conformal_quantile(-fakes.values, fakes.groups, conformal_error), 0.0)
     above_reals = float(np.nextafter(real_max, 2.0))
-    # At most k reals may be above the threshold, so it lies just over the (k+1)-th highest.
-    allowed = int(target_fpr * len(reals))
-    at_target = float(np.nextafter(reals[::-1][allowed], 2.0))
+    reached, worst = conformal_quantile(reals.values, reals.groups, target_fpr), None
+    if rule == "worst-source":
+        reached, worst = worst_source_quantile(reals.values, reals.sources, reals.groups, target_fpr)
+    at_target = float(np.nextafter(min(reached, _ABOVE_ALL), 2.0))
     return Calibration(
         scaling=scaling,
         threshold=max(at_target, above_reals, fake_min),
@@ -129,8 +172,12 @@ def with_thresholds(
         max_spread=None,
         target_fpr=target_fpr,
         conformal_error=conformal_error,
-        val_reals=len(reals),
-        val_fakes=len(fakes),
+        val_reals=len(reals.values),
+        val_fakes=len(fakes.values),
+        real_groups=len(np.unique(reals.groups)),
+        fake_groups=len(np.unique(fakes.groups)),
+        rule=rule,
+        worst_source=worst,
     )
 
 

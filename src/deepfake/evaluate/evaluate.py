@@ -1,9 +1,9 @@
-"""Evaluate: raw predictions of the model and of what it is compared with, calibrated on validation."""
+"""Evaluate: raw predictions of the model and of its baselines, calibrated on half of validation."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import calibrate, spread_limit
+from deepfake.evaluate.calibration import Sample, calibrate, spread_limit
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.disagreement import spread
 from deepfake.evaluate.holdout import unseen_generators
@@ -19,6 +19,7 @@ from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
 from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
 from deepfake.params.evaluate import Evaluate
+from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import HOLDOUT, read_manifest, usable
 
 _FACTS = ["image_id", "path", "label", "source", "generator", "group", "split"]
@@ -29,25 +30,44 @@ _COLUMNS = {  # detector -> columns of logits and of scores
 }
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Generators whose fakes the model was not fitted on.
+
+    Attributes:
+        excluded: no validation knows them either.
+        selected_on: the epoch was chosen by them.
+    """
+
+    excluded: tuple[str, ...] = ()
+    selected_on: tuple[str, ...] = ()
+
+    @property
+    def unfitted(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(sorted({*self.excluded, *self.selected_on}))
+
+
 def predict_splits(
-    model: keras.Model, faces: Path, params: Evaluate, seed: int, work: Path, left_out: Collection[str] = ()
+    model: keras.Model, faces: Path, params: Evaluate, seed: int, work: Path, left_out: LeftOut
 ) -> Predictions:
     """Score validation, test and (where there is one) holdout with the model and both baselines.
 
-    Scalings, bands and thresholds come from validation alone.
+    Scalings, bands and thresholds come from the half of validation that did not choose the epoch.
 
     Args:
         work: finished shards of a killed evaluation (see `judge_split`).
-        left_out: generators that training left out: no threshold may know their fakes either.
+        left_out: no baseline is fitted on these fakes, and no threshold on those that are excluded.
     """
-    everything = read_manifest(faces / "manifest.parquet")
-    manifest = usable(everything)
-    frame = _raw_outputs(model, faces, manifest, params, seed, work)
-    val = frame[(frame["split"] == "val") & ~frame["generator"].isin(left_out)]
+    rows = read_manifest(faces / "manifest.parquet")
+    frame = _raw_outputs(model, faces, usable(rows), params, seed, work, left_out.unfitted)
+    val = frame[frame["split"] == "val"]
+    val = val[~chooses_epoch(val, seed)]
+    val = val[~val["generator"].isin(left_out.excluded)]
     calibrations = {
         name: calibrate(
-            val[logit].to_numpy(np.float64), val["label"].to_numpy(),
-            params.target_fpr, params.conformal_error, params.calibration,
+            Sample.of_rows(val, logit),
+            params.target_fpr, params.conformal_error, params.calibration, params.threshold,
         )
         for name, (logit, _) in _COLUMNS.items()
     }  # fmt: skip
@@ -62,25 +82,32 @@ def predict_splits(
         detectors={
             name: calibrated(_COLUMNS[name][1], _COLUMNS[name][0], c) for name, c in calibrations.items()
         },
-        unseen=tuple(unseen_generators(everything)),
+        unseen=tuple(unseen_generators(rows)),
         compared={},
         draws=params.bootstrap_draws,
         bins=params.calibration_bins,
         seed=seed,
+        unfitted=left_out.unfitted,
     )
     return add_compared(predictions, params.compare)
 
 
 def _raw_outputs(
-    model: keras.Model, faces: Path, manifest: pd.DataFrame, params: Evaluate, seed: int, work: Path
+    model: keras.Model,
+    faces: Path,
+    manifest: pd.DataFrame,
+    params: Evaluate,
+    seed: int,
+    work: Path,
+    unfitted: Collection[str],
 ) -> pd.DataFrame:
     """Facts and logits of every judged picture, in image_id order."""
     splits = [split for split in ("val", "test", HOLDOUT) if split in {*manifest["split"]}]
     parts = [judge_split(model, faces, split, params.looks_at_views, work) for split in splits]
     outputs = pd.concat(parts, ignore_index=True)
-    baseline = train_baseline(faces, work)
+    baseline = train_baseline(faces, unfitted, work)
     outputs["baseline_logit"] = baseline.decision_function(np.stack(outputs.pop("profile")))
-    outputs["metadata_logit"] = outputs["image_id"].map(metadata_logits(manifest, seed))
+    outputs["metadata_logit"] = outputs["image_id"].map(metadata_logits(manifest, seed, unfitted))
     frame = manifest[_FACTS].merge(outputs, on="image_id", validate="one_to_one")
     return frame.sort_values("image_id", ignore_index=True)
 

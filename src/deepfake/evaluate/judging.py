@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,9 @@ from deepfake.evaluate.disagreement import view_logits
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, weights_digest
-from deepfake.shards.index import shard_files
+from deepfake.shards.index import shard_files, split_facts
 from deepfake.shards.inputs import shards_digest
-from deepfake.shards.resume import map_resumed
+from deepfake.shards.resume import map_resumed, resume_key
 from deepfake.shards.shards import read_shard
 
 if TYPE_CHECKING:
@@ -30,14 +29,7 @@ _BATCH = 32  # crops; with their views four times as many
 
 def judging_key(models: Path, faces: Path, degraded: bool) -> str:
     """Identity of what is judged by what: weights, crops, views and code."""
-    digest = hashlib.sha256(
-        f"{weights_digest(models / WEIGHTS)} {shards_digest(faces)} {degraded}".encode()
-    )
-    package = Path(__file__).parents[1]
-    for room in ("evaluation", "models"):
-        for path in sorted((package / room).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return resume_key(__name__, weights_digest(models / WEIGHTS), shards_digest(faces), str(degraded))
 
 
 def judge_split(model: keras.Model, faces: Path, split: str, degraded: bool, work: Path) -> pd.DataFrame:
@@ -57,17 +49,24 @@ def judge_split(model: keras.Model, faces: Path, split: str, degraded: bool, wor
     return _by_shard(judge, faces, split, work, f"judge {split}").to_pandas()
 
 
-def train_baseline(faces: Path, work: Path) -> Pipeline:
-    """The spectrum baseline, fitted on the training split's crops; `work` as for `judge_split`."""
+def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeline:
+    """The spectrum baseline, fitted on the training split's crops.
+
+    Args:
+        unfitted: generators whose fakes it must not see, since the model was not fitted on them.
+        work: as for `judge_split`.
+    """
 
     def profile(shard: Path) -> pa.Table:
         tables = [
-            pa.table({"label": labels, "profile": list(azimuthal_profile(crops))})
-            for crops, _, labels in _batches(shard)
+            pa.table({"image_id": keys, "profile": list(azimuthal_profile(crops))})
+            for crops, keys, _ in _batches(shard)
         ]
         return pa.concat_tables(tables)
 
     train = _by_shard(profile, faces, "train", work, "read train").to_pandas()
+    facts = split_facts(faces, "train", unfitted)[["image_id", "label"]]
+    train = train.merge(facts, on="image_id", validate="one_to_one")
     return fit_baseline(np.stack(train["profile"]), train["label"].to_numpy())
 
 

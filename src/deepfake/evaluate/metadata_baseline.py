@@ -6,6 +6,8 @@ model that does not beat it may have learned the file instead of the face.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy.special import logit
@@ -26,17 +28,18 @@ _NUMBERS = [
 _CERTAIN = 0.001  # a forest's 0 and 1 are votes of few trees, not certainty
 
 
-def metadata_logits(manifest: pd.DataFrame, seed: int) -> pd.Series:
+def metadata_logits(manifest: pd.DataFrame, seed: int, unfitted: Collection[str]) -> pd.Series:
     """Judge every picture by format, mode, size, JPEG quality, EXIF and bytes of its original file.
 
     Args:
         manifest: usable rows of the face manifest; those of `train` are what is learned from.
+        unfitted: generators whose fakes are not learned from, since the model was not fitted on them.
 
     Returns:
         float64 logits by image_id.
     """
     facts = _facts(manifest)
-    train = (manifest["split"] == "train").to_numpy()
+    train = ((manifest["split"] == "train") & ~manifest["generator"].isin(unfitted)).to_numpy()
     # As the audit's: a forest, since the effects are steps and bands.
     forest = RandomForestClassifier(100, min_samples_leaf=5, class_weight="balanced", random_state=seed)
     with threadpool_limits(1):  # sums keep one order, so equal data give equal bytes

@@ -67,6 +67,7 @@ class Predictions:
         unseen: generators whose kept pictures are all in `holdout`.
         compared: name -> sha256 of the file that a compared detector's scores came from.
         draws, seed: of the bootstrap; `bins` of the calibration error.
+        unfitted: generators whose fakes neither the model nor its baselines were fitted on.
     """
 
     frame: pd.DataFrame
@@ -76,6 +77,7 @@ class Predictions:
     draws: int
     bins: int
     seed: int
+    unfitted: tuple[str, ...] = ()
 
     @property
     def first(self) -> Detector:
@@ -100,6 +102,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         "draws": predictions.draws,
         "bins": predictions.bins,
         "seed": predictions.seed,
+        "unfitted": predictions.unfitted,
     }
     table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +130,7 @@ def read_predictions(path: Path) -> Predictions:
         draws=facts["draws"],
         bins=facts["bins"],
         seed=facts["seed"],
+        unfitted=tuple(facts["unfitted"]),
     )
 
 

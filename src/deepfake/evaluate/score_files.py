@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from deepfake.base.errors import SourceError
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import with_thresholds
+from deepfake.evaluate.calibration import Sample, with_thresholds
 from deepfake.evaluate.predictions import Detector, Predictions, is_ours, read_predictions
 from deepfake.evaluate.scaling import Scaling
 
@@ -114,6 +114,6 @@ def _calibrated(frame: pd.DataFrame) -> Detector | None:
     if val["label"].nunique() < 2 or not _in_unit(frame):
         return None
     calibration = with_thresholds(
-        Scaling("none"), val["score"].to_numpy(), val["label"].to_numpy(), TARGET_FPR, CONFORMAL_ERROR
+        Scaling("none"), Sample.of_rows(val, "score"), TARGET_FPR, CONFORMAL_ERROR
     )
     return Detector("score", None, calibration, calibration.threshold, is_probability=True)

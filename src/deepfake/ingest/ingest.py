@@ -55,7 +55,7 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
     Raises:
         SourceError: a source is missing or empty, or no picture of a class is usable.
     """
-    key = resume_key(params, str(seed), listing_digest(Path(params.root)))
+    key = resume_key(__name__, params.model_dump_json(), str(seed), listing_digest(Path(params.root)))
     with workspace(resume, "ingest", key) as space, open_executor(workers) as pool:
         (space / "sources").mkdir(exist_ok=True)
         files = _columns(list_items(params, seed, space / "sources", workers))

@@ -12,6 +12,7 @@ from deepfake.base.parameters import Section
 class Evaluate(Section):
     calibration: Literal["temperature", "platt", "isotonic"]
     target_fpr: Annotated[float, Field(gt=0.0, lt=0.5)]
+    threshold: Literal["pooled", "worst-source"]
     conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
     disagreement_quantile: Annotated[float, Field(gt=0.0, le=1.0)]
     bootstrap_draws: Annotated[int, Field(ge=10)]

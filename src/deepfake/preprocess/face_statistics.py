@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepfake.base.statistics import difference, proportion
+from deepfake.base.statistics import difference, effective_counts, proportion
 from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import weights_digest
 from deepfake.shards.manifest import LABEL_NAMES, usable
@@ -51,18 +51,22 @@ def statistics(
     }
 
 
-def _missed(rows: pd.DataFrame) -> tuple[int, int]:
-    """Pictures in which the detector found no face, or none large enough, of those it searched."""
+def _missed(rows: pd.DataFrame) -> tuple[float, float]:
+    """Pictures in which the detector found no face, or none large enough, of those it searched.
+
+    Counted as `effective_counts` does: a clip without a face is one miss, not one a frame.
+    """
     missed = rows["reject_reason"].isin(_MISSED)
     found = rows["reject_reason"].isna() | rows["reject_reason"].eq(_BAND)
     searched = (missed | found) & ~rows["cropped"].astype(bool)
-    return int(missed.sum()), int(searched.sum())
+    return effective_counts(missed[searched].to_numpy(), rows.loc[searched, "group"].to_numpy(str))
 
 
-def _below(rows: pd.DataFrame) -> tuple[int, int]:
-    """Faces below the common side, of those found."""
+def _below(rows: pd.DataFrame) -> tuple[float, float]:
+    """Faces below the common side, of those found; counted likewise."""
     below = rows["reject_reason"].eq(_BAND)
-    return int(below.sum()), int((rows["reject_reason"].isna() | below).sum())
+    found = rows["reject_reason"].isna() | below
+    return effective_counts(below[found].to_numpy(), rows.loc[found, "group"].to_numpy(str))
 
 
 def _class_row(rows: pd.DataFrame) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def _class_row(rows: pd.DataFrame) -> dict[str, Any]:
         "pictures": len(rows),
         "kept": len(usable(rows)),
         "face_miss_rate": proportion(*_missed(rows)),
-        "below_band": _below(rows)[0],
+        "below_band": int(rows["reject_reason"].eq(_BAND).sum()),
         "below_band_rate": proportion(*_below(rows)),
         "native_side_quartiles": quartiles,  # minimum, quartiles and maximum in pixels
     }
@@ -83,13 +87,12 @@ def _per_class(kept: pd.DataFrame) -> dict[str, int]:
 
 
 def _source_row(rows: pd.DataFrame) -> dict[str, Any]:
-    missed, looked = _missed(rows)
     return {
         "label": LABEL_NAMES[int(rows["label"].iloc[0])],
         "source": rows["source"].iloc[0],
         "pictures": len(rows),
         "kept": len(usable(rows)),
-        "face_miss_rate": round(missed / max(looked, 1), 4),
+        "face_miss_rate": proportion(*_missed(rows))["value"],
         "median_face_side": _median(rows["face_side"]),
     }
 

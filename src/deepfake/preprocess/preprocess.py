@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -21,6 +22,7 @@ from deepfake.preprocess.detections import DetectionCache, open_cache
 from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
 from deepfake.preprocess.splits import assign_splits, split_names, split_statistics
 from deepfake.shards.executors import open_executor
+from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import (
     FACE_SCHEMA,
     HOLDOUT,
@@ -71,6 +73,7 @@ def preprocess(
     out: Path,
     workers: int,
     resume: Path | None = None,
+    ledger: Mapping[str, str] = MappingProxyType({}),
 ) -> Preprocessed:
     """Cut the largest face, or all faces, out of every usable picture.
 
@@ -81,6 +84,7 @@ def preprocess(
     Args:
         resume: folder that keeps a killed run's finished shards, and what the detector found, for the
             next run; None: nothing is kept.
+        ledger: where pictures of earlier versions of the data went (see `ledger.py`).
 
     Raises:
         SourceError: a split would hold only one class, or pictures are missing from the raw shards;
@@ -92,12 +96,13 @@ def preprocess(
     from deepfake.preprocess.leakage import require_no_leak
 
     names = split_names(params.split)
-    splits = assign_splits(manifest, seed, params.split)
+    splits = assign_splits(manifest, seed, params.split, ledger)
     moves = split_statistics(manifest, splits, params.split)
     manifest = manifest.assign(split=splits)
     border = params.neutralise.border if params.neutralise.enabled else 0.0
     cache = None if resume is None else open_cache(resume / "detections.sqlite3", params.faces, border)
-    key = resume_key(params, ingest.model_dump_json(), str(seed), listing_digest(raw))
+    settings = params.model_dump_json(), ingest.model_dump_json(), str(seed), str(sorted(ledger.items()))
+    key = resume_key(__name__, *settings, listing_digest(raw))
     with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
         jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
         history = common_history(manifest, jobs, params, ingest.limits, cache, pool)
@@ -108,7 +113,7 @@ def preprocess(
         found = to_frame(facts.drop_columns([*_PIXELS]))
         _require_all_counted(manifest, {*found["image_id"]})
         frame = _merge(manifest, found)
-        _require_both_classes(frame, params)
+        _require_both_classes(frame, params, seed)
         verdict = require_no_leak(frame, ingest.near_duplicate_distance)
         write_manifest(frame, space / "faces" / "manifest.parquet", FACE_SCHEMA)
         publish(space / "faces", space / "done", out)
@@ -199,7 +204,7 @@ def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:
         )
 
 
-def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
+def _require_both_classes(frame: pd.DataFrame, params: Preprocess, seed: int) -> None:
     kept = usable(frame)
     if HOLDOUT in split_names(params.split) and HOLDOUT not in {*kept["split"]}:
         raise SourceError("no held-out picture is left: mend preprocess.split.holdout.generators")
@@ -209,4 +214,13 @@ def _require_both_classes(frame: pd.DataFrame, params: Preprocess) -> None:
                 raise SourceError(
                     f"the {split} split has no {name} picture ({len(kept)} usable in all): add "
                     "pictures, or change preprocess.split or base.seed"
+                )
+    val = kept[kept["split"] == "val"]
+    chooses = chooses_epoch(val, seed)
+    for half, task in ((val[chooses], "chooses the epoch"), (val[~chooses], "calibrates")):
+        for label, name in LABEL_NAMES.items():
+            if (half["label"] != label).all():
+                raise SourceError(
+                    f"the half of the val split that {task} has no {name} picture: add groups of pictures, "
+                    "or change preprocess.split or base.seed"
                 )

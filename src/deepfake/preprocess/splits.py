@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import SourceError
 from deepfake.params.preprocess import Split
 from deepfake.shards.manifest import FAKE, HOLDOUT, REAL, SPLITS, usable
+
+DIGITS = 16  # of an image_id in the ledger: of a million pictures two share them once in 40 million times
 
 
 def split_names(split: Split) -> tuple[str, ...]:
@@ -20,7 +25,8 @@ def split_names(split: Split) -> tuple[str, ...]:
 def split_of_group(group: str, seed: int, split: Split) -> str:
     """The split of a group: a function of its name and the seed alone.
 
-    So no group crosses splits, and a picture keeps its split when others are added or removed.
+    So no group crosses splits. A picture keeps its split when others are added or removed, as long as its
+    group keeps its name: the ledger is there for the others.
     """
     digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
@@ -29,14 +35,17 @@ def split_of_group(group: str, seed: int, split: Split) -> str:
     return "val" if position < split.test + split.val else "train"
 
 
-def assign_splits(frame: pd.DataFrame, seed: int, split: Split) -> pd.Series:
+def assign_splits(
+    frame: pd.DataFrame, seed: int, split: Split, ledger: Mapping[str, str] = MappingProxyType({})
+) -> pd.Series:
     """Split of every row, the same for all of a group.
 
     `holdout` if the group has a picture of a held-out generator; else the most held-out split that a
-    source gives to one of its pictures; else by its name and the seed.
+    source gives to one of its pictures or that one of them had before; else by its name and the seed.
 
     Args:
-        frame: columns group, generator and split (given by the source, or null).
+        frame: columns image_id, group, generator and split (given by the source, or null).
+        ledger: splits of an earlier version of the data, by the first `DIGITS` digits of the image_id.
 
     Raises:
         SourceError: a held-out generator or a given split that does not exist; the text names those
@@ -44,8 +53,10 @@ def assign_splits(frame: pd.DataFrame, seed: int, split: Split) -> pd.Series:
     """
     _check_names(frame, split)
     groups = frame["group"]
-    given = frame["split"].map({name: rank for rank, name in enumerate(SPLITS)}).astype(float)
-    highest = given.groupby(groups).transform("max").map(dict(enumerate(SPLITS)))
+    ranks = {name: rank for rank, name in enumerate(SPLITS)}
+    before = frame["image_id"].astype(str).str[:DIGITS].map(dict(ledger)).map(ranks).astype(float)
+    known = before.combine(frame["split"].map(ranks).astype(float), np.fmax)
+    highest = known.groupby(groups).transform("max").map(dict(enumerate(SPLITS)))
     drawn = groups.map({group: split_of_group(group, seed, split) for group in groups.unique()})
     held_out = frame["generator"].isin(split.holdout.generators).groupby(groups).transform("any")
     return highest.astype(object).where(highest.notna(), drawn).mask(held_out, HOLDOUT)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from deepfake.base.imports import foreign_modules, project_files
+from deepfake.base.imports import package_versions, project_files
 from deepfake.params.train import Model
 
 # Imported inside functions, for these networks alone; no other model is to bring them.
-_OF_SOME_MODELS: dict[str, tuple[Model, ...]] = {"keras_hub": ("hybrid-vit-tiny", "hybrid-swin-tiny")}
+_OF_SOME_MODELS: dict[str, tuple[Model, ...]] = {"keras-hub": ("hybrid-vit-tiny", "hybrid-swin-tiny")}
 
 
 @cache
@@ -20,14 +19,9 @@ def serving_requirements(loader: str, model: Model) -> tuple[str, ...]:
     Args:
         loader: the module that MLflow loads the model with.
         model: the backbone by its name in params.yaml.
-
-    Raises:
-        KeyError: the code imports a package that is not installed.
     """
     src = Path(__file__).parents[2]
     script = src.joinpath(*loader.split(".")).with_suffix(".py")
+    found = package_versions({script, *project_files(script, src)})
     others = {name for name, models in _OF_SOME_MODELS.items() if model not in models}
-    modules = foreign_modules({script, *project_files(script, src)}) - others
-    owners = packages_distributions()
-    packages = {owners[module][0].lower() for module in modules}
-    return tuple(f"{name}=={version(name)}" for name in sorted(packages))
+    return tuple(line for line in found if line.split("==")[0] not in others)

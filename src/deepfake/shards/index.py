@@ -15,7 +15,7 @@ from deepfake.media.encoding import decode_crop
 from deepfake.media.fields import Pixels
 from deepfake.shards.tfrecord import decode_example, scan_records
 
-_FACTS = ["image_id", "label", "source", "generator", "split"]
+_FACTS = ["image_id", "label", "source", "generator", "group", "split"]
 
 
 @dataclass(frozen=True)

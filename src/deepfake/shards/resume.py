@@ -18,22 +18,24 @@ from typing import TypeVar
 
 import pyarrow as pa
 from pyarrow import feather
-from pydantic import BaseModel
 
+from deepfake.base.imports import code_digest
 from deepfake.shards.executors import ShardExecutor
 from deepfake.shards.shards import map_shards
 
 Job = TypeVar("Job")
 
 
-def resume_key(params: BaseModel, *inputs: str) -> str:
-    """Identity of a run: parameters, inputs and the code of the data rooms. Only the same is resumed."""
-    digest = hashlib.sha256(params.model_dump_json().encode())
+def resume_key(worker: str, *inputs: str) -> str:
+    """Identity of a run: its code, its parameters and its inputs. Only the same is resumed.
+
+    Args:
+        worker: name of the module whose function works on the shards; all that it imports counts.
+        inputs: what else decides the results: parameters as JSON, digests of what is read.
+    """
+    digest = hashlib.sha256(code_digest(worker).encode())
     for text in inputs:
         digest.update(f"\0{text}".encode())
-    package = Path(__file__).parents[1]
-    for path in [*sorted((package / "data").rglob("*.py")), package / "images.py"]:
-        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -76,8 +76,5 @@ def write_facts(facts: Mapping[str, Any], out: Path) -> None:
 
 def stress_key(settings: Stress, seed: int, detector: Path, faces: Path) -> str:
     """Identity of a run: parameters, weights, faces and code. Only the same is resumed."""
-    package = Path(__file__).parents[2]
-    files = sorted([*(package / "evaluation").rglob("*.py"), package / "encoding.py"])
-    code = (file.read_text(encoding="utf-8") for file in files)
     weights = weights_digest(detector / WEIGHTS)
-    return resume_key(settings, str(seed), weights, shards_digest(faces), *code)
+    return resume_key(__name__, settings.model_dump_json(), str(seed), weights, shards_digest(faces))

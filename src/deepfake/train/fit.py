@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from deepfake.networks.detector import (
 from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
+from deepfake.shards import resume
 from deepfake.shards.inputs import evaluation_batches, shards_digest
 from deepfake.train.autoencoder import forgers
 from deepfake.train.averaging import MovingAverage
@@ -41,7 +41,7 @@ from deepfake.train.callbacks import (
     read_history,
 )
 from deepfake.train.phases import HEAD_PHASE, architecture_of, choose_layers, compile_phase, phases
-from deepfake.train.selection import SelectionAuc
+from deepfake.train.selection import SelectionAuc, epoch_choosers
 from deepfake.train.speed import Speed
 from deepfake.train.steps import RecipeModel, interleave
 
@@ -87,14 +87,9 @@ class Workspace:
 
 def resume_key(params: Settings, faces: Path) -> str:
     """Identity of a training run: parameters, data and code. Only the same run is ever resumed."""
-    digest = hashlib.sha256(shards_digest(faces).encode())
-    digest.update(f"{params.preprocess.size} {params.base.model_dump_json()}".encode())
-    digest.update(params.train.model_dump_json().encode())
-    package = Path(__file__).parents[1]
-    for room in ("data", "data/pseudo_fakes", "models", "training"):
-        for path in sorted((package / room).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    sections = (params.base, params.train)
+    texts = [str(params.preprocess.size), *(section.model_dump_json() for section in sections)]
+    return resume.resume_key(__name__, shards_digest(faces), *texts)
 
 
 def train(
@@ -177,7 +172,7 @@ def _fit_phase(
         compile_phase(model, phases(recipe)[number], recipe, steps * len(epochs))
         average = [MovingAverage(model, recipe.ema)] if recipe.ema > 0.0 and not head_only else []
     chosen_by = recipe.select_holdout
-    selection = [SelectionAuc(faces, size, chosen_by, batch)] if chosen_by else []
+    selection = [SelectionAuc(faces, size, chosen_by, batch, params.base.seed)] if chosen_by else []
     monitor = monitored([SELECT_AUC] if chosen_by else [])
     backups = space.backups(number)
     first = finished_epochs(backups, epochs.start)
@@ -186,7 +181,8 @@ def _fit_phase(
     two_views = recipe.consistency > 0.0 and not head_only
     seed, left = params.base.seed, range(first, epochs.stop)
     data = training_batches(faces, size, recipe, seed, left, unseen, two_views, forged_by)
-    validation = evaluation_batches(faces, size, "val", batch, unseen)
+    choosers = epoch_choosers(faces, seed)
+    validation = evaluation_batches(faces, size, "val", batch, unseen, only=choosers)
     model.fit(
         data.map(interleave) if two_views else data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),

@@ -1,4 +1,7 @@
-"""Selection on generators that training never saw: in-distribution loss says nothing about those."""
+"""What chooses the epoch: half of validation; and generators that training never saw, if some are named.
+
+In-distribution loss says nothing about those.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from deepfake.base.errors import TrainingError
+from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.index import split_facts
 from deepfake.shards.inputs import evaluation_batches
 from deepfake.train.callbacks import SELECT_AUC
@@ -22,25 +26,29 @@ _SPLITS = ("train", "val")
 class SelectionAuc(keras.callbacks.Callback):
     """Adds `select_auc` to each epoch's figures: the AUC on the worst of the held-out generators.
 
-    Each one's fakes, of the splits train and val, stand against the reals of val. Real pictures that
-    such a fake was made of may be in training: they can only make it look more real.
+    Each one's fakes, of train and of the half of val that chooses the epoch, stand against the reals of
+    that half. Real pictures that such a fake was made of may be in training: they can only make it look
+    more real.
 
     Args:
         faces: the folder that preprocess wrote.
         size: side of the crops, pixels.
         generators: at least one name.
         batch: pictures scored at a time.
+        seed: of the halves.
 
     Raises:
         TrainingError: no other fakes are left to train on.
     """
 
-    def __init__(self, faces: Path, size: int, generators: Sequence[str], batch: int) -> None:
+    def __init__(self, faces: Path, size: int, generators: Sequence[str], batch: int, seed: int) -> None:
         super().__init__()
         rows = pd.concat([split_facts(faces, split) for split in _SPLITS])
         known = set(rows.loc[rows["label"] == 1, "generator"])
         if known == set(generators):
             raise TrainingError("train.select_holdout names every generator: leave some to train on")
+        in_val = rows["split"] == "val"
+        rows = rows[~in_val | rows["image_id"].isin(epoch_choosers(faces, seed))]
         real = (rows["label"] == 0) & (rows["split"] == "val")
         rows = rows[real | rows["generator"].isin(generators)]
         self._made_by, self._generators = rows.set_index("image_id")["generator"], generators
@@ -57,6 +65,12 @@ class SelectionAuc(keras.callbacks.Callback):
         if logs is not None:
             made_by = self._made_by.loc[keys].to_numpy()
             logs[SELECT_AUC] = worst_auc(np.concatenate(logits), made_by, self._generators)
+
+
+def epoch_choosers(faces: Path, seed: int) -> pd.Series:
+    """image_ids of the half of validation that chooses the epoch."""
+    rows = split_facts(faces, "val")
+    return rows.loc[chooses_epoch(rows, seed), "image_id"]
 
 
 def worst_auc(logits: np.ndarray, made_by: np.ndarray, generators: Sequence[str]) -> float:

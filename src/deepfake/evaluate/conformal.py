@@ -1,0 +1,75 @@
+"""Conformal quantiles where pictures come in groups, and the one that the worst source of reals needs.
+
+A quantile of validation scores says where a fresh score will be. With groups (clips, a person, a photo and
+its near-duplicates) the pictures of one group say nearly the same, so groups count, not pictures: each has
+the weight of one, shared equally by its pictures. A picture of a fresh group then stays within the quantile
+with at least the stated probability (Lee, Barber and Willett 2023, "Distribution-free inference with
+hierarchical data", theorem 1; groups of one picture give plain split-conformal prediction).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_ROUNDING = 1e-9  # of sums of weights, far below one picture's
+
+
+def conformal_quantile(scores: np.ndarray, groups: np.ndarray, error: float) -> float:
+    """The lowest score that a picture of a fresh group exceeds with a probability of at most `error`.
+
+    Args:
+        scores: float [n].
+        groups: [n] names; pictures of one group are not independent.
+        error: 0..1.
+
+    Returns:
+        One of the scores; infinity where the groups are too few to promise anything (see `enough`).
+    """
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(scores, kind="stable")
+    # The fresh group is one more, and may lie anywhere: n + 1, not n.
+    reached = np.cumsum(1.0 / sizes[member[order]]) / (len(sizes) + 1)
+    place = int(np.searchsorted(reached, 1.0 - error - _ROUNDING))
+    return float(scores[order[place]]) if place < len(scores) else float("inf")
+
+
+def enough(groups: np.ndarray, error: float) -> bool:
+    """Whether groups [n] are so many that a quantile at `error` exists: at least 1 / error - 1."""
+    count = len(np.unique(groups))
+    return count / (count + 1) >= 1.0 - error - _ROUNDING
+
+
+def worst_source_quantile(
+    scores: np.ndarray, sources: np.ndarray, groups: np.ndarray, error: float
+) -> tuple[float, str | None]:
+    """The score that a fresh real of no source exceeds with a probability of more than `error`.
+
+    The highest of the conformal quantiles of: each source with enough groups (19 for an error of 0.05); the
+    smaller sources taken together, if they have enough; all pictures. So a small source is protected only
+    as part of the others, and the quantile is never below the one of all pictures.
+
+    Args:
+        scores: float [n], of real pictures.
+        sources: [n] names.
+        groups: [n] names.
+        error: 0..1.
+
+    Returns:
+        The quantile, and the source that asks for it; None: the small sources, or all pictures, do.
+        Infinity where even all pictures are too few.
+    """
+    highest, worst = conformal_quantile(scores, groups, error), None
+    small = np.zeros(len(scores), bool)
+    for name in np.unique(sources):
+        of_source = sources == name
+        if not enough(groups[of_source], error):
+            small |= of_source
+            continue
+        quantile = conformal_quantile(scores[of_source], groups[of_source], error)
+        if quantile > highest:
+            highest, worst = quantile, str(name)
+    if enough(groups[small], error):
+        quantile = conformal_quantile(scores[small], groups[small], error)
+        if quantile > highest:
+            highest, worst = quantile, None
+    return highest, worst

@@ -1,0 +1,114 @@
+"""Gates: each can fail alone, and one that fails keeps a model out of production."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from helpers import tiny_params
+
+from deepfake.params import Params, parse_params
+from deepfake.registry import release as module
+from deepfake.registry.release import TOLERANCE, check_gates, release
+
+GATES = ("data_verdict", "test_auc", "smoke_prediction")
+
+
+@pytest.fixture
+def params() -> Params:
+    return parse_params(tiny_params(**{"register.min_test_auc": 0.75}), origin="test")
+
+
+@pytest.fixture
+def checked(params: Params, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
+    """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
+
+    def check(verdict: bool = True, auc: float = 0.9, gap: float = 0.0) -> dict[str, dict[str, Any]]:
+        monkeypatch.setattr(module, "read_json", lambda _: {"passed": verdict})
+        monkeypatch.setattr(module, "smoke_gap", lambda _: gap)
+        metrics = {"test": {"model": {"auc": {"value": auc}}}}
+        return check_gates(params, metrics, SimpleNamespace())
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("facts", "failed"),
+    [
+        ({}, None),
+        ({"verdict": False}, "data_verdict"),
+        ({"auc": 0.7499}, "test_auc"),
+        ({"auc": 0.75}, None),  # the limit itself is good enough
+        ({"gap": TOLERANCE}, "smoke_prediction"),
+        ({"gap": TOLERANCE / 2}, None),
+    ],
+)
+def test_each_gate_looks_at_its_own_fact(
+    checked: Callable[..., dict[str, dict[str, Any]]], facts: dict[str, Any], failed: str | None
+) -> None:
+    gates = checked(**facts)
+    assert {*gates} == {*GATES}
+    assert [name for name, gate in gates.items() if not gate["passed"]] == ([failed] if failed else [])
+    assert gates["test_auc"]["observed"] == facts.get("auc", 0.9)
+    assert "0.75" in gates["test_auc"]["required"]
+
+
+class Registry:
+    """Aliases of one model, as `release` uses them."""
+
+    def __init__(self, version: str | None) -> None:
+        self.version = version
+
+    def alias_version(self, name: str, alias: str) -> SimpleNamespace | None:
+        return None if self.version is None else SimpleNamespace(version=self.version)
+
+    def promote(self, name: str, version: str, reason: str) -> None:
+        self.version = version
+
+
+@pytest.fixture
+def released(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[module.Release, Registry]]:
+    """What becomes of version 2 when some gates fail, with or without a version in production."""
+
+    def run(failed: tuple[str, ...], production: str | None) -> tuple[module.Release, Registry]:
+        registry = Registry(production)
+        gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
+        bundle = SimpleNamespace(folder=None, weights_sha256="")
+        for name in ("Predictor", "Publication", "bundle_digest", "read_history", "_artifacts", "_flat"):
+            monkeypatch.setattr(module, name, lambda *_, **__: None)
+        monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
+        monkeypatch.setattr(module.Explanation, "from_metrics", lambda _: None)
+        monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)
+        monkeypatch.setattr(module, "check_gates", lambda *_: gates)
+        monkeypatch.setattr(module, "publish", lambda _: SimpleNamespace(version="2"))
+        monkeypatch.setattr(module, "alias_version", registry.alias_version)
+        monkeypatch.setattr(module, "promote", registry.promote)
+        return release(params), registry
+
+    return run
+
+
+@pytest.mark.parametrize("failed", [(name,) for name in GATES] + [GATES])
+def test_one_failed_gate_keeps_a_first_model_out_of_production(
+    released: Callable[..., tuple[module.Release, Registry]], failed: tuple[str, ...]
+) -> None:
+    result, registry = released(failed, None)
+    assert registry.version is None and not result.in_production and result.version == "2"
+
+
+def test_a_first_model_that_passes_all_gates_goes_to_production(
+    released: Callable[..., tuple[module.Release, Registry]],
+) -> None:
+    result, registry = released((), None)
+    assert registry.version == "2" and result.in_production
+
+
+def test_a_model_in_production_stays_there(
+    released: Callable[..., tuple[module.Release, Registry]],
+) -> None:
+    result, registry = released((), "1")
+    assert registry.version == "1" and not result.in_production

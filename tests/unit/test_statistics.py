@@ -1,0 +1,106 @@
+"""Shares of pictures in groups: as wide as the groups ask for, and Wilson's where there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from deepfake.base.statistics import difference, effective_counts, proportion
+from deepfake.evaluate.real_sources import fpr_gap
+from deepfake.preprocess.face_statistics import _below, _missed
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 10), (1, 7), (50, 100), (99, 100), (100, 100)])
+def test_without_groups_it_is_wilsons_interval(part: int, whole: int) -> None:
+    hits = np.arange(whole) < part
+    expected = binomtest(part, whole).proportion_ci(0.95, method="wilson")
+    found = proportion(*effective_counts(hits, np.arange(whole)))
+    assert found["value"] == round(part / whole, 4)
+    assert found["low"] == pytest.approx(expected.low, abs=6e-5)
+    assert found["high"] == pytest.approx(expected.high, abs=6e-5)
+
+
+def test_frames_of_a_clip_that_are_missed_together_count_once() -> None:
+    """Ten copies of each picture say nothing more, but for the few groups to see that by."""
+    hits = np.arange(60) < 15
+    once, copied = proportion(15, 60), effective_counts(hits.repeat(10), np.arange(60).repeat(10))
+    assert copied[0] / copied[1] == pytest.approx(0.25) and 55 < copied[1] <= 60
+    found = proportion(*copied)
+    assert found["low"] <= once["low"] and found["high"] >= once["high"]
+    assert effective_counts(np.zeros(50, bool), np.arange(5).repeat(10)) == (0.0, 5)
+    assert effective_counts(np.ones(50, bool), np.arange(5).repeat(10)) == (5.0, 5)
+    assert effective_counts(np.arange(10) < 5, np.zeros(10)) == (0.5, 1)
+    assert effective_counts(np.zeros(0, bool), np.zeros(0)) == (0, 0)
+
+
+def test_groups_never_tell_more_than_as_many_pictures() -> None:
+    """Two clips that happen to agree are no proof of anything."""
+    alternating = np.arange(100) % 2 == 0
+    part, whole = effective_counts(alternating, np.arange(2).repeat(50))
+    assert part / whole == pytest.approx(0.5) and whole < 5
+    assert effective_counts(alternating, np.arange(50).repeat(2))[1] <= 100
+
+
+def test_intervals_of_clips_hold_the_truth_about_as_often_as_they_say() -> None:
+    """30 clips of 20 frames; a clip's own rate of misses is near 0 or near 1, one in five on the whole."""
+    rng, by_group, by_picture = np.random.default_rng(0), 0, 0
+    clips = np.arange(30).repeat(20)
+    for _ in range(400):
+        rates = rng.beta(0.2, 0.8, size=30)
+        hits = rng.random(600) < rates[clips]
+        grouped, single = proportion(*effective_counts(hits, clips)), proportion(hits.sum(), 600)
+        by_group += grouped["low"] <= 0.2 <= grouped["high"]
+        by_picture += single["low"] <= 0.2 <= single["high"]
+    assert 0.92 <= by_group / 400 <= 0.99 and by_picture / 400 < 0.5
+
+
+def test_a_gap_of_missed_faces_between_classes_counts_clips() -> None:
+    """Of ten fake clips one has no face at all, of ten real ones none: no proof of a bias."""
+    clips = np.arange(20).repeat(30)
+    rows = pd.DataFrame({
+        "label": np.repeat([0, 1], 300), "group": clips.astype(str), "cropped": False,
+        "reject_reason": np.where(clips == 15, "no_face", None),
+    })  # fmt: skip
+    classes = [rows[rows["label"] == label] for label in (1, 0)]
+    gap = difference(*(_missed(one) for one in classes))
+    assert gap["value"] == pytest.approx(0.1) and gap["low"] < 0.0 < gap["high"]
+    alone = difference((30, 300), (0, 300))
+    assert alone["low"] > 0.05, "frames counted one by one would say so"
+    small = rows.assign(reject_reason=rows["reject_reason"].replace("no_face", "below_band"))
+    assert difference(*(_below(small[small["label"] == label]) for label in (1, 0))) == gap
+
+
+def gap_of(rng: np.random.Generator, frames: int, rates: tuple[float, float]) -> bool:
+    """Whether a gap between two sources of 60 pictures in clips of `frames` is more than chance."""
+    clips = 60 // frames
+    called = rng.random((2, clips)) < np.array(rates)[:, None]
+    frame = pd.DataFrame({
+        "label": 0, "source": np.repeat(["a", "b"], 60), "score": called.ravel().repeat(frames) * 1.0,
+        "group": np.arange(2 * clips).repeat(frames).astype(str),
+    })  # fmt: skip
+    found = fpr_gap(frame, "score", 0.5, 100, 0)
+    assert found is not None and found["sources"] == 2
+    return bool(found["value"] > found["by_chance"])
+
+
+@pytest.mark.parametrize("frames", [1, 10])
+def test_equal_sources_are_rarely_accused_whether_pictures_or_clips(frames: int) -> None:
+    rng = np.random.default_rng(1)
+    accused = np.mean([gap_of(rng, frames, (0.3, 0.3)) for _ in range(200)])
+    assert accused <= 0.08
+
+
+def test_a_source_that_is_treated_worse_is_still_found() -> None:
+    rng = np.random.default_rng(2)
+    assert np.mean([gap_of(rng, 1, (0.05, 0.4)) for _ in range(50)]) > 0.9
+
+
+def test_a_group_in_two_sources_counts_in_both() -> None:
+    rows = pd.DataFrame({
+        "label": 0, "source": ["a", "b"] * 4, "group": np.arange(4).repeat(2).astype(str),
+        "score": [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0],
+    })  # fmt: skip
+    found = fpr_gap(rows, "score", 0.5, 50, 0)
+    assert found is not None and found["value"] == 0.0 and found["by_chance"] == 0.0
