@@ -10,7 +10,7 @@ import pytest
 from helpers import REPO, run
 
 from deepfake.base.stage import run_stage
-from deepfake.registry import store
+from deepfake.registry.tracking import store
 
 # Ends when TensorFlow is about to be imported, and says what it would find.
 WATCH = """

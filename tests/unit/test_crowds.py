@@ -48,7 +48,9 @@ def predictor(network: Counting, monkeypatch: pytest.MonkeyPatch) -> predictors.
     monkeypatch.setattr(predictors, "load_detector_model", lambda *_: network)
     monkeypatch.setattr(predictors, "face_crops", lambda data, *_, **__: crowd(int(data)))
     recipe = SimpleNamespace(faces=SimpleNamespace(max_faces=LIMIT), limits=SimpleNamespace(max_bytes=9))
-    calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1)
+    calibration = Calibration(
+        Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
+    )
     bundle = SimpleNamespace(recipe=recipe, calibration=calibration, architecture=None, weights=None)
     return predictors.Predictor(bundle)  # type: ignore[arg-type]
 
