@@ -32,6 +32,7 @@ def statistics(
     in_, rejected = len(pictures), int(pictures["reject_reason"].notna().sum())
     count, mean = moments[0], moments[1] / moments[0]
     std = np.sqrt(np.maximum(moments[2] / count - mean**2, 0.0))
+    band = 0 if recipe.history is None else recipe.history.band
     classes = {name: pictures[pictures["label"] == label] for label, name in LABEL_NAMES.items()}
     return {
         "pictures": {"in": in_, "kept": in_ - rejected, "rejected": rejected},
@@ -39,10 +40,10 @@ def statistics(
         "split": {split: _per_class(kept[kept["split"] == split]) for split in splits},
         "rejected_by_reason": _count(frame["reject_reason"].dropna()),
         "per_source": [_source_row(rows) for _, rows in pictures.groupby(["label", "source"])],
-        "per_class": {name: _class_row(rows) for name, rows in classes.items()},
+        "per_class": {name: _class_row(rows, band) for name, rows in classes.items()},
         "gap": {  # fakes less reals: beyond its interval the stage itself is a bias
             "face_miss_rate": difference(*(_missed(classes[name]) for name in ("fake", "real"))),
-            "below_band_rate": difference(*(_below(classes[name]) for name in ("fake", "real"))),
+            "below_band_rate": difference(*(_below(classes[name], band) for name in ("fake", "real"))),
         },
         "crop_rgb_mean": mean.round(3).tolist(),
         "crop_rgb_std": std.round(3).tolist(),
@@ -59,21 +60,21 @@ def _missed(rows: pd.DataFrame) -> tuple[int, int]:
     return int(missed.sum()), int(searched.sum())
 
 
-def _below(rows: pd.DataFrame) -> tuple[int, int]:
-    """Faces below the common side, of those found."""
-    below = rows["reject_reason"].eq(_BAND)
-    return int(below.sum()), int((rows["reject_reason"].isna() | below).sum())
+def _below(rows: pd.DataFrame, band: int) -> tuple[int, int]:
+    """Faces below the common side in pixels, rejected or enlarged, of those found."""
+    sides = rows["face_side"].dropna().astype(int)
+    return int((sides < band).sum()), len(sides)
 
 
-def _class_row(rows: pd.DataFrame) -> dict[str, Any]:
+def _class_row(rows: pd.DataFrame, band: int) -> dict[str, Any]:
     sides = rows["face_side"].dropna().astype(float)
     quartiles = None if sides.empty else np.percentile(sides, [0, 25, 50, 75, 100]).tolist()
     return {
         "pictures": len(rows),
         "kept": len(usable(rows)),
         "face_miss_rate": proportion(*_missed(rows)),
-        "below_band": _below(rows)[0],
-        "below_band_rate": proportion(*_below(rows)),
+        "below_band": _below(rows, band)[0],
+        "below_band_rate": proportion(*_below(rows, band)),
         "native_side_quartiles": quartiles,  # minimum, quartiles and maximum in pixels
     }
 
