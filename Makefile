@@ -38,6 +38,9 @@ test: env  ## lint, types, tests
 	mypy
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+weights: env  ## fetch the weights of the CLIP tower into models/pretrained, 90 MB, ahead of their first use
+	deepfake weights
+
 app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
 
@@ -75,8 +78,9 @@ lock: env  ## make requirements.lock again from pyproject.toml (every extra but 
 	pip-compile --quiet $(addprefix --extra ,dev distributed huggingface kaggle ray) --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
 
-clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
-	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
+clean:  ## remove what can be made again (not mlruns/, not DVC's cache, not what was fetched)
+	rm -rf data/raw data/faces data/quarantine.parquet reports .resume build
+	find models -mindepth 1 -maxdepth 1 ! -name pretrained -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
+.PHONY: help env repro test weights app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean

@@ -17,9 +17,10 @@ import yaml
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from deepfake.base.places import root
 from deepfake.base.runtime import Runtime
 from deepfake.params import Params, flatten
-from deepfake.registry.store import connect, experiment_id, root
+from deepfake.registry.store import connect, experiment_id
 
 _log = logging.getLogger(__name__)
 
