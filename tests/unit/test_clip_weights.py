@@ -150,7 +150,7 @@ def test_arrays_have_the_documented_names_and_shapes() -> None:
     shapes = {
         "patches/kernel": (16, 16, 3, 768),
         "tokens/positions": (197, 768),
-        "block11_attention/out_kernel": (768, 768),
+        "block11_attention/out/kernel": (768, 768),
         "block3_mlp1/kernel": (768, 3072),
         "block3_mlp2/kernel": (3072, 768),
         "block0_norm2/gamma": (768,),

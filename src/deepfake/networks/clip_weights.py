@@ -47,7 +47,7 @@ def tower_arrays(graph: Path) -> dict[str, np.ndarray]:
         Name -> float32 array, in Keras' order of axes; `n` counts the blocks from 0 to 11:
         `patches/kernel` [16, 16, 3, 768], `tokens/class_token` [768], `tokens/positions` [197, 768];
         `norm_pre`, `norm_post`, `block{n}_norm1`, `block{n}_norm2`, each with `/gamma` and `/beta` [768];
-        `block{n}_attention/{query,key,value,out}_kernel` [768, 768], and as many `..._bias` [768];
+        `block{n}_attention/{query,key,value,out}/kernel` [768, 768], and as many `/bias` [768];
         `block{n}_mlp1`, `block{n}_mlp2`, each with `/kernel` ([768, 3072], [3072, 768]) and `/bias`.
         The projection into the space that CLIP shares with texts is left out.
 
@@ -79,7 +79,7 @@ def _block(found: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
     arrays |= _norm(found, f"{ours}norm2", f"{theirs}layer_norm2")
     for name, part in (("query", "q"), ("key", "k"), ("value", "v"), ("out", "out")):
         for kind in ("kernel", "bias"):
-            arrays[f"{ours}attention/{name}_{kind}"] = found[f"{theirs}self_attn.{part}_proj.{kind}"]
+            arrays[f"{ours}attention/{name}/{kind}"] = found[f"{theirs}self_attn.{part}_proj.{kind}"]
     for name, part in (("mlp1", "fc1"), ("mlp2", "fc2")):
         for kind in ("kernel", "bias"):
             arrays[f"{ours}{name}/{kind}"] = found[f"{theirs}mlp.{part}.{kind}"]
@@ -119,6 +119,7 @@ def class_token_graph(graph: Path) -> bytes:
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
+    from onnx.utils import Extractor
 
     model = onnx.load(graph)
     made = {name for node in model.graph.node for name in node.output}
@@ -137,7 +138,7 @@ def class_token_graph(graph: Path) -> bytes:
         model.graph.node.append(helper.make_node("Gather", [tokens, first], [part], axis=1))
     model.graph.node.append(helper.make_node("Unsqueeze", [last, axis], [parts[-1]]))
     model.graph.node.append(helper.make_node("Concat", parts, ["class_tokens"], axis=1))
-    del model.graph.output[:]
     shape: list[str | int | None] = ["batch", BLOCKS + 1, WIDTH]
     model.graph.output.append(helper.make_tensor_value_info("class_tokens", TensorProto.FLOAT, shape))
-    return bytes(model.SerializeToString())
+    alone = Extractor(model).extract_model(["pixel_values"], ["class_tokens"])
+    return bytes(alone.SerializeToString())
