@@ -45,6 +45,9 @@ test: env-dev  ## lint, order of rooms, types, tests
 	mypy
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+weights: env  ## fetch the weights of the CLIP tower into models/pretrained, 90 MB, ahead of their first use
+	deepfake weights
+
 app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
 
@@ -86,8 +89,9 @@ lock: env-dev  ## make both locks again from pyproject.toml (every extra but gpu
 	$(COMPILE) $(addprefix --extra ,dev distributed huggingface kaggle ray) --constraint requirements.lock \
 	  --output-file requirements-dev.lock pyproject.toml
 
-clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
-	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
+clean:  ## remove what can be made again (not mlruns/, not DVC's cache, not what was fetched)
+	rm -rf data/raw data/faces data/quarantine.parquet reports .resume build
+	find models -mindepth 1 -maxdepth 1 ! -name pretrained -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro test weights app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean

@@ -10,12 +10,12 @@ from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_
 
 from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.base.parameters import load_params
+from deepfake.base.places import root
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
 from deepfake.params.whole import Params
 from deepfake.registry.aliases import PRODUCTION, alias_version, resolve
-from deepfake.registry.tracking.store import root
 
 POLL_SECONDS = 5
 LIMITS = """

@@ -20,6 +20,7 @@ Model = Literal[
     "hybrid-xception",
     "hybrid-vit-tiny",
     "hybrid-swin-tiny",
+    "hybrid-clip-vit-b16",
     "hybrid-small",
 ]
 Branch = Literal["rgb", "residual", "spectral"]

@@ -19,8 +19,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from deepfake.base.parameters import flatten
+from deepfake.base.places import root
 from deepfake.base.runtime import Runtime
-from deepfake.registry.tracking.store import connect, experiment_id, root
+from deepfake.registry.tracking.store import connect, experiment_id
 
 _log = logging.getLogger(__name__)
 
