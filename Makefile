@@ -38,6 +38,9 @@ test: env  ## lint, types, tests
 	mypy
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+docs: env  ## build the documentation into build/docs
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+
 app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
 
@@ -79,4 +82,4 @@ clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
 	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
 	git checkout -- reports
 
-.PHONY: help env repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
+.PHONY: help env repro test docs app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
