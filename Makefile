@@ -53,16 +53,16 @@ predict: env  ## score pictures: PATHS="file folder ..."
 promote: env  ## put a version in production: VERSION=n [WHY="..."]
 	deepfake promote "$(VERSION)" --why "$(WHY)"
 
-rollback: env  ## back to the production version before [WHY="..."]
+rollback: env  ## put the previous production version back [WHY="..."]
 	deepfake rollback --why "$(WHY)"
 
 experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
-sweep: env  ## Optuna on experiments/sweeps/NAME.yaml; goes on where it was: [NAME=small] [TRIALS=20]
+sweep: env  ## search parameters with Optuna; continues after a stop: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
-study: env  ## leave one generator out: of experiments/studies/NAME.yaml: [NAME=faces] [SET="key=value ..."]
+study: env  ## train without each generator in turn, test on it: [NAME=faces] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
 bench: env  ## speed and memory as ratios to limits of this machine
@@ -71,7 +71,7 @@ bench: env  ## speed and memory as ratios to limits of this machine
 bench-data: env  ## the data stages on many pictures: [IMAGES="14000 140000"]
 	python benchmarks/bench_data.py $(IMAGES)
 
-bench-train: env  ## does the input pipeline starve the device? (needs data/faces)
+bench-train: env  ## is the input pipeline fast enough for the device? (needs data/faces)
 	python benchmarks/bench_train.py
 
 lock: env  ## make requirements.lock again from pyproject.toml (every extra but gpu: tests use them)
