@@ -9,12 +9,12 @@ from app_card import model_card
 from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_facts, verdict_bar
 
 from deepfake.base.errors import DeepfakeError, RegistryError
+from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
 from deepfake.params import load_params
 from deepfake.registry.aliases import PRODUCTION, alias_version, resolve
-from deepfake.registry.store import root
-from deepfake.serve.predictor import FaceVerdict, Predictor
+from deepfake.registry.tracking.store import root
 
 POLL_SECONDS = 5
 LIMITS = """

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from deepfake.serve.bundle import Bundle
+from deepfake.bundle.bundle import Bundle
 
 FIGURES = {
     "auc": "AUC", "tpr": "fakes caught", "fpr": "false alarms",

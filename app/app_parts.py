@@ -11,8 +11,8 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from deepfake.base.plots import FAKE_COLOUR, REAL_COLOUR
+from deepfake.bundle.predictor import FaceVerdict
 from deepfake.evaluate.calibration import FAKE, REAL, UNCERTAIN, Calibration
-from deepfake.serve.predictor import FaceVerdict
 
 GREY = "#6b6b6b"  # white text on it can be read, unlike on the figures' grey
 COLOURS = {REAL: REAL_COLOUR, FAKE: FAKE_COLOUR, UNCERTAIN: GREY}

@@ -18,16 +18,16 @@ import numpy as np
 from measure import decode_resize_encode, report, seconds
 
 from deepfake.base.runtime import configure
+from deepfake.bundle.bundle import Bundle
+from deepfake.bundle.predictor import Predictor
 from deepfake.demo.corpus import make_pair
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
+from deepfake.media.history import resolve_history
 from deepfake.networks.detector import Architecture, build_detector
 from deepfake.params import Params, load_params
 from deepfake.preprocess.crops import CropRecipe, face_crops
-from deepfake.preprocess.neutralise import resolve_history
-from deepfake.serve.bundle import Bundle
-from deepfake.serve.predictor import Predictor
 from deepfake.train.batches import training_batches
 
 FACES = Path("data/faces")

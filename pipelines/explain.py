@@ -9,7 +9,6 @@ import pandas as pd
 
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage, write_json
-from deepfake.evaluate.baseline import power_spectrum
 from deepfake.explain.choice import gains
 from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.explain.method_figure import draw_methods
@@ -17,6 +16,7 @@ from deepfake.explain.panels import choose, draw_panels, draw_spectra
 from deepfake.explain.references import encode_references, make_references
 from deepfake.explain.samples import draw_samples, first_crops
 from deepfake.explain.scoring import score_methods
+from deepfake.media.spectrum import power_spectrum
 from deepfake.networks.detector import load_detector
 from deepfake.params import load_params
 from deepfake.shards.inputs import load_crops

@@ -7,8 +7,8 @@ from pathlib import Path
 from deepfake.base.runtime import configure
 from deepfake.base.stage import read_json, run_stage, write_json
 from deepfake.evaluate.predictions import read_predictions
+from deepfake.media.history import History
 from deepfake.params import load_params
-from deepfake.preprocess.neutralise import History
 from deepfake.shards.resume import workspace
 from deepfake.stress.pair import load_pair
 from deepfake.stress.stress import areas, stress, stress_key

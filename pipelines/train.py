@@ -9,7 +9,7 @@ from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage, write_json
 from deepfake.networks.detector import save_detector
 from deepfake.params import load_params
-from deepfake.registry.runs import training_run
+from deepfake.registry.tracking.runs import training_run
 from deepfake.train.callbacks import summarise
 from deepfake.train.curves import draw_curves
 from deepfake.train.fit import resume_key, train

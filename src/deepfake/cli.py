@@ -82,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from deepfake.bundle.predictor import Predictor
     from deepfake.registry.aliases import PRODUCTION, resolve
     from deepfake.serve.batch import list_pictures, score_files, write_scores
-    from deepfake.serve.predictor import Predictor
 
     model = options.model or f"models:/{load_params().register_.name}@{PRODUCTION}"
     files = list_pictures(options.paths)
@@ -127,7 +127,7 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _ui(options: argparse.Namespace) -> None:
-    from deepfake.registry.store import serve_ui
+    from deepfake.registry.tracking.store import serve_ui
 
     serve_ui(options.port)
 

@@ -11,8 +11,8 @@ from behaviour_data import write_faces
 
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.demo.corpus import make_pair
+from deepfake.media.fields import as_field
 from deepfake.params.training import PseudoFakes
-from deepfake.shards.fields import as_field
 from deepfake.train.autoencoder import KIND, decoded, fit_autoencoder, forgers
 
 STEPS = 120

@@ -14,6 +14,8 @@ from PIL import Image
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import write_json
+from deepfake.bundle.bundle import read_bundle, write_bundle
+from deepfake.bundle.predictor import Predictor
 from deepfake.demo.corpus import make_pair
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.disagreement import spread, view_logits
@@ -24,8 +26,6 @@ from deepfake.ingest.ingest import ingest
 from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params import Params
 from deepfake.preprocess.preprocess import preprocess
-from deepfake.serve.bundle import read_bundle, write_bundle
-from deepfake.serve.predictor import Predictor
 from deepfake.shards.manifest import read_manifest, usable
 from deepfake.shards.shards import read_shard
 

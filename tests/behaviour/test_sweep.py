@@ -12,7 +12,7 @@ from helpers import tiny_params
 from deepfake.base.errors import DeepfakeError, ParamsError
 from deepfake.lab import sweep
 from deepfake.lab.experiment import flat_overrides
-from deepfake.registry.store import connect
+from deepfake.registry.tracking.store import connect
 
 SPACE = """
 train.phase1.learning_rate: {low: 0.001, high: 0.01, log: true}

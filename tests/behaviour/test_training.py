@@ -11,7 +11,7 @@ import pytest
 from behaviour_data import write_faces
 
 from deepfake.base.errors import TrainingError
-from deepfake.evaluate.metrics import auc
+from deepfake.base.roc import auc
 from deepfake.networks.detector import Architecture, build_detector, save_detector
 from deepfake.shards.inputs import evaluation_batches
 from deepfake.train.backup import Backup

@@ -13,17 +13,17 @@ import pytest
 from PIL import Image
 
 from deepfake.base.errors import SourceError
+from deepfake.base.statistics import difference, proportion
 from deepfake.demo.corpus import make_pair, write_corpus
 from deepfake.ingest.ingest import ingest
 from deepfake.params.data import Faces, Holdout, Ingest, Limits, Neutralise, Preprocess, Split
 from deepfake.params.sources import FolderSource, SyntheticSource
 from deepfake.preprocess import crops
 from deepfake.preprocess.crops import CropRecipe, face_crops
-from deepfake.preprocess.face_statistics import difference, proportion
 from deepfake.preprocess.faces import weights_digest
 from deepfake.preprocess.preprocess import preprocess
-from deepfake.preprocess.splits import SPLITS, split_of_group
-from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, usable
+from deepfake.preprocess.splits import split_of_group
+from deepfake.shards.manifest import FACE_SCHEMA, SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_shard
 
 SEED, PORTRAITS, SIZE = 7, 24, 48

@@ -13,8 +13,7 @@ from ingest_data import FILES, fill, ingested, picture
 from deepfake.base.errors import ParamsError, SourceError
 from deepfake.params import parse_params
 from deepfake.preprocess.preprocess import preprocess
-from deepfake.preprocess.splits import SPLITS
-from deepfake.shards.manifest import read_manifest, usable
+from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.validate.validation import validate_manifest
 
 FOLDER = {"kind": "folder", "name": "set"}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from deepfake.base.errors import SourceError
 from deepfake.params.data import Holdout, Split
-from deepfake.preprocess.splits import HOLDOUT, SPLITS, assign_splits, split_of_group, split_statistics
+from deepfake.preprocess.splits import assign_splits, split_of_group, split_statistics
+from deepfake.shards.manifest import HOLDOUT, SPLITS
 
 SPLIT = Split(train=0.6, val=0.15, test=0.25)
 GROUPS = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=60)

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline
+from deepfake.evaluate.baseline import fit_baseline
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.evaluate.scaling import Scaling
+from deepfake.media.spectrum import azimuthal_profile
 from deepfake.stress.pair import Pair
 
 SIZE = 32

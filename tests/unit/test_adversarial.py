@@ -12,10 +12,10 @@ import tensorflow as tf
 from stress_toys import SIZE, calibration, toy_crops, toy_pair, toy_sample
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.evaluate.baseline import azimuthal_profile
 from deepfake.media.encoding import jpeg_round_trip
-from deepfake.preprocess.neutralise import History, draw
-from deepfake.shards.fields import as_field
+from deepfake.media.fields import as_field
+from deepfake.media.history import History, draw
+from deepfake.media.spectrum import azimuthal_profile
 from deepfake.stress.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
 from deepfake.stress.attack_table import attack_rows, attack_table
 from deepfake.stress.attacks import logit_gradient, perturb, to_file

@@ -15,12 +15,12 @@ from PIL import Image, ImageFilter, ImageOps
 from deepfake.audit.audit import grouped_folds, judge
 from deepfake.audit.names import BORDER, FAMILIES, place
 from deepfake.audit.report import audit_rows, draw_audit, require_no_shortcut
-from deepfake.audit.sample import draw_sample
 from deepfake.audit.shortcuts import border, measure, sharpness
 from deepfake.base.errors import ParamsError, ValidationFailed
 from deepfake.media.images import container_facts
 from deepfake.params import parse_params
 from deepfake.params.data import Audit, Limits
+from deepfake.shards.sample import draw_sample
 
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
 PARAMS = Audit(warn=0.6, stop=0.9, acknowledged=(), folds=5, bootstrap_draws=100, max_pictures=1000)

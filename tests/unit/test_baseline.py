@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline, power_spectrum
-from deepfake.evaluate.metrics import auc
+from deepfake.base.roc import auc
+from deepfake.evaluate.baseline import fit_baseline
+from deepfake.media.spectrum import azimuthal_profile, power_spectrum
 
 
 def ring(cycles: int, size: int = 64) -> np.ndarray:

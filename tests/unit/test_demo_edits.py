@@ -7,8 +7,8 @@ import pandas as pd
 
 from deepfake.demo.corpus import generator_of, make_pair
 from deepfake.explain.demo_edits import demo_edits, edit_masks
+from deepfake.media.squares import Square, cut
 from deepfake.params.sources import FolderSource, SyntheticSource
-from deepfake.preprocess.squares import Square, cut
 
 SOURCES = [
     SyntheticSource(kind="synthetic", name="drawn", portraits=40, size=96),

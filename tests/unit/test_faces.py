@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from deepfake.base.errors import DeepfakeError
 from deepfake.demo.corpus import make_pair
 from deepfake.media.images import decode_image
+from deepfake.media.squares import Square, centre_square, cut
 from deepfake.params.data import Faces, Limits
 from deepfake.preprocess import crops, faces
 from deepfake.preprocess.crops import CropRecipe, NoFace, face_crops
 from deepfake.preprocess.faces import Face
-from deepfake.preprocess.squares import Square, aligned_square, centre_square, cut, face_square
+from deepfake.preprocess.squares import aligned_square, face_square
 
 PARAMS = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
 LIMITS = Limits(max_bytes=2**25, max_pixels=2**24, min_side=32)

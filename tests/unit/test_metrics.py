@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn import metrics as sk
 
+from deepfake.base import statistics
+from deepfake.base.roc import auc
 from deepfake.evaluate import metrics as ours
 from deepfake.evaluate import probabilities
 from deepfake.evaluate.headline import headline
@@ -32,7 +34,7 @@ def once(n: int) -> np.ndarray:
 def test_equal_to_scikit_learn(seed: int, ties: bool) -> None:
     labels, scores = sample(seed, ties=ties)
     w = once(len(labels))
-    assert ours.auc(labels, scores, w)[0] == pytest.approx(sk.roc_auc_score(labels, scores))
+    assert auc(labels, scores, w)[0] == pytest.approx(sk.roc_auc_score(labels, scores))
     assert ours.average_precision(labels, scores, w)[0] == pytest.approx(
         sk.average_precision_score(labels, scores)
     )
@@ -83,18 +85,18 @@ def test_every_metric_has_a_known_answer() -> None:
 
 
 @pytest.fixture(scope="module")
-def at_chance() -> dict[str, ours.Interval]:
+def at_chance() -> dict[str, statistics.Interval]:
     """Uniform scores whose labels are shuffled; two pictures a group."""
     rng = np.random.default_rng(5)
     groups = np.repeat(np.arange(1000), 2).astype(str)
     labels = rng.permutation(np.repeat([0, 1], 1000))
     frame = pd.DataFrame({"label": labels, "group": groups, "s": rng.random(2000)})
-    return ours.with_intervals(frame, "s", headline(0.6, 15), 300, 0)
+    return statistics.with_intervals(frame, "s", headline(0.6, 15), 300, 0)
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_shuffled_labels_land_at_chance_with_their_interval(
-    name: str, at_chance: dict[str, ours.Interval]
+    name: str, at_chance: dict[str, statistics.Interval]
 ) -> None:
     found = at_chance[name]
     assert found.low <= KNOWN[name][1] <= found.high
@@ -106,7 +108,7 @@ def test_perfect_scores_give_the_ideal_and_no_interval(name: str) -> None:
     labels = np.array([0] * 50 + [1] * 50)
     frame = pd.DataFrame({"label": labels, "group": np.arange(100).astype(str), "s": labels.astype(float)})
     metric = headline(0.6, 10)[name]
-    found = ours.with_intervals(frame, "s", {name: metric}, 50, 0)[name]
+    found = statistics.with_intervals(frame, "s", {name: metric}, 50, 0)[name]
     for value in (found.value, found.low, found.high):
         assert value == pytest.approx(KNOWN[name][0], abs=1e-9)
 
@@ -155,7 +157,7 @@ def test_calibration_error_is_that_of_bins_made_by_hand(bins: int) -> None:
 def test_reversed_scores_give_the_worst_values() -> None:
     labels = np.array([0] * 50 + [1] * 50)
     scores = 1.0 - labels
-    assert ours.auc(labels, scores, once(100))[0] == pytest.approx(0.0)
+    assert auc(labels, scores, once(100))[0] == pytest.approx(0.0)
     assert ours.equal_error_rate(labels, scores, once(100))[0] == pytest.approx(1.0)
 
 
@@ -182,7 +184,7 @@ def test_calibration_error_of_a_known_case() -> None:
 def test_a_draw_without_a_class_gives_nan() -> None:
     labels, scores = np.array([0, 0, 1]), np.array([0.1, 0.2, 0.3])
     only_reals = np.array([[1.0, 1.0, 0.0]])
-    for metric in (ours.auc, ours.average_precision, ours.equal_error_rate):
+    for metric in (auc, ours.average_precision, ours.equal_error_rate):
         assert np.isnan(metric(labels, scores, only_reals)[0])
     assert np.isnan(ours.tpr_at_fpr(labels, scores, only_reals, 0.1)[0])
 
@@ -194,7 +196,7 @@ def test_a_draw_without_a_class_gives_nan() -> None:
 def test_bootstrap_draws_whole_groups_and_keeps_sizes(rows: list[tuple[int, int]], seed: int) -> None:
     labels = np.array([label for label, _ in rows])
     groups = np.array([f"g{group}" for _, group in rows])
-    weights = ours.bootstrap_weights(groups, labels, 20, seed)
+    weights = statistics.bootstrap_weights(groups, labels, 20, seed)
     for group in np.unique(groups):
         inside = weights[:, groups == group]
         assert (inside == inside[:, :1]).all()
@@ -228,7 +230,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     hits = dict.fromkeys(truth, 0)
     for seed in range(300):
         frame = binormal(np.random.default_rng(seed), 40)
-        for name, found in ours.with_intervals(frame, "s", metrics, 200, seed).items():
+        for name, found in statistics.with_intervals(frame, "s", metrics, 200, seed).items():
             hits[name] += found.low <= truth[name] <= found.high
     for name, count in hits.items():
         assert 0.90 <= count / 300 <= 0.985, (name, count)
@@ -246,8 +248,8 @@ def test_paired_differences_are_narrower_than_unpaired_ones_and_hold_the_truth()
             "label": labels, "group": np.arange(120).astype(str),
             "a": 1.5 * labels + shared + own[0], "b": 1.25 * labels + shared + own[1],
         })  # fmt: skip
-        found = ours.paired_differences(frame, "a", "b", {"auc": ours.auc}, 200, seed)["auc"]
-        alone = [ours.with_intervals(frame, s, {"auc": ours.auc}, 200, seed)["auc"] for s in "ab"]
+        found = statistics.paired_differences(frame, "a", "b", {"auc": auc}, 200, seed)["auc"]
+        alone = [statistics.with_intervals(frame, s, {"auc": auc}, 200, seed)["auc"] for s in "ab"]
         hits += found.low <= truth <= found.high
         unpaired = np.hypot(*(one.high - one.low for one in alone))
         narrower += found.high - found.low < 0.9 * unpaired
@@ -256,8 +258,8 @@ def test_paired_differences_are_narrower_than_unpaired_ones_and_hold_the_truth()
 
 def test_a_detector_differs_from_itself_by_nothing() -> None:
     frame = binormal(np.random.default_rng(0), 20)
-    found = ours.paired_differences(frame, "s", "s", {"auc": ours.auc}, 50, 0)["auc"]
-    assert found == ours.Interval(0.0, 0.0, 0.0)
+    found = statistics.paired_differences(frame, "s", "s", {"auc": auc}, 50, 0)["auc"]
+    assert found == statistics.Interval(0.0, 0.0, 0.0)
 
 
 def test_groups_widen_the_interval() -> None:
@@ -268,7 +270,7 @@ def test_groups_widen_the_interval() -> None:
         "label": np.repeat(labels, 10), "s": np.repeat(rng.normal(size=80) + labels, 10),
         "own": np.arange(800).astype(str), "group": np.repeat(np.arange(80), 10).astype(str),
     })  # fmt: skip
-    grouped = ours.with_intervals(frame, "s", {"auc": ours.auc}, 300, 0)["auc"]
-    alone = ours.with_intervals(frame.assign(group=frame["own"]), "s", {"auc": ours.auc}, 300, 0)["auc"]
+    grouped = statistics.with_intervals(frame, "s", {"auc": auc}, 300, 0)["auc"]
+    alone = statistics.with_intervals(frame.assign(group=frame["own"]), "s", {"auc": auc}, 300, 0)["auc"]
     assert grouped.value == alone.value
     assert grouped.high - grouped.low > 2.0 * (alone.high - alone.low)

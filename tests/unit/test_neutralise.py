@@ -15,10 +15,10 @@ from PIL import Image
 
 from deepfake.base.errors import ParamsError, SourceError
 from deepfake.media.encoding import decode_crop, jpeg_round_trip
+from deepfake.media.history import History, draw, neutralise, resolve_history, without_border
+from deepfake.media.squares import resize
 from deepfake.params import parse_params
 from deepfake.preprocess.crops import CropRecipe, NoFace, face_crops
-from deepfake.preprocess.neutralise import History, draw, neutralise, resolve_history, without_border
-from deepfake.preprocess.squares import resize
 
 PARAMS = parse_params(tiny_params(), origin="test")
 SETTINGS = PARAMS.preprocess.neutralise.model_copy(

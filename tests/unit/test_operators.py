@@ -9,7 +9,7 @@ import pytest
 
 from deepfake.degrade.operators import FILTERS, OPERATORS, frequency_mask, resampled
 from deepfake.demo.corpus import make_pair
-from deepfake.shards.fields import to_pixels
+from deepfake.media.fields import to_pixels
 
 # From harmless to harsh.
 KNOBS = {

@@ -10,7 +10,7 @@ import pytest
 from stress_toys import toy_pair, toy_sample
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.evaluate.metrics import auc
+from deepfake.base.roc import auc
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.stress import robustness
 from deepfake.stress.figures import draw_robustness

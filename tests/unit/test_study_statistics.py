@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepfake.evaluate.metrics import Interval
+from deepfake.base.statistics import Interval
 from deepfake.lab.study.statistics import COLUMNS, draw_cells
 from deepfake.lab.study.tables import _reading, measure
 

@@ -14,7 +14,8 @@ from helpers import tiny_params
 from deepfake.base.errors import RegistryError
 from deepfake.base.runtime import Runtime
 from deepfake.params import parse_params
-from deepfake.registry import aliases, publishing, runs, store
+from deepfake.registry import aliases, publishing
+from deepfake.registry.tracking import runs, store
 
 NAME = "deepfake-detector"
 ONE = np.ones((1, 1), np.float32)
@@ -47,7 +48,7 @@ def publication(
     (repo / "figure.txt").write_text("x")
     history = pd.DataFrame([{"phase": 1, "epoch": 0, "loss": 0.5}, {"phase": 1, "epoch": 1, "loss": 0.4}])
     return publishing.Publication(
-        NAME, "deepfake.serve.pyfunc", folder, bundle, weights, params, history,  # type: ignore[arg-type]
+        NAME, "deepfake.bundle.pyfunc", folder, bundle, weights, params, history,  # type: ignore[arg-type]
         {"test/model/auc": 0.9}, [repo / "figure.txt"], "test",
     )  # fmt: skip
 

@@ -23,12 +23,14 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from deepfake.audit.names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SIDE, Feature
-from deepfake.audit.sample import Measures, collect, draw_sample, numbered
+from deepfake.audit.sample import Measures, collect, numbered
 from deepfake.audit.words import describe
 from deepfake.base.errors import SourceError
-from deepfake.evaluate.metrics import auc, with_intervals
+from deepfake.base.roc import auc
+from deepfake.base.statistics import with_intervals
 from deepfake.params.data import Audit, Ingest
 from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.sample import draw_sample
 
 _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
 _BY_FOREST = ("container", "resolution", "sharpness")

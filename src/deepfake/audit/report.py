@@ -9,7 +9,7 @@ from typing import Any
 from deepfake.audit.names import FAMILIES
 from deepfake.base.errors import ValidationFailed
 from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
-from deepfake.validate.expectations import visible
+from deepfake.base.text import visible
 
 _ORDER = (*FAMILIES, "resolution")
 _STAGES = {"raw": ("pictures as they came", FAKE_COLOUR), "crops": ("face crops", REAL_COLOUR)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,6 @@ from deepfake.shards.executors import open_executor
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import map_shards, read_shard
 
-_READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it
 _COLUMNS = ["image_id", "label", "source", "group"]  # all rows are sorted: no more than is needed
 
 Measures = dict[str, np.ndarray]
@@ -37,24 +35,6 @@ def numbered(manifest: pd.DataFrame, shard_size: int) -> pd.DataFrame:
     """Usable rows in the shards' order: what the audit needs of them, and the number of their raw shard."""
     rows = usable(manifest)[_COLUMNS].sort_values("image_id").reset_index(drop=True)
     return rows.assign(shard=rows.index // shard_size)
-
-
-def draw_sample(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` rows, by the hash of their group; classes even, sources in proportion.
-
-    Only the first shards are looked into: rows are ordered by a hash of the picture, so these are a
-    random part, and reading costs the same for any number of pictures.
-    """
-    pool = rows.sort_values("image_id").head(_READ_AHEAD * limit)
-    keys = {g: hashlib.sha256(f"{seed}:{g}".encode()).hexdigest() for g in pool["group"].unique()}
-    pool = pool.assign(_key=pool["group"].map(keys)).sort_values(["_key", "image_id"])
-    counts = pool["label"].value_counts()
-    smaller = min(int(counts.min()), limit // 2)
-    budget = {label: smaller if label == counts.idxmin() else limit - smaller for label in counts.index}
-    within = pool.groupby(["label", "source"])
-    share = within["label"].transform("size") / pool["label"].map(counts)
-    quota = np.maximum(np.floor(share * pool["label"].map(budget)), 1)
-    return pool[within.cumcount() < quota].head(limit).drop(columns="_key").reset_index(drop=True)
 
 
 def collect(sample: pd.DataFrame, paths: Sequence[Path], limits: Limits, workers: int) -> Measures:

@@ -24,8 +24,8 @@ from deepfake.audit.names import (
     right_ring,
     ring,
 )  # fmt: skip
-from deepfake.evaluate.baseline import azimuthal_profile
 from deepfake.media.images import FORMATS, ContainerFacts, container_facts, decode_image
+from deepfake.media.spectrum import azimuthal_profile
 from deepfake.params.data import Limits
 
 

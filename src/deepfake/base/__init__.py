@@ -1,1 +1,1 @@
-"""What every room stands on: errors, plots, runtime, the input and output of stages."""
+"""What every room stands on: errors, statistics, plots, runtime, the input and output of stages."""

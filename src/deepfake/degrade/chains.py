@@ -10,7 +10,7 @@ import numpy as np
 
 from deepfake.degrade.operators import Operator, jpeg
 from deepfake.media.encoding import jpeg_round_trip
-from deepfake.shards.fields import Pixels
+from deepfake.media.fields import Pixels
 
 _BLOCK = 8  # pixels of a JPEG block's side
 _CAPTURE_QUALITY = 90  # of screenshots that a phone or a chat program saves as JPEG

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from deepfake.media.encoding import jpeg_round_trip, webp_round_trip
-from deepfake.shards.fields import Pixels, as_field, to_pixels
+from deepfake.media.fields import Pixels, as_field, to_pixels
 
 Operator = Callable[[Pixels, float, np.random.Generator], Pixels]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deepfake.shards.fields import Field, Pixels, as_field
+from deepfake.media.fields import Field, Pixels, as_field
 
 
 class Fake(NamedTuple):

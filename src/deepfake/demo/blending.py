@@ -9,7 +9,7 @@ import numpy as np
 
 from deepfake.demo.brushes import edge, white
 from deepfake.demo.traits import Face
-from deepfake.shards.fields import Field, Pixels, as_field
+from deepfake.media.fields import Field, Pixels, as_field
 
 
 class Shot(NamedTuple):

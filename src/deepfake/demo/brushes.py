@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from deepfake.shards.fields import Field, as_field
+from deepfake.media.fields import Field, as_field
 
 
 def edge(distance: Field, softness: float) -> Field:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from deepfake.shards.fields import Field, Pixels, as_field
+from deepfake.media.fields import Field, Pixels, as_field
 
 # Colour of each of the four cells of the mosaic (RGGB), as channel numbers of an RGB picture.
 MOSAIC = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2))

@@ -20,9 +20,9 @@ from deepfake.demo.camera import draw_camera, photograph
 from deepfake.demo.generators import GENERATORS
 from deepfake.demo.scene import render
 from deepfake.demo.traits import draw_traits
+from deepfake.media.fields import Pixels
 from deepfake.media.images import decode_image
 from deepfake.params.data import Limits
-from deepfake.shards.fields import Pixels
 
 QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
 _OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # what write_corpus may have written

@@ -6,7 +6,7 @@ import numpy as np
 
 from deepfake.demo.brushes import bump, clouds, edge, over, pair, strands
 from deepfake.demo.traits import Traits
-from deepfake.shards.fields import Field, as_field
+from deepfake.media.fields import Field, as_field
 
 
 def relief(u: Field, v: Field, fu: Field, fv: Field, who: Traits) -> Field:

@@ -14,7 +14,7 @@ import numpy as np
 
 from deepfake.degrade.resynthesis import Fake, blend, regrained, upsampled_from_half
 from deepfake.demo.blending import Shot, face_mask, region_mask
-from deepfake.shards.fields import Field, Pixels, as_field
+from deepfake.media.fields import Field, Pixels, as_field
 
 Generator = Callable[[np.random.Generator, Shot, Shot], Fake]
 

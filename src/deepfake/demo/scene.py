@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deepfake.demo import features
 from deepfake.demo.brushes import bump, clouds, edge, over, strands
 from deepfake.demo.traits import Traits
-from deepfake.shards.fields import Field, as_field
+from deepfake.media.fields import Field, as_field
 
 
 def _outline(u: Field, v: Field, who: Traits, grow: float = 0.0) -> Field:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepfake.shards.fields import Field, as_field
+from deepfake.media.fields import Field, as_field
 
 RGB = tuple[float, float, float]
 

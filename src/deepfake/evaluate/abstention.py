@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import betabinom
 
+from deepfake.base.statistics import bootstrap_weights, interval, mean
 from deepfake.evaluate.calibration import IN_BAND, UNCERTAIN, UNSTABLE, Calibration
-from deepfake.evaluate.metrics import bootstrap_weights, interval, mean
 from deepfake.evaluate.predictions import Predictions
 from deepfake.shards.manifest import LABEL_NAMES
 

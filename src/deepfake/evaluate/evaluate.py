@@ -19,8 +19,7 @@ from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
 from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
 from deepfake.params import Evaluate
-from deepfake.preprocess.splits import HOLDOUT
-from deepfake.shards.manifest import read_manifest, usable
+from deepfake.shards.manifest import HOLDOUT, read_manifest, usable
 
 _FACTS = ["image_id", "path", "label", "source", "generator", "group", "split"]
 _COLUMNS = {  # detector -> columns of logits and of scores

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import expit
 
 from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
-from deepfake.evaluate.metrics import roc
+from deepfake.base.roc import roc
 from deepfake.evaluate.predictions import Predictions
 from deepfake.evaluate.probabilities import equal_mass_bins, risk_coverage
 

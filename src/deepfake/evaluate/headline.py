@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from deepfake.base.roc import auc
+from deepfake.base.statistics import Metric
 from deepfake.evaluate.metrics import (
-    Metric,
     accuracy,
-    auc,
     average_precision,
     balanced_accuracy,
     equal_error_rate,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from deepfake.preprocess.splits import HOLDOUT
-from deepfake.shards.manifest import FAKE, usable
+from deepfake.shards.manifest import FAKE, HOLDOUT, usable
 
 
 def unseen_generators(manifest: pd.DataFrame) -> list[str]:

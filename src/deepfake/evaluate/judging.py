@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline
+from deepfake.evaluate.baseline import fit_baseline
 from deepfake.evaluate.disagreement import view_logits
 from deepfake.media.encoding import decode_crop
+from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.shards.index import shard_files
 from deepfake.shards.inputs import shards_digest

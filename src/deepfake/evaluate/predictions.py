@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfake.base.statistics import Metric
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.headline import headline
-from deepfake.evaluate.metrics import Metric
 
 MODEL, BASELINE, METADATA = "model", "spectrum_baseline", "metadata_baseline"
 _KEY = b"deepfake"

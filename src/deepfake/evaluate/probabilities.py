@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfake.evaluate.metrics import mean
+from deepfake.base.statistics import mean
 
 
 def brier(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

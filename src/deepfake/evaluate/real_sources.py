@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluate.metrics import bootstrap_weights, interval, mean
+from deepfake.base.statistics import bootstrap_weights, interval, mean
 from deepfake.shards.manifest import REAL
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from deepfake.demo.corpus import make_pair
+from deepfake.media.squares import Square, cut
 from deepfake.params.sources import Source, SyntheticSource
-from deepfake.preprocess.squares import Square, cut
 
 
 def demo_edits(fakes: pd.DataFrame, sources: Sequence[Source]) -> pd.DataFrame:

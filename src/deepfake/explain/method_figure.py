@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfake.base.plots import FAKE_COLOUR, save_figure
-from deepfake.evaluate.baseline import power_spectrum
 from deepfake.explain.heat import blurred
 from deepfake.explain.methods import TITLES
 from deepfake.explain.panels import overlay
+from deepfake.media.spectrum import power_spectrum
 
 _ROWS = 6
 _SMOOTH = 1.5  # sigma, in frequencies

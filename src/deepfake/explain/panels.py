@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfake.base.plots import FAKE_COLOUR, QUIET, REAL_COLOUR, save_figure
-from deepfake.evaluate.baseline import azimuthal_profile, power_spectrum
+from deepfake.media.spectrum import azimuthal_profile, power_spectrum
 
 # Row title -> (label, highest score first): the most certain hits and the worst misses of both kinds.
 KINDS = {

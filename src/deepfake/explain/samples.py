@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluate.calibration import FAKE
 from deepfake.explain.demo_edits import demo_edits, edit_masks
 from deepfake.explain.faithfulness import MIN_FALL
 from deepfake.explain.heat import blurred, logits
@@ -19,7 +18,7 @@ from deepfake.explain.references import fine_detail, with_detail
 from deepfake.explain.scoring import Faithful, Located, Samples
 from deepfake.params.sources import Source
 from deepfake.shards.inputs import evaluation_batches, load_crops
-from deepfake.shards.manifest import read_manifest
+from deepfake.shards.manifest import FAKE, LABEL_NAMES, read_manifest
 
 _BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
 _TRIED = 8  # reals made into pseudo-fakes for each one wanted: models miss most of them
@@ -42,7 +41,7 @@ def draw_samples(
         The samples; and the counts that metrics.json states.
     """
     size = int(model.inputs[0].shape[1])
-    called = (test["verdict"] == FAKE) & (test["logit"] > 0.0)
+    called = (test["verdict"] == LABEL_NAMES[FAKE]) & (test["logit"] > 0.0)
     known = test[(test["label"] == 1) & called]
     turn = known.groupby("generator").cumcount()
     chosen = known.assign(turn=turn).sort_values(["turn", "image_id"]).head(number)

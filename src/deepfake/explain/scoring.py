@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from deepfake.evaluate.metrics import Interval, bootstrap_weights
+from deepfake.base.statistics import Interval, bootstrap_weights, interval, mean
 from deepfake.explain.choice import RULE, choose, limits, reasons_against
 from deepfake.explain.faithfulness import area, curves
 from deepfake.explain.localisation import overlap, pointing
@@ -174,6 +174,4 @@ def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> Interval
         groups: [n or more] names.
     """
     drawn = bootstrap_weights(groups[: len(values)], np.ones(len(values), int), _DRAWS, seed)
-    means = drawn @ values / drawn.sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    return interval(float(values.mean()), mean(values, drawn))

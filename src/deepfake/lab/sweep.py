@@ -18,8 +18,8 @@ from deepfake.base.runtime import Runtime, configure
 from deepfake.lab.experiment import read_sections, with_changes
 from deepfake.params import Params, parse_params
 from deepfake.params.section import Section
-from deepfake.registry.runs import nested_run, parent_run
-from deepfake.registry.store import root
+from deepfake.registry.tracking.runs import nested_run, parent_run
+from deepfake.registry.tracking.store import root
 from deepfake.train.callbacks import SELECT_AUC, monitored, summarise
 from deepfake.train.fit import resume_key, train
 

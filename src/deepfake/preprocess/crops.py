@@ -15,13 +15,14 @@ import numpy as np
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.media.encoding import decode_crop, encode_png
+from deepfake.media.history import History, border_width, draw, neutralise, without_border
 from deepfake.media.images import decode_image
+from deepfake.media.squares import Square, centre_square, cut, resize
 from deepfake.params.data import Faces, Limits
 from deepfake.params.section import Positive, Section
 from deepfake.preprocess.detections import Detection, DetectionCache
 from deepfake.preprocess.faces import Face, load_detector
-from deepfake.preprocess.neutralise import History, border_width, draw, neutralise, without_border
-from deepfake.preprocess.squares import Square, aligned_square, centre_square, cut, face_square, resize
+from deepfake.preprocess.squares import aligned_square, face_square
 
 
 class CropRecipe(Section):

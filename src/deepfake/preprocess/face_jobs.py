@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.media.history import History, resolve_history
 from deepfake.media.images import ImageRejected
 from deepfake.params.data import Limits, Preprocess
 from deepfake.preprocess.crops import NoFace, cropped_side, native_sides
 from deepfake.preprocess.detections import DetectionCache
-from deepfake.preprocess.neutralise import History, resolve_history
 from deepfake.shards.executors import ShardExecutor
 from deepfake.shards.manifest import LABEL_NAMES, usable
 from deepfake.shards.shards import map_shards, read_shard

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
+from deepfake.base.statistics import difference, proportion
 from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import weights_digest
 from deepfake.shards.manifest import LABEL_NAMES, usable
@@ -48,32 +48,6 @@ def statistics(
         "crop_rgb_std": std.round(3).tolist(),
         "face_detector": {"name": recipe.faces.detector, "sha256": weights_digest(recipe.faces)},
         "history": None if recipe.history is None else recipe.history.model_dump(mode="json"),
-    }
-
-
-def proportion(part: int, whole: int) -> dict[str, float | None]:
-    """A share with its 95 % interval (Wilson 1927); all None of nothing."""
-    if whole == 0:
-        return {"value": None, "low": None, "high": None}
-    interval = binomtest(part, whole).proportion_ci(0.95, method="wilson")
-    return {
-        "value": round(part / whole, 4),
-        "low": round(float(interval.low), 4),
-        "high": round(float(interval.high), 4),
-    }
-
-
-def difference(first: tuple[int, int], second: tuple[int, int]) -> dict[str, float | None]:
-    """First share less second, of (part, whole), with the 95 % interval of Newcombe (1998, method 10)."""
-    one, two = proportion(*first), proportion(*second)
-    if one["value"] is None or two["value"] is None:
-        return {"value": None, "low": None, "high": None}
-    a, a_low, a_high = (float(one[key] or 0.0) for key in ("value", "low", "high"))
-    b, b_low, b_high = (float(two[key] or 0.0) for key in ("value", "low", "high"))
-    return {
-        "value": round(a - b, 4),
-        "low": round(a - b - float(np.hypot(a - a_low, b_high - b)), 4),
-        "high": round(a - b + float(np.hypot(a_high - a, b - b_low)), 4),
     }
 
 

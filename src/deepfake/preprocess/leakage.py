@@ -13,8 +13,7 @@ import pandas as pd
 
 from deepfake.base.errors import ValidationFailed
 from deepfake.ingest.groups import hash_values, near_pairs
-from deepfake.preprocess.splits import HOLDOUT, SPLITS
-from deepfake.shards.manifest import usable
+from deepfake.shards.manifest import HOLDOUT, SPLITS, usable
 from deepfake.validate.expectations import (
     Verdict,
     expect,

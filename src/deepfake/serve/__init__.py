@@ -1,1 +1,1 @@
-"""From files to verdicts: one path for the app, the command line and the registered model."""
+"""From files to verdicts, for the app and the command line: many files at once."""

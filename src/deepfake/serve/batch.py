@@ -12,8 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.media.images import ImageRejected, read_file
-from deepfake.serve.predictor import FaceVerdict, Predictor
 
 COLUMNS = (
     "path", "face", "score", "verdict", "reason", "threshold",

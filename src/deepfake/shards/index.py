@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from deepfake.base.errors import TrainingError
 from deepfake.media.encoding import decode_crop
-from deepfake.shards.fields import Pixels
+from deepfake.media.fields import Pixels
 from deepfake.shards.tfrecord import decode_example, scan_records
 
 _FACTS = ["image_id", "label", "source", "generator", "split"]

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 REAL, FAKE = 0, 1
 LABEL_NAMES = {REAL: "real", FAKE: "fake"}
+SPLITS = ("train", "val", "test")  # from the least to the most held-out
+HOLDOUT = "holdout"  # generators that training, thresholds and test never see
 
 SCHEMA = pa.schema([
     ("image_id", pa.string()),       # sha256 of the bytes; of "path:<path>" when they can't be read

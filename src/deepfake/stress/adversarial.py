@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from deepfake.audit.sample import draw_sample
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.media.encoding import decode_crop, jpeg_round_trip
-from deepfake.preprocess.neutralise import History, draw, neutralise
-from deepfake.shards.fields import Field, Pixels, as_field, to_pixels
+from deepfake.media.fields import Field, Pixels, as_field, to_pixels
+from deepfake.media.history import History, draw, neutralise
 from deepfake.shards.resume import map_resumed
+from deepfake.shards.sample import draw_sample
 from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
 from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 from deepfake.stress.spectrum_gradient import baseline_logit

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepfake.shards.fields import Field, Pixels, as_field
+from deepfake.media.fields import Field, Pixels, as_field
 
 Gradient = Callable[[Field], Field]
 Through = Callable[[Field], Field]

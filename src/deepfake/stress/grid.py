@@ -10,7 +10,7 @@ import numpy as np
 
 from deepfake.degrade.chains import CHAINS
 from deepfake.degrade.operators import FILTERS, OPERATORS, Operator, resampled
-from deepfake.shards.fields import Pixels
+from deepfake.media.fields import Pixels
 
 VERSION = "1"  # goes up with any change below: figures of two versions don't compare
 CLEAN = "clean"

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.evaluate.baseline import azimuthal_profile
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.judging import train_baseline
 from deepfake.evaluate.predictions import BASELINE, MODEL, Predictions
+from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import load_detector
 
 if TYPE_CHECKING:

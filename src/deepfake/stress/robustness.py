@@ -11,12 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from deepfake.evaluate.metrics import (
-    Interval,
-    auc,
-    bootstrap_weights,
-    rate_above,
-)
+from deepfake.base.roc import auc
+from deepfake.base.statistics import bootstrap_weights, estimate
+from deepfake.evaluate.metrics import rate_above
 from deepfake.evaluate.predictions import MODEL
 from deepfake.evaluate.probabilities import calibration_error
 from deepfake.shards.resume import map_resumed
@@ -129,24 +126,17 @@ def _family(family: str, measured: Mapping[str, dict[str, Draws]]) -> dict[str, 
     model, baseline = area.values()
     damaged = [level for level in levels if level != CLEAN_CONDITION]
     return {
-        "area": {name: interval(draws).to_json() for name, draws in area.items()},
-        "area_above_baseline": interval(model - baseline).to_json(),
+        "area": {name: estimate(draws).to_json() for name, draws in area.items()},
+        "area_above_baseline": estimate(model - baseline).to_json(),
         "levels": {level.level: _intervals(measured[level.name]) for level in damaged},
     }
 
 
 def _intervals(detectors: Mapping[str, Draws]) -> dict[str, Any]:
     return {
-        detector: {name: interval(draws).to_json() for name, draws in found.items()}
+        detector: {name: estimate(draws).to_json() for name, draws in found.items()}
         for detector, found in detectors.items()
     }
-
-
-def interval(draws: np.ndarray) -> Interval:
-    """Of float [1 + draws], the point estimate first; draws that could not be measured are left out."""
-    known = draws[1:][~np.isnan(draws[1:])]
-    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
-    return Interval(float(draws[0]), float(low), float(high))
 
 
 def robustness_rows(table: Mapping[str, Any]) -> pd.DataFrame:

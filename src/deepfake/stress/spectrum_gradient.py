@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from deepfake.evaluate.baseline import radii
+from deepfake.media.spectrum import radii
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

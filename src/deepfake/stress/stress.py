@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deepfake.audit.sample import draw_sample
 from deepfake.evaluate.predictions import MODEL, Predictions
+from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.params.stress import Stress
-from deepfake.preprocess.neutralise import History
 from deepfake.shards.inputs import load_crops, shards_digest
 from deepfake.shards.resume import resume_key
+from deepfake.shards.sample import draw_sample
 from deepfake.stress.adversarial import attackable, attacked_logits
 from deepfake.stress.attack_table import attack_rows, attack_table
 from deepfake.stress.figures import draw_adversarial, draw_robustness

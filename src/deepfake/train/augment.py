@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from deepfake.degrade.operators import OPERATORS
-from deepfake.shards.fields import Pixels
+from deepfake.media.fields import Pixels
 from deepfake.train.recipes import Step
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
 from deepfake.degrade.pseudo_fakes.reconstruction import resynthesise
 from deepfake.degrade.resynthesis import Fake
+from deepfake.media.fields import Field, Pixels, as_field
 from deepfake.networks.autoencoder import build_autoencoder
 from deepfake.params.training import PseudoFakes
-from deepfake.shards.fields import Field, Pixels, as_field
 from deepfake.shards.index import FaceIndex, index_faces
 from deepfake.train.augment import Purpose, stream
 

@@ -15,6 +15,8 @@ import great_expectations as gx
 import pandas as pd
 from great_expectations.data_context.types import base as gx_types
 
+from deepfake.base.text import visible
+
 MAX_ROWS_NAMED = 10
 
 Severity = Literal["critical", "warning"]
@@ -157,11 +159,6 @@ def first_failure(verdict: Verdict) -> str:
     more = f", and {len(others)} more failed" if others else ""
     text = f"{first.name}: {first.asserts.rstrip('.')}, but found: {first.observed}{rows}{more}"
     return visible(text)  # a file's name must not move the cursor of whoever reads the error
-
-
-def visible(text: str) -> str:
-    """Text of unknown origin with its control and direction marks shown as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def percent(share: float) -> str:

@@ -13,10 +13,11 @@ import jinja2
 import pandas as pd
 
 from deepfake.base.plots import data_uri
+from deepfake.base.text import visible
 from deepfake.shards.manifest import LABEL_NAMES, usable
 from deepfake.validate.distributions import distribution, histogram, nice_step
 from deepfake.validate.exhibits import Section
-from deepfake.validate.expectations import Verdict, visible
+from deepfake.validate.expectations import Verdict
 
 MAX_REJECTED_ROWS = 50
 MAX_SOURCES = 40

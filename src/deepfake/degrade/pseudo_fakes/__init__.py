@@ -9,7 +9,7 @@ import numpy as np
 from deepfake.degrade.pseudo_fakes.reconstruction import reconstruct
 from deepfake.degrade.pseudo_fakes.self_blended import self_blend
 from deepfake.degrade.resynthesis import Fake
-from deepfake.shards.fields import Pixels
+from deepfake.media.fields import Pixels
 
 Forger = Callable[[Pixels, np.random.Generator], Fake]  # uint8 [S, S, 3] and a generator -> the fake
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from deepfake.shards.fields import Field, as_field
+from deepfake.media.fields import Field, as_field
 
 _CORNERS = 24
 _BAND_CHANCE = 0.3  # of a part of the face only: eyes, or mouth and chin

@@ -14,7 +14,7 @@ import numpy as np
 
 from deepfake.degrade.pseudo_fakes.hulls import face_hull
 from deepfake.degrade.resynthesis import Fake, blend, regrained, upsampled_from_half
-from deepfake.shards.fields import Field, Pixels, as_field
+from deepfake.media.fields import Field, Pixels, as_field
 
 _DOWN = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 _SHARES = (0.25, 0.8)  # of what was up-sampled: decoders keep more than half of a small picture's detail

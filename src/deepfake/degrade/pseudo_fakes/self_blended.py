@@ -12,7 +12,7 @@ import numpy as np
 from deepfake.degrade.operators import FILTERS, contrast, hue, resampled, saturation
 from deepfake.degrade.pseudo_fakes.hulls import face_hull
 from deepfake.degrade.resynthesis import Fake, blend
-from deepfake.shards.fields import Field, Pixels, as_field, to_pixels
+from deepfake.media.fields import Field, Pixels, as_field, to_pixels
 
 _SHARES = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # of the copy in the blend, as published
 _LEAST = 1.0  # mean change in grey levels under the mask: less than that is no fake

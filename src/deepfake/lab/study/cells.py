@@ -18,9 +18,10 @@ import pandas as pd
 
 from deepfake.base.errors import SourceError
 from deepfake.base.runtime import Runtime
-from deepfake.evaluate.baseline import azimuthal_profile, fit_baseline
+from deepfake.evaluate.baseline import fit_baseline
 from deepfake.lab.study.statistics import COLUMNS
 from deepfake.media.encoding import jpeg_round_trip
+from deepfake.media.spectrum import azimuthal_profile
 from deepfake.params import Params
 from deepfake.params.study import BASELINE, Study
 from deepfake.shards.inputs import evaluation_batches

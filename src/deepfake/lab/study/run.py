@@ -22,7 +22,7 @@ from deepfake.lab.study.statistics import draw_cells
 from deepfake.lab.study.tables import Table, measure, tables
 from deepfake.params import Params, parse_params
 from deepfake.params.study import BASELINE, Study
-from deepfake.registry.runs import nested_run, parent_run
+from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.manifest import read_manifest
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluate.metrics import Interval, Metric, auc, bootstrap_weights
+from deepfake.base.roc import auc
+from deepfake.base.statistics import Interval, Metric, bootstrap_weights, estimate
 
 # One row per scored picture; `held_out` names the generator that this cell's training never saw.
 COLUMNS = ["variant", "held_out", "seed", "condition", "image_id", "label", "source", "group", "logit"]
@@ -46,11 +47,11 @@ class Draws:
         return [held_out for name, held_out in self.values if name == variant]
 
     def cell(self, variant: str, held_out: str) -> Interval:
-        return _interval(self.values[variant, held_out])
+        return estimate(self.values[variant, held_out])
 
     def mean(self, variant: str) -> Interval:
         """Mean over the held-out generators: each counts the same, whatever its number of pictures."""
-        return _interval(self._mean(variant, self.generators(variant)))
+        return estimate(self._mean(variant, self.generators(variant)))
 
     def difference(self, variant: str, other: str) -> Interval:
         """Mean of `variant` less that of `other`, over the generators both were tried on.
@@ -63,7 +64,7 @@ class Draws:
         common = [name for name in self.generators(variant) if name in self.generators(other)]
         if not common:
             raise ValueError(f"{variant} and {other} were tried on no common generator")
-        return _interval(self._mean(variant, common) - self._mean(other, common))
+        return estimate(self._mean(variant, common) - self._mean(other, common))
 
     def seed_means(self, variant: str, generators: list[str]) -> np.ndarray:
         """Mean over generators for each of the variant's seeds, float64 [seeds]."""
@@ -112,9 +113,3 @@ def _cells(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]
     """In the order in which variants and generators first appear."""
     for (variant, held_out), cell in rows.groupby(["variant", "held_out"], sort=False):
         yield (str(variant), str(held_out)), cell
-
-
-def _interval(values: np.ndarray) -> Interval:
-    drawn = values[1:][~np.isnan(values[1:])]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return Interval(float(values[0]), float(low), float(high))

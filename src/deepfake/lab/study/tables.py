@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluate.metrics import Interval, tpr_at_fpr
+from deepfake.base.statistics import Interval
+from deepfake.evaluate.metrics import tpr_at_fpr
 from deepfake.lab.study.statistics import Draws, draw_cells
 from deepfake.params.study import Study
 

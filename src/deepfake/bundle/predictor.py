@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfake.bundle.bundle import Bundle, read_bundle
 from deepfake.evaluate.calibration import NOT_APPLICABLE
 from deepfake.evaluate.disagreement import spread, view_logits
 from deepfake.explain.methods import METHODS
 from deepfake.explain.references import decode_references
 from deepfake.media.images import ImageRejected
+from deepfake.media.squares import Square
 from deepfake.networks.detector import load_detector_model
 from deepfake.preprocess.crops import Crop, NoFace, face_crops
-from deepfake.preprocess.squares import Square
-from deepfake.serve.bundle import Bundle, read_bundle
 
 
 @dataclass(frozen=True)

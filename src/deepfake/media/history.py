@@ -18,9 +18,9 @@ import numpy as np
 
 from deepfake.base.errors import SourceError
 from deepfake.media.encoding import encode_jpeg
+from deepfake.media.squares import resize
 from deepfake.params.data import Chroma, Neutralise
 from deepfake.params.section import Fraction, Positive, Quality, Section
-from deepfake.preprocess.squares import resize
 
 
 class History(Section):

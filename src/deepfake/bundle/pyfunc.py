@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.serve.predictor import Predictor
+from deepfake.bundle.predictor import Predictor
 
 
 class PictureModel:

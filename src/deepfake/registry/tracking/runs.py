@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from deepfake.base.runtime import Runtime
 from deepfake.params import Params, flatten
-from deepfake.registry.store import connect, experiment_id, root
+from deepfake.registry.tracking.store import connect, experiment_id, root
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,40 @@
+"""The ROC curve and the area under it, for many bootstrap draws at once; in the form of `Metric`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def roc(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ROC points, one per distinct score and (0, 0).
+
+    Returns:
+        false-positive rates and true-positive rates [draws, points], thresholds [points], falling.
+    """
+    hits, alarms, thresholds = ranked(labels, scores, weights)
+    with np.errstate(invalid="ignore"):
+        tpr, fpr = hits / hits[:, -1:], alarms / alarms[:, -1:]
+    zero = np.zeros((len(weights), 1))
+    return np.hstack([zero, fpr]), np.hstack([zero, tpr]), np.append(np.inf, thresholds)
+
+
+def ranked(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weighted fakes and reals at or above each distinct score, scores falling."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of each run of equal scores
+    fake = labels[order] == 1
+    drawn = weights[:, order]
+    hits = np.cumsum(np.where(fake, drawn, 0.0), axis=1)[:, last]
+    alarms = np.cumsum(np.where(fake, 0.0, drawn), axis=1)[:, last]
+    return hits, alarms, ranked[last]
+
+
+def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve."""
+    fpr, tpr, _ = roc(labels, scores, weights)
+    return np.asarray(np.trapezoid(tpr, fpr, axis=1))

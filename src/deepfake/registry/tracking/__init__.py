@@ -1,0 +1,1 @@
+"""MLflow's store and its runs: what a training reports to."""
