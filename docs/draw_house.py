@@ -45,12 +45,13 @@ SHARED_ROOMS = {
         "base": "errors, plots, input and output of stages",
     },
 }
-# Above the stages: what people use. The first two start the work, the others ask for a verdict.
+# Above the stages: what people use. The first two start work; the others bring a model to a verdict.
 TOP_ROOMS = {
     "lab": "experiments, sweeps, studies",
     "cli": "the command `deepfake`",
     "app/": "Streamlit pages, no room",
     "serve": "file → faces → scores → verdict",
+    "bundle": "what is registered, its predictor",
     "MLflow": "runs, models, alias @production",
 }
 NO_ROOMS = {"app/", "MLflow"}
@@ -90,7 +91,7 @@ def _people(axes: Axes) -> None:
     """Above: what people use, and the way of a registered model to them."""
     _title(axes, 8.5, "what people use")
     places = _row(axes, 7.2, TOP_ROOMS, OUTSIDE)
-    for left, right in ((2, 3), (3, 4)):
+    for left, right in ((2, 3), (3, 4), (4, 5)):
         _arrow(axes, (places[right][0], 7.7), (sum(places[left]), 7.7))
 
 
