@@ -52,7 +52,7 @@ def test_the_guide_and_the_map_have_every_room(draw_house: ModuleType) -> None:
     assert draw_house.rooms() == rooms()
     section = GUIDE.split("## The rooms")[1].split("\n## ")[0]
     listed = re.findall(r"`([a-z]+)(?:\.py)?`", section)
-    assert sorted(listed) == sorted(rooms())
+    assert sorted(listed) == sorted(rooms()), set(listed) ^ rooms()
 
 
 def test_the_map_is_the_one_that_the_script_draws(draw_house: ModuleType, tmp_path: Path) -> None:
