@@ -35,7 +35,8 @@ def weighted_maps(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     the first, and need no further passes through the network.
 
     Args:
-        activations, gradients: [n, height, width, channels].
+        activations: [n, height, width, channels].
+        gradients: of the logit, of the same shape.
 
     Returns:
         [n, height, width], not scaled, at least 0.
