@@ -45,6 +45,12 @@ test: env-dev  ## lint, order of rooms, types, tests
 	mypy
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+weights: env  ## fetch the weights of the CLIP tower into models/pretrained, 90 MB, ahead of their first use
+	deepfake weights
+
+docs: env-dev  ## build the documentation into build/docs
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+
 app: env  ## the app, on the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
 
@@ -57,16 +63,16 @@ predict: env  ## score pictures: PATHS="file folder ..."
 promote: env  ## put a version in production: VERSION=n [WHY="..."]
 	deepfake promote "$(VERSION)" --why "$(WHY)"
 
-rollback: env  ## back to the production version before [WHY="..."]
+rollback: env  ## put the previous production version back [WHY="..."]
 	deepfake rollback --why "$(WHY)"
 
 experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
-sweep: env  ## Optuna on experiments/sweeps/NAME.yaml; goes on where it was: [NAME=small] [TRIALS=20]
+sweep: env  ## search parameters with Optuna; continues after a stop: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
-study: env  ## leave one generator out: of experiments/studies/NAME.yaml: [NAME=faces] [SET="key=value ..."]
+study: env  ## train without each generator in turn, test on it: [NAME=faces] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
 bench: env  ## speed and memory as ratios to limits of this machine
@@ -75,7 +81,7 @@ bench: env  ## speed and memory as ratios to limits of this machine
 bench-data: env  ## the data stages on many pictures: [IMAGES="14000 140000"]
 	python benchmarks/bench_data.py $(IMAGES)
 
-bench-train: env  ## does the input pipeline starve the device? (needs data/faces)
+bench-train: env  ## is the input pipeline fast enough for the device? (needs data/faces)
 	python benchmarks/bench_train.py
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
@@ -83,11 +89,12 @@ COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras -
 
 lock: env-dev  ## make both locks again from pyproject.toml (every extra but gpu: tests use them)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
-	$(COMPILE) $(addprefix --extra ,dev distributed huggingface kaggle ray) --constraint requirements.lock \
+	$(COMPILE) $(addprefix --extra ,dev docs distributed huggingface kaggle ray) --constraint requirements.lock \
 	  --output-file requirements-dev.lock pyproject.toml
 
-clean:  ## remove what can be made again (not mlruns/, not DVC's cache)
-	rm -rf data/raw data/faces data/quarantine.parquet models reports .resume build
+clean:  ## remove what can be made again (not mlruns/, not DVC's cache, not what was fetched)
+	rm -rf data/raw data/faces data/quarantine.parquet reports .resume build
+	find models -mindepth 1 -maxdepth 1 ! -name pretrained -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro test app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro test weights docs app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean

@@ -10,27 +10,27 @@ from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_
 
 from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.base.parameters import load_params
+from deepfake.base.places import root
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
 from deepfake.params.whole import Params
 from deepfake.registry.aliases import PRODUCTION, alias_version, resolve
-from deepfake.registry.tracking.store import root
 
 POLL_SECONDS = 5
 LIMITS = """
 ##### What a score can't tell you
 - It is evidence, not proof: do not act on a single score.
 - It holds for pictures like those that the model was trained and tested on (see the sidebar).
-- Generators, cameras and edits that it has not seen, strong compression and screenshots can turn it
-  either way.
+- It can be wrong in both directions: on new generators, cameras and edits, after strong compression,
+  and on screenshots.
 """
 DEMO_ONLY = (
-    "This model was trained on drawn demo portraits only. It has never seen a face: what it says of a "
-    "photograph means nothing."
+    "This model was trained on drawn demo portraits only. It has never seen a real face: its verdict on "
+    "a photograph means nothing."
 )
 HEAT_MAP = (
-    "Bright places of the heat map raised the score most: they show what the model looked at, not whether "
+    "Bright parts of the heat map raised the score most. They show what the model looked at, not whether "
     "it was right."
 )
 
@@ -53,7 +53,8 @@ def main() -> None:
     model_card(predictor.bundle, str(version.version), version.tags)
     upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
     assume_face = st.checkbox(
-        "The picture is a face crop already", help="Takes the whole picture; no face is looked for."
+        "The picture is a face crop already",
+        help="The model takes the whole picture and searches for no face.",
     )
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
@@ -73,7 +74,7 @@ def watch(name: str, shown: tuple[str, str]) -> None:
     try:
         current = identity(alias_version(name, PRODUCTION))
     except RegistryError as error:
-        notice("The model registry is away: the version below may be out of date", str(error))
+        notice("The model registry does not answer: the version below may be old", str(error))
         return
     if current != shown:
         st.rerun()

@@ -30,8 +30,8 @@ def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
         rows = [(words, *(_figure(x[key]) for x in figures.values())) for key, words in FIGURES.items()]
         _table(("", *(who.replace("_", " ") for who in figures)), rows)
         _small(
-            "Small figures: 95 % intervals. The spectrum baseline sees only spectra of the same pictures, "
-            "the metadata baseline only formats, sizes and the like of their files."
+            "Small figures are 95 % intervals. The spectrum baseline sees only the spectra of the same "
+            "pictures. The metadata baseline sees only facts of the files, such as format and size."
         )
         st.subheader("Trained and tested on")
         called_fake = {name: _figure(x["flagged_fake"]) for name, x in card["per_source"].items()}
@@ -43,11 +43,11 @@ def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
         )  # fmt: skip
         train, val, test = (sum(card["split"][name].values()) for name in ("train", "val", "test"))
         _small(
-            f"{train} pictures to train, {val} to choose the thresholds, {test} to test. Face: median "
-            "side. Called fake: share of the test pictures; near 1 is right for fakes, near 0 for reals."
+            f"{train} pictures for training, {val} for the thresholds, {test} for the test. Face: median "
+            "side. Called fake: share of the test pictures. Near 1 is right for fakes, near 0 for reals."
         )
         terms = "; ".join(f"{x['name']}: {x['licence']}" for x in card["sources"])
-        _small(f"Terms of the pictures, as far as they were stated: {terms}.")
+        _small(f"Licences of the pictures, as the sources state them: {terms}.")
         for weights in card.get("pretrained", ()):  # models registered earlier say nothing of it
             _small(f"It started from {weights['source']} ({weights['name']}): {weights['licence']}.")
 

@@ -6,11 +6,23 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
+
+from deepfake.base.errors import TrainingError
+from deepfake.networks.clip_weights import tower_graph
 
 
 def noise(number: int, size: int) -> np.ndarray:
     """float32 [number, size, size, 3], grey levels 0..255."""
     return np.random.default_rng(0).integers(0, 256, (number, size, size, 3)).astype(np.float32)
+
+
+def tower_or_skip() -> Path:
+    """The graph of the CLIP tower; the test is skipped where it is not and can't be fetched."""
+    try:
+        return tower_graph()
+    except TrainingError as error:
+        pytest.skip(f"no weights of the CLIP tower: {error}")
 
 
 def gradients(model: keras.Model, pictures: np.ndarray) -> list[tuple[keras.Variable, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""The command line: predict, report, register, promote, rollback, ui, experiment, sweep, study."""
+"""The command line: predict, report, register, promote, rollback, ui, weights, experiment, sweep, study."""
 
 from __future__ import annotations
 
@@ -66,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000)
     ui.set_defaults(run=_ui)
 
+    weights = commands.add_parser(
+        "weights", help="fetch the weights of the CLIP tower ahead of their first use"
+    )
+    weights.set_defaults(run=_weights)
+
     experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -132,6 +137,12 @@ def _ui(options: argparse.Namespace) -> None:
     from deepfake.registry.tracking.store import serve_ui
 
     serve_ui(options.port)
+
+
+def _weights(options: argparse.Namespace) -> None:
+    from deepfake.networks.clip_weights import tower_graph
+
+    print(tower_graph())
 
 
 def _experiment(options: argparse.Namespace) -> None:

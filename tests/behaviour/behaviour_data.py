@@ -1,4 +1,4 @@
-"""Face shards that a network can learn in seconds."""
+"""Face shards that a network can learn in seconds, and a predictor that has learned nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepfake.base.stage import write_json
+from deepfake.bundle.bundle import write_bundle
+from deepfake.bundle.predictor import Predictor
+from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.scaling import Scaling
+from deepfake.explain.choice import Explanation
+from deepfake.explain.references import encode_references
 from deepfake.media.encoding import encode_png
+from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
+from deepfake.params.whole import Params
 from deepfake.shards.manifest import FACE_SCHEMA, write_manifest
 from deepfake.shards.shards import write_shard
 
@@ -43,3 +52,24 @@ def write_faces(
         frame.astype(object).where(frame.notna(), None), folder / "manifest.parquet", FACE_SCHEMA
     )
     return folder
+
+
+def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
+    """An untrained network: what is compared does not depend on its weights."""
+    architecture = Architecture("hybrid-resnet50", params.preprocess.size, 0.0, 0.9)
+    model = build_detector(architecture)
+    (folder / "models" / "detector").mkdir(parents=True)
+    model.save_weights(folder / "models" / "detector" / WEIGHTS)
+    write_json(folder / "models" / "detector" / "architecture.json", architecture.__dict__)
+    write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
+    calibration = Calibration(
+        Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
+    )
+    write_json(folder / "models" / "calibration.json", calibration.to_json())
+    nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
+    (folder / "models" / "references.png").write_bytes(encode_references(nothing))
+    metrics: dict = {"test": {}, "per_source": {}}
+    explanation = Explanation("patch-logits", 20, 1.5)
+    return Predictor(
+        write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics, explanation)
+    )

@@ -10,20 +10,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from behaviour_data import make_predictor
 from PIL import Image
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.stage import write_json
-from deepfake.bundle.bundle import read_bundle, write_bundle
+from deepfake.base.stage import read_json, write_json
+from deepfake.bundle.bundle import read_bundle
 from deepfake.bundle.predictor import Predictor
 from deepfake.demo.corpus import make_pair
-from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.disagreement import spread, view_logits
-from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
-from deepfake.explain.references import encode_references
 from deepfake.ingest.ingest import ingest
-from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import read_manifest, usable
@@ -56,27 +53,6 @@ def write_sources(root: Path, pictures: int) -> None:
             (root / label / name).write_bytes(data)
 
 
-def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
-    """An untrained network: what is compared does not depend on its weights."""
-    architecture = Architecture("hybrid-resnet50", params.preprocess.size, 0.0, 0.9)
-    model = build_detector(architecture)
-    (folder / "models" / "detector").mkdir(parents=True)
-    model.save_weights(folder / "models" / "detector" / WEIGHTS)
-    write_json(folder / "models" / "detector" / "architecture.json", architecture.__dict__)
-    write_json(folder / "models" / "detector" / "augmentation.json", {"name": "none", "steps": []})
-    calibration = Calibration(
-        Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
-    )
-    write_json(folder / "models" / "calibration.json", calibration.to_json())
-    nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
-    (folder / "models" / "references.png").write_bytes(encode_references(nothing))
-    metrics: dict = {"test": {}, "per_source": {}}
-    explanation = Explanation("patch-logits", 20, 1.5)
-    return Predictor(
-        write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics, explanation)
-    )
-
-
 @pytest.mark.parametrize("align", ["box", "landmarks"])
 def test_pipeline_and_predictor_cut_the_same_pixels(
     align: str, tmp_path: Path, runtime: object, make_params: Callable[..., Params]
@@ -86,7 +62,7 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         "ingest.root": str(tmp_path / "in"),
         "ingest.sources": [{"kind": "folder", "name": "folder", "path": "."}],
         "preprocess.faces.align": align, "preprocess.faces.which": "all",
-        "preprocess.neutralise.noise": 2.0, "preprocess.neutralise.blur": 0.5,
+        "preprocess.neutralise.blur": 0.5,
         "preprocess.split": {"train": 0.4, "val": 0.3, "test": 0.3},
     })  # fmt: skip
     assert params.preprocess.neutralise.enabled
@@ -130,3 +106,18 @@ def test_a_bundle_of_an_earlier_release_says_what_to_do(tmp_path: Path) -> None:
     write_json(tmp_path / "detector.json", {"architecture": {}, "card": {}})
     with pytest.raises(RegistryError, match="make repro"):
         read_bundle(tmp_path)
+
+
+def test_a_bundle_that_draws_its_history_says_what_to_do(
+    tmp_path: Path, runtime: object, make_params: Callable[..., Params]
+) -> None:
+    statistics = {"history": None, "per_source": [], "split": {}}
+    folder = make_predictor(tmp_path, make_params(), statistics).bundle.folder
+    facts = read_json(folder / "detector.json")
+    facts["recipe"]["history"] = {
+        "border": 0.02, "band": 64, "blur": 0.0, "noise": 0.0, "jpeg_quality": [75, 95],
+        "subsampling": ["yuv444", "yuv420"],
+    }  # fmt: skip
+    write_json(folder / "detector.json", facts)
+    with pytest.raises(RegistryError, match="make repro"):
+        read_bundle(folder)

@@ -20,7 +20,7 @@ from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.ingest.sources import FolderSource, SyntheticSource
 from deepfake.params.preprocess import Faces, Holdout, Neutralise, Preprocess, Split
-from deepfake.preprocess import crops
+from deepfake.preprocess import search
 from deepfake.preprocess.crops import CropRecipe, face_crops
 from deepfake.preprocess.faces import weights_digest
 from deepfake.preprocess.preprocess import _require_both_classes, preprocess
@@ -32,8 +32,8 @@ SEED, PORTRAITS, SIZE = 7, 24, 48
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
 FACES = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, margin=0.3)
 OFF = Neutralise(
-    enabled=False, border=0.05, min_side=32, cap="auto", auto_percentile=10, blur=0.0, noise=0.0,
-    jpeg_quality=(75, 95), subsampling=("yuv444", "yuv420"),
+    enabled=False, border=0.05, min_side=32, cap="auto", auto_percentile=10, enlarge=False, blur=0.0,
+    jpeg_quality=90, subsampling="yuv420",
 )  # fmt: skip
 PARAMS = Preprocess(size=SIZE, faces=FACES, neutralise=OFF, split=Split(train=0.5, val=0.25, test=0.25))
 RECIPE = CropRecipe(size=SIZE, limits=LIMITS, faces=FACES, history=None)
@@ -294,7 +294,7 @@ def test_a_warm_cache_a_cold_one_and_none_give_the_same_bytes(
     resume, params = tmp_path / "resume", neutralised()
     _, without = run(raw, tmp_path / "none", params)
     _, cold = run(raw, tmp_path / "cold", params, workers, resume)
-    monkeypatch.setattr(crops, "load_detector", lambda params: pytest.fail("the detector was asked"))
+    monkeypatch.setattr(search, "load_detector", lambda params: pytest.fail("the detector was asked"))
     _, warm = run(raw, tmp_path / "warm", params, 1, resume)
     assert without == cold == warm
     assert files(tmp_path / "none") == files(tmp_path / "cold") == files(tmp_path / "warm")
@@ -327,6 +327,24 @@ def test_the_band_comes_from_training_faces_and_what_it_costs_is_said(
         )
     missed = [statistics["per_class"][name]["face_miss_rate"]["value"] for name in ("fake", "real")]
     assert statistics["gap"]["face_miss_rate"]["value"] == pytest.approx(missed[0] - missed[1], abs=1e-4)
+
+
+def test_enlarged_faces_are_kept_and_counted_by_class(
+    raw: tuple[Ingest, Path], cut: tuple[pd.DataFrame, dict, Path], tmp_path: Path
+) -> None:
+    cap = int(np.percentile(usable(cut[0])["face_side"].astype(float), 40))
+    strict, wide = (neutralised(border=0.0, cap=cap, enlarge=on) for on in (False, True))
+    dropped, before = run(raw, tmp_path / "dropped", strict)
+    frame, statistics = run(raw, tmp_path / "enlarged", wide)
+    below = dropped[dropped["reject_reason"] == "below_band"]
+    assert 0 < len(below) == len(usable(frame)) - len(usable(dropped))
+    assert len(usable(frame)) == len(usable(cut[0]))
+    assert set(below["image_id"]) <= set(usable(frame)["image_id"])
+    assert statistics["history"]["enlarge"] and not (frame["reject_reason"] == "below_band").any()
+    assert statistics["gap"]["below_band_rate"] == before["gap"]["below_band_rate"]
+    for name in ("real", "fake"):
+        counts = [each["per_class"][name]["below_band"] for each in (before, statistics)]
+        assert counts[0] == counts[1]
 
 
 def test_a_detector_that_misses_one_class_is_shown() -> None:

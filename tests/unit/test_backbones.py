@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ from deepfake.base.errors import TrainingError
 from deepfake.networks import transformers
 from deepfake.networks.backbones import BACKBONES, backbone
 from deepfake.networks.branches import RGB_FEATURES
+from deepfake.networks.clip import Tower, clip_backbone
 from deepfake.networks.detector import (
     Architecture,
     backbone_layers,
@@ -27,11 +29,12 @@ from deepfake.networks.detector import (
 GRID = {
     "resnet50": 2, "efficientnet-lite0": 2, "efficientnetv2-b0": 2, "mobilenetv3-small": 2,
     "convnext-tiny": 2, "xception": 2, "vit-tiny": 8, "swin-tiny": 8, "small": 16,
+    "clip-vit-b16": 4,
 }  # fmt: skip
 # The larger lites are lite0 with more of the same.
 NAMES = [name for name in BACKBONES if name not in ("efficientnet-lite1", "efficientnet-lite2")]
 # Those with layers that are not of Keras itself; Keras' own are tested on JAX by Keras.
-NARROW = ["vit-tiny", "swin-tiny", "small"]
+NARROW = ["vit-tiny", "swin-tiny", "clip-vit-b16", "small"]
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 PARAMS = {name: Architecture(f"hybrid-{name}", 64, 0.2, 0.9, branches=("rgb",)) for name in NAMES}
 
@@ -43,6 +46,8 @@ def narrow() -> Iterator[None]:
             patch.setitem(transformers.VIT, key, value)
         for key, value in {"embed_dim": 8, "depths": (2, 1), "num_heads": (1, 2)}.items():
             patch.setitem(transformers.SWIN, key, value)
+        tower = Tower(blocks=2, width=32, heads=2)
+        patch.setitem(BACKBONES, "clip-vit-b16", partial(clip_backbone, tower=tower))
         yield
 
 
@@ -105,6 +110,7 @@ def test_a_transformer_takes_a_weights_file(tmp_path: Path) -> None:
     [
         ("vit-tiny", 60, "multiple of 8 from 8 on, got 60"),
         ("swin-tiny", 24, "multiple of 8 from 32 on, got 24"),
+        ("clip-vit-b16", 40, "multiple of 16, got 40"),
     ],
 )
 def test_a_size_that_does_not_fit_is_an_error_in_words(name: str, size: int, message: str) -> None:

@@ -230,7 +230,7 @@ def test_an_unknown_part_is_named(change: dict, message: str) -> None:
 
 @pytest.mark.skipif("KERAS_BACKEND" in os.environ, reason="this is the process that the test starts")
 def test_all_of_this_holds_on_jax() -> None:
-    files = [REPO / "tests/unit" / name for name in ("test_branches.py",)]
+    files = [REPO / "tests/unit" / name for name in ("test_branches.py", "test_clip.py")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},

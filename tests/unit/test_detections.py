@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deepfake.params.preprocess import Faces
+from deepfake.preprocess import detections
 from deepfake.preprocess.detections import Detection, open_cache
 from deepfake.preprocess.faces import Face
 from deepfake.shards.executors import process_pool
@@ -30,6 +31,15 @@ def test_other_searches_are_not_taken_for_ours(tmp_path: Path, change: dict) -> 
     path, border = tmp_path / "cache.sqlite3", change.pop("border", 0.0)
     open_cache(path, PARAMS, 0.0).put("a", FOUND)
     assert open_cache(path, PARAMS.model_copy(update=change), border).get("a") is None
+
+
+@pytest.mark.parametrize("name", ["SEARCH", "SECOND_SEARCH"])
+def test_neither_are_those_of_other_constants(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_cache(tmp_path / "cache.sqlite3", PARAMS, 0.0).put("a", FOUND)
+    monkeypatch.setattr(detections, name, (1, 2))
+    assert open_cache(tmp_path / "cache.sqlite3", PARAMS, 0.0).get("a") is None
 
 
 def test_what_is_decided_after_the_search_does_not_matter(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from deepfake.media.images import decode_image
 from deepfake.media.squares import Square, centre_square, cut
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.preprocess import Faces
-from deepfake.preprocess import crops, faces
+from deepfake.preprocess import faces, search
 from deepfake.preprocess.crops import CropRecipe, NoFace, face_crops
 from deepfake.preprocess.faces import Face
 from deepfake.preprocess.squares import aligned_square, face_square
@@ -210,7 +210,7 @@ def test_faces_below_the_minimum_are_left_out(monkeypatch: pytest.MonkeyPatch) -
         def detect(self, picture: np.ndarray) -> list[Face]:
             return [Face(5, 5, 20, 31, 0.9), Face(50, 50, 20, 32, 0.6)]
 
-    monkeypatch.setattr(crops, "load_detector", lambda params: Fixed())
+    monkeypatch.setattr(search, "load_detector", lambda params: Fixed())
     picture = png(np.zeros((128, 128, 3), np.uint8))
     (kept,) = face_crops(picture, recipe(32), cropped=False)
     assert kept.score == 0.6
@@ -229,7 +229,7 @@ def test_no_face_in_noise_or_flat_pictures(shape: tuple[int, int, int]) -> None:
 
 
 def test_crops_already_made_are_taken_whole_without_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops, "load_detector", lambda params: pytest.fail("the detector was asked"))
+    monkeypatch.setattr(search, "load_detector", lambda params: pytest.fail("the detector was asked"))
     picture = np.random.default_rng(2).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     (found,) = face_crops(png(picture), recipe(64), cropped=True)
     assert found.score is None and found.square == Square(16, 0, 64)

@@ -12,6 +12,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
+from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
 from deepfake.networks.wheels import wheel_facts
 from deepfake.params.ingest.ingest import Ingest
@@ -123,8 +124,7 @@ def read_bundle(folder: Path) -> Bundle:
         RegistryError: an earlier release of this project wrote it, in another form.
     """
     facts = read_json(folder / _FACTS)
-    known = "sources" in facts["card"] and "rule" in facts["calibration"] and "explanation" in facts
-    if not known:
+    if not _is_of_this_form(facts):
         raise RegistryError(
             "this model was registered by an earlier release, in another form: run `make repro`, then "
             "`make promote VERSION=...` with the version that it names"
@@ -140,6 +140,14 @@ def read_bundle(folder: Path) -> Bundle:
         card=facts["card"],
         explanation=Explanation(**facts["explanation"]),
     )
+
+
+def _is_of_this_form(facts: dict[str, Any]) -> bool:
+    """Whether this release wrote these facts; earlier ones drew a face's history from its file's bytes."""
+    if not ("sources" in facts["card"] and "rule" in facts["calibration"] and "explanation" in facts):
+        return False
+    history = facts["recipe"]["history"]
+    return history is None or history.keys() == History.model_fields.keys()
 
 
 def bundle_digest(folder: Path) -> str:

@@ -59,7 +59,8 @@ def strands(rng: np.random.Generator, across: Field, along: Field) -> Field:
     """Noise drawn out into fibres: fine in `across`, slow in `along`.
 
     Args:
-        across, along: float32 [H, W] fibre coordinates; one unit of `across` is one fibre wide.
+        across: float32 [H, W], coordinate across the fibres; a fibre is one unit wide.
+        along: float32 [H, W], coordinate along the fibres.
 
     Returns:
         Float32 [H, W], about unit variance: locks of hair with single hairs on top.

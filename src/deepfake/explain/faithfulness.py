@@ -34,7 +34,8 @@ def curves(
     """Replace or insert the pixels in an order, in equal steps.
 
     Args:
-        crops, replaced: float32 [n, size, size, 3]; the logit of each crop is above its substitute's.
+        crops: float32 [n, size, size, 3].
+        replaced: their substitutes, of the same shape; each has a lower logit than its crop.
         order: from `ranks`.
         steps: equal parts of the picture.
     """

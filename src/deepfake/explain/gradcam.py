@@ -38,7 +38,8 @@ def weighted_maps(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     cross 0.
 
     Args:
-        activations, gradients: [n, height, width, channels].
+        activations: [n, height, width, channels].
+        gradients: of the logit, of the same shape.
 
     Returns:
         [n, height, width], not scaled, at least 0.

@@ -38,7 +38,8 @@ def attributions(model: keras.Model, crops: np.ndarray, baseline: np.ndarray, st
     """Difference to the baseline times the mean gradient on the straight way from it (midpoint rule).
 
     Args:
-        crops, baseline: float32 [n, size, size, 3].
+        crops: float32 [n, size, size, 3].
+        baseline: where the way starts, of the same shape.
 
     Returns:
         float32, the shape of `crops`; each picture's sum comes near logit(crop) - logit(baseline), the

@@ -60,7 +60,8 @@ def draw_panels(
 
     Args:
         chosen: from `choose`.
-        crops, heats: by image_id; uint8 [size, size, 3] and float32 [size, size].
+        crops: by image_id, uint8 [size, size, 3].
+        heats: by image_id, float32 [size, size].
     """
     columns = 2 * max(len(rows) for rows in chosen.values())
     canvas = Figure(figsize=(1.5 * columns + 0.4, 1.95 * len(chosen)), dpi=110, layout="constrained")
@@ -88,7 +89,8 @@ def draw_spectra(reals: np.ndarray, fakes: np.ndarray, path: Path) -> None:
     """Mean log power spectra of both classes, their difference, and the azimuthal profiles.
 
     Args:
-        reals, fakes: [n, size, size, 3], RGB 0..255.
+        reals: [n, size, size, 3], RGB 0..255.
+        fakes: likewise; their number may differ.
     """
     real, fake = power_spectrum(reals).mean(axis=0), power_spectrum(fakes).mean(axis=0)
     canvas = Figure(figsize=(13.0, 3.4), dpi=110, layout="constrained")

@@ -15,11 +15,11 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from deepfake.base.errors import DeepfakeError, ParamsError
 from deepfake.base.parameters import Section, parse_params
+from deepfake.base.places import root
 from deepfake.base.runtime import Runtime, configure
 from deepfake.lab.experiment import read_sections, with_changes
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
-from deepfake.registry.tracking.store import root
 from deepfake.train.callbacks import SELECT_AUC, monitored, summarise
 from deepfake.train.fit import resume_key, train
 

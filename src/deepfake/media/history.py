@@ -1,16 +1,13 @@
-"""One history for both classes: one border, one native side, one JPEG pass, drawn alike.
+"""One history for both classes: one border, one native side, one JPEG pass.
 
 What differs between real and fake files for other reasons than their content (resolution, compression,
 watermarks, EXIF) is learned first and proves nothing: Grommelt et al. 2024, "Fake or JPEG?". So every face
-is averaged down to one side, which none has to be enlarged for, and compressed with a quality that is
-drawn from its bytes alone. A blur makes up for what averaging leaves: a face taken from far above the
-common side is sharper than one taken from just above it.
+is averaged down to one side and compressed at one quality. Nothing here is left to chance: the same pixels
+give the same crop, in training and when a picture is judged. A blur makes up for what averaging leaves: a
+face taken from far above the common side is sharper than one taken from just above it.
 """
 
 from __future__ import annotations
-
-import hashlib
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -25,19 +22,19 @@ class History(Section):
 
     Attributes:
         border: share of the picture's shorter side that is cut off at each edge before detection.
-        band: side in pixels that every face is brought to; a smaller one is rejected.
+        band: side in pixels that every face is brought to.
+        enlarge: smaller faces are enlarged to it; otherwise they are rejected.
         blur: standard deviation in pixels of the common side.
-        noise: standard deviation in grey levels, added after the blur.
-        jpeg_quality: lowest and highest IJG quality.
-        subsampling: chroma subsamplings to draw from.
+        jpeg_quality: IJG quality, 1..100.
+        subsampling: of the JPEG's chroma.
     """
 
     border: Fraction
     band: Positive
+    enlarge: bool
     blur: float
-    noise: float
-    jpeg_quality: tuple[Quality, Quality]
-    subsampling: tuple[Chroma, ...]
+    jpeg_quality: Quality
+    subsampling: Chroma
 
 
 def without_border(picture: np.ndarray, share: float) -> tuple[np.ndarray, int]:
@@ -56,52 +53,29 @@ def border_width(shape: tuple[int, ...], share: float) -> int:
     return round(share * min(shape[:2]))
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What chance has decided for one face.
-
-    Attributes:
-        quality: of the JPEG pass.
-        subsampling: of its chroma.
-        rng: for the noise.
-    """
-
-    quality: int
-    subsampling: Chroma
-    rng: np.random.Generator
-
-
-def draw(history: History, image_id: str, face: int) -> Draw:
-    """A function of the picture's bytes and the face's number: neither class nor source has a say.
+def neutralise(cut: np.ndarray, history: History) -> bytes:
+    """Give a face the common history: brought to one side, blurred and compressed.
 
     Args:
-        image_id: sha256 of the picture's bytes, in hexadecimal.
-        face: its number in the picture, 0 for the largest.
-    """
-    seed = int.from_bytes(hashlib.sha256(f"{image_id}:{face}".encode()).digest()[:8], "big")
-    rng = np.random.default_rng(seed)
-    quality = int(rng.integers(history.jpeg_quality[0], history.jpeg_quality[1], endpoint=True))
-    return Draw(quality, history.subsampling[int(rng.integers(len(history.subsampling)))], rng)
-
-
-def neutralise(cut: np.ndarray, history: History, drawn: Draw) -> bytes:
-    """Give a face the common history: averaged down, blurred, grained and compressed.
-
-    Args:
-        cut: uint8 [side, side, 3], RGB, side >= history.band.
+        cut: uint8 [side, side, 3], RGB, side >= history.band unless `history.enlarge`.
 
     Returns:
-        A JPEG file of [band, band, 3].
+        A JPEG file of [band, band, 3], a function of the pixels alone.
 
     Raises:
-        ValueError: the face would have to be enlarged.
+        ValueError: the face would have to be enlarged, and must not be.
     """
-    if min(cut.shape[:2]) < history.band:
-        raise ValueError(f"a face of {min(cut.shape[:2])} pixels can't be brought to {history.band}")
-    common = resize(cut, history.band)
+    common = _to_side(cut, history)
     if history.blur > 0.0:
         common = cv2.GaussianBlur(common, (0, 0), history.blur)
-    if history.noise > 0.0:
-        grain = drawn.rng.normal(0.0, history.noise, common.shape)
-        common = (common + grain).round().clip(0, 255).astype(np.uint8)
-    return encode_jpeg(common, drawn.quality, drawn.subsampling)
+    return encode_jpeg(common, history.jpeg_quality, history.subsampling)
+
+
+def _to_side(cut: np.ndarray, history: History) -> np.ndarray:
+    """uint8 [side, side, 3] -> [band, band, 3]: averaged down, or interpolated (bicubic) up."""
+    side, band = min(cut.shape[:2]), history.band
+    if side >= band:
+        return resize(cut, band)
+    if not history.enlarge:
+        raise ValueError(f"a face of {side} pixels can't be brought to {band}: neutralise.enlarge is off")
+    return np.asarray(cv2.resize(cut, (band, band), interpolation=cv2.INTER_CUBIC), np.uint8)

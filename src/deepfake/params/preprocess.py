@@ -28,16 +28,13 @@ class Neutralise(Section):
     min_side: Positive
     cap: Literal["auto"] | Positive
     auto_percentile: Annotated[float, Field(ge=0.0, le=50.0)]
+    enlarge: bool
     blur: Annotated[float, Field(ge=0.0, le=4.0)]
-    noise: Annotated[float, Field(ge=0.0, le=32.0)]
-    jpeg_quality: tuple[Quality, Quality]
-    subsampling: Annotated[tuple[Chroma, ...], Field(min_length=1)]
+    jpeg_quality: Quality
+    subsampling: Chroma
 
     @model_validator(mode="after")
-    def _ranges_hold_something(self) -> Neutralise:
-        low, high = self.jpeg_quality
-        if low > high:
-            raise ValueError(f"jpeg_quality is [lowest, highest], got [{low}, {high}]")
+    def _cap_holds_enough(self) -> Neutralise:
         if self.cap != "auto" and self.cap < self.min_side:
             raise ValueError(f"cap {self.cap} is below min_side {self.min_side}: raise it, or say auto")
         return self

@@ -20,7 +20,9 @@ Model = Literal[
     "hybrid-xception",
     "hybrid-vit-tiny",
     "hybrid-swin-tiny",
+    "hybrid-clip-vit-b16",
     "hybrid-small",
+    "frozen-clip-vit-b16",
 ]
 Branch = Literal["rgb", "residual", "spectral"]
 Residual = Literal["srm", "npr", "constrained"]
@@ -67,6 +69,21 @@ class PseudoFakes(Section):
         return self
 
 
+class Head(Section):
+    """The head of a frozen model.
+
+    Attributes:
+        layers: class tokens that it reads: after block n from 0 on; 12 is the last, normalised.
+        strength: inverse of the penalty on its weights, as scikit-learn's C.
+        altered: generators that change a photograph (swaps, composites); one expert looks for these and
+            for self-blended pictures, another for wholly made faces.
+    """
+
+    layers: Annotated[tuple[Annotated[int, Field(ge=0, le=12)], ...], Field(min_length=1)]
+    strength: Annotated[float, Field(gt=0.0)]
+    altered: tuple[str, ...]
+
+
 class Train(Section):
     model: Model
     branches: Annotated[tuple[Branch, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
@@ -80,7 +97,7 @@ class Train(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     batch_norm_momentum: Annotated[float, Field(gt=0.0, lt=1.0)]
     early_stopping_patience: Positive
-    augment: Literal["none", "flip", "light", "laundering"]
+    augment: Literal["none", "flip", "light", "laundering", "wild"]
     augment_without: Annotated[tuple[Operator, ...], AfterValidator(_no_name_twice)]
     balance: Literal["none", "class", "source"]
     pseudo_fakes: PseudoFakes
@@ -92,6 +109,7 @@ class Train(Section):
     gradient_accumulation: Positive
     non_negative_head: Phase
     select_holdout: tuple[str, ...]
+    head: Head
 
     @model_validator(mode="after")
     def _trains_at_all(self) -> Train:

@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from deepfake.base.parameters import Sections
 from deepfake.params.audit import Audit
 from deepfake.params.base import Base
+from deepfake.params.embed import Embed
 from deepfake.params.evaluate import Evaluate
 from deepfake.params.explain import Explain
 from deepfake.params.ingest.ingest import Ingest
@@ -31,6 +32,7 @@ class Params(Sections):
     validate_: Validate
     audit: Audit
     preprocess: Preprocess
+    embed: Embed
     train: Train
     evaluate: Evaluate
     stress: Stress

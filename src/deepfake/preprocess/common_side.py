@@ -21,7 +21,7 @@ def resolve_history(params: Neutralise, size: int, sides: Mapping[str, Sequence[
     Returns:
         The history. With `cap: auto` its band is `size`, or the `auto_percentile` of the class whose
         faces are smaller there where that is less: the network would not see a larger one, which only
-        drops more faces. It is never less than `min_side`.
+        drops or enlarges more faces. It is never less than `min_side`.
 
     Raises:
         SourceError: a class has no training face for `cap: auto` to look at.
@@ -29,8 +29,8 @@ def resolve_history(params: Neutralise, size: int, sides: Mapping[str, Sequence[
     return History(
         border=params.border,
         band=_common_side(params, size, sides) if params.cap == "auto" else params.cap,
+        enlarge=params.enlarge,
         blur=params.blur,
-        noise=params.noise,
         jpeg_quality=params.jpeg_quality,
         subsampling=params.subsampling,
     )

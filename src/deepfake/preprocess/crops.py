@@ -1,7 +1,7 @@
 """The one way from a file's bytes to the network's input: decode, detect, cut, neutralise, resize.
 
 Preprocess and the predictor both call `face_crops` with one recipe, which is stored with the model: the
-same bytes give the same pixels, hence the same score, wherever they are judged.
+same pixels give the same crop, hence the same score, wherever and in whatever file they are judged.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import numpy as np
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.parameters import Positive, Section
 from deepfake.media.encoding import decode_crop, encode_png
-from deepfake.media.history import History, border_width, draw, neutralise, without_border
+from deepfake.media.history import History, border_width, neutralise, without_border
 from deepfake.media.images import decode_image
 from deepfake.media.squares import Square, centre_square, cut, resize
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.detections import Detection, DetectionCache
-from deepfake.preprocess.faces import Face, load_detector
+from deepfake.preprocess.faces import Face
+from deepfake.preprocess.search import search
 from deepfake.preprocess.squares import aligned_square, face_square
 
 
 class CropRecipe(Section):
-    """Everything that decides on the pixels of a crop, besides the bytes of the picture.
+    """Everything that decides on the pixels of a crop, besides those of the picture.
 
     Attributes:
         size: side of a crop in pixels.
@@ -94,15 +95,15 @@ def face_crops(
         ImageRejected: the bytes can't be used; the reason says why.
         NoFace: nothing usable was found.
     """
-    image_id = hashlib.sha256(data).hexdigest()
     picture, offset = without_border(decode_image(data, recipe.limits), recipe.border)
     if cropped:
         found: list[tuple[Square, float | None]] = [(centre_square(picture.shape), None)]
     else:
+        image_id = hashlib.sha256(data).hexdigest()  # names what is cached, and decides on no pixel
         found = _locate(_detect(picture, image_id, recipe.faces, cache), recipe.faces)
     return [
-        Crop(_finish(cut(picture, square), recipe, image_id, number), square.moved(offset), score)
-        for number, (square, score) in enumerate(_in_band(found, recipe.history))
+        Crop(_finish(cut(picture, square), recipe), square.moved(offset), score)
+        for square, score in _in_band(found, recipe.history)
     ]
 
 
@@ -132,7 +133,7 @@ def _detect(picture: np.ndarray, image_id: str, params: Faces, cache: DetectionC
     if known is not None:
         return known
     height, width = picture.shape[:2]
-    detection = Detection(height, width, tuple(load_detector(params).detect(picture)))
+    detection = Detection(height, width, tuple(search(picture, params)))
     if cache is not None:
         cache.put(image_id, detection)
     return detection
@@ -159,8 +160,8 @@ def _extent(face: Face) -> float:
 def _in_band(
     found: Sequence[tuple[Square, float | None]], history: History | None
 ) -> list[tuple[Square, float | None]]:
-    """Those that need not be enlarged to the common side."""
-    if history is None:
+    """Those that may be brought to the common side: all where smaller ones are enlarged."""
+    if history is None or history.enlarge:
         return list(found)
     kept = [(square, score) for square, score in found if square.side >= history.band]
     if not kept:
@@ -170,10 +171,10 @@ def _in_band(
     return kept
 
 
-def _finish(face: np.ndarray, recipe: CropRecipe, image_id: str, number: int) -> bytes:
+def _finish(face: np.ndarray, recipe: CropRecipe) -> bytes:
     """uint8 [side, side, 3] -> `Crop.file` of [size, size, 3]."""
     if recipe.history is not None:
-        file = neutralise(face, recipe.history, draw(recipe.history, image_id, number))
+        file = neutralise(face, recipe.history)
         if recipe.history.band == recipe.size:
             return file
         face = decode_crop(file)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import SEARCH, Face, weights_digest
+from deepfake.preprocess.search import SECOND_SEARCH
 
 _PATIENCE = 60.0  # seconds that a process waits for another one's write
 _TABLE = (
@@ -75,7 +76,7 @@ def open_cache(path: Path, params: Faces, border: float) -> DetectionCache:
         path.replace(aside)
         print(f"warning: {path.name} is damaged ({error}); set aside as {aside.name}", file=sys.stderr)
         _prepare(path)
-    facts = [params.detector, weights_digest(params), params.min_score, border, *SEARCH]
+    facts = [params.detector, weights_digest(params), params.min_score, border, *SEARCH, *SECOND_SEARCH]
     return DetectionCache(path, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
 
 

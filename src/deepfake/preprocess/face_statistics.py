@@ -32,6 +32,7 @@ def statistics(
     in_, rejected = len(pictures), int(pictures["reject_reason"].notna().sum())
     count, mean = moments[0], moments[1] / moments[0]
     std = np.sqrt(np.maximum(moments[2] / count - mean**2, 0.0))
+    band = 0 if recipe.history is None else recipe.history.band
     classes = {name: pictures[pictures["label"] == label] for label, name in LABEL_NAMES.items()}
     return {
         "pictures": {"in": in_, "kept": in_ - rejected, "rejected": rejected},
@@ -39,10 +40,10 @@ def statistics(
         "split": {split: _per_class(kept[kept["split"] == split]) for split in splits},
         "rejected_by_reason": _count(frame["reject_reason"].dropna()),
         "per_source": [_source_row(rows) for _, rows in pictures.groupby(["label", "source"])],
-        "per_class": {name: _class_row(rows) for name, rows in classes.items()},
+        "per_class": {name: _class_row(rows, band) for name, rows in classes.items()},
         "gap": {  # fakes less reals: beyond its interval the stage itself is a bias
             "face_miss_rate": difference(*(_missed(classes[name]) for name in ("fake", "real"))),
-            "below_band_rate": difference(*(_below(classes[name]) for name in ("fake", "real"))),
+            "below_band_rate": difference(*(_below(classes[name], band) for name in ("fake", "real"))),
         },
         "crop_rgb_mean": mean.round(3).tolist(),
         "crop_rgb_std": std.round(3).tolist(),
@@ -62,22 +63,22 @@ def _missed(rows: pd.DataFrame) -> tuple[float, float]:
     return effective_counts(missed[searched].to_numpy(), rows.loc[searched, "group"].to_numpy(str))
 
 
-def _below(rows: pd.DataFrame) -> tuple[float, float]:
-    """Faces below the common side, of those found; counted likewise."""
-    below = rows["reject_reason"].eq(_BAND)
-    found = rows["reject_reason"].isna() | below
-    return effective_counts(below[found].to_numpy(), rows.loc[found, "group"].to_numpy(str))
+def _below(rows: pd.DataFrame, band: int) -> tuple[float, float]:
+    """Faces below the common side in pixels, rejected or enlarged, of those found; counted likewise."""
+    found = rows["face_side"].notna()
+    below = rows.loc[found, "face_side"].astype(int) < band
+    return effective_counts(below.to_numpy(), rows.loc[found, "group"].to_numpy(str))
 
 
-def _class_row(rows: pd.DataFrame) -> dict[str, Any]:
+def _class_row(rows: pd.DataFrame, band: int) -> dict[str, Any]:
     sides = rows["face_side"].dropna().astype(float)
     quartiles = None if sides.empty else np.percentile(sides, [0, 25, 50, 75, 100]).tolist()
     return {
         "pictures": len(rows),
         "kept": len(usable(rows)),
         "face_miss_rate": proportion(*_missed(rows)),
-        "below_band": int(rows["reject_reason"].eq(_BAND).sum()),
-        "below_band_rate": proportion(*_below(rows)),
+        "below_band": int((rows["face_side"].dropna().astype(int) < band).sum()),
+        "below_band_rate": proportion(*_below(rows, band)),
         "native_side_quartiles": quartiles,  # minimum, quartiles and maximum in pixels
     }
 

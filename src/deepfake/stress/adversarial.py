@@ -20,7 +20,7 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.media.encoding import decode_crop, jpeg_round_trip
 from deepfake.media.fields import Field, Pixels, as_field, to_pixels
-from deepfake.media.history import History, draw, neutralise
+from deepfake.media.history import History, neutralise
 from deepfake.shards.resume import map_resumed
 from deepfake.shards.sample import draw_sample
 from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
@@ -121,7 +121,7 @@ def _views(
     clean = as_field(np.stack([crops[name] for name in names]))
     moved = clean
     if attack.steps:
-        through = partial(_again, names=names, history=history) if attack.adaptive else None
+        through = partial(_again, history=history) if attack.adaptive else None
         start = None
         if attack.steps > 1:
             start = np.stack([_start(seed, attack.name, name, clean.shape[1:]) for name in names])
@@ -131,7 +131,7 @@ def _views(
     return {
         FLOAT: moved,
         FILE: file,
-        AGAIN: _again(as_field(file), names, history),
+        AGAIN: _again(as_field(file), history),
         JPEG80: np.stack([jpeg_round_trip(crop, 80, "yuv420") for crop in file]),
         JPEG60: np.stack([jpeg_round_trip(crop, 60, "yuv420") for crop in file]),
     }
@@ -143,23 +143,20 @@ def _start(seed: int, attack: str, name: str, shape: tuple[int, ...]) -> Field:
     return as_field(rng.uniform(-1.0, 1.0, shape))
 
 
-def _again(crops: Field, names: Sequence[str], history: History | None) -> Field:
-    pairs = zip(crops, names, strict=True)
-    return as_field(np.stack([preprocess_again(to_pixels(crop), name, history) for crop, name in pairs]))
+def _again(crops: Field, history: History | None) -> Field:
+    return as_field(np.stack([preprocess_again(to_pixels(crop), history) for crop in crops]))
 
 
-def preprocess_again(crop: Pixels, image_id: str, history: History | None) -> Pixels:
+def preprocess_again(crop: Pixels, history: History | None) -> Pixels:
     """The lossy step at the end of preprocess once more, as for a crop that is judged as a picture.
 
     Args:
         crop: uint8 [size, size, 3].
-        image_id: the quality is drawn from it, as it was the first time.
         history: None: preprocess has no lossy step.
     """
     if history is None:
         return crop
-    picture, _, face = image_id.partition("-")
-    # Blur and grain are the data's making up for one another's sharpness: once is enough.
-    last = history.model_copy(update={"band": min(history.band, len(crop)), "blur": 0.0, "noise": 0.0})
-    common = decode_crop(neutralise(crop, last, draw(history, picture, int(face or 0))))
+    # Blur makes up for the data's different sharpness: once is enough.
+    last = history.model_copy(update={"band": min(history.band, len(crop)), "blur": 0.0})
+    common = decode_crop(neutralise(crop, last))
     return np.asarray(cv2.resize(common, crop.shape[:2], interpolation=cv2.INTER_AREA), np.uint8)

@@ -81,7 +81,8 @@ def to_file(moved: Field, crops: Field, epsilon: Field) -> Pixels:
     Below one grey level nothing is left of an attack.
 
     Args:
-        moved, crops: [n, size, size, 3]; the crops in whole grey levels.
+        moved: [n, size, size, 3], the attacked crops.
+        crops: [n, size, size, 3], the crops before, in whole grey levels.
         epsilon: [n], in grey levels.
 
     Returns:

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from deepfake.degrade.augment import Purpose, stream
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
 from deepfake.degrade.pseudo_fakes.reconstruction import resynthesise
 from deepfake.degrade.resynthesis import Fake
@@ -15,7 +16,6 @@ from deepfake.media.fields import Field, Pixels, as_field
 from deepfake.networks.autoencoder import build_autoencoder
 from deepfake.params.train import PseudoFakes
 from deepfake.shards.index import FaceIndex, index_faces
-from deepfake.train.augment import Purpose, stream
 
 KIND = "autoencoder"
 _STEPS = 600  # on the demo's unseen crops 27 dB after 200, 31 after 600, 35 after 1,200, at 40 ms a step

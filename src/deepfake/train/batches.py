@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake.base.errors import TrainingError
+from deepfake.degrade.augment import Purpose, augment, stream
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
+from deepfake.degrade.recipes import recipe
 from deepfake.params.train import Train
 from deepfake.shards.index import FaceIndex, index_faces, split_facts
-from deepfake.train.augment import Purpose, augment, stream
 from deepfake.train.plan import AS_IS, Composition, plan_epoch
-from deepfake.train.recipes import recipe
 
 
 def training_batches(
@@ -75,7 +75,7 @@ def _batch(
     index: FaceIndex, params: Train, forgers: Mapping[str, Forger], seed: int, slots: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Before and after augmentation, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
-    clean, augmented, labels, steps = [], [], [], recipe(params)
+    clean, augmented, labels, steps = [], [], [], recipe(params.augment, params.augment_without)
     for epoch, position, example, kind in slots.tolist():
         pixels, label = index.crop(example), index.label[example]
         if kind != AS_IS:

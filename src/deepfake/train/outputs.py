@@ -8,17 +8,17 @@ import keras
 import pandas as pd
 
 from deepfake.base.stage import write_json
+from deepfake.degrade.recipes import describe
 from deepfake.networks.detector import Architecture, save_detector
 from deepfake.params.train import Train
 from deepfake.train.callbacks import summarise
 from deepfake.train.curves import draw_curves
-from deepfake.train.recipes import describe
 
 
 def write_model(model: keras.Model, architecture: Architecture, recipe: Train, folder: Path) -> str:
     """Write weights, architecture and what augmentation did; returns the weights' sha256."""
     digest = save_detector(model, architecture, folder)
-    write_json(folder / "augmentation.json", describe(recipe))
+    write_json(folder / "augmentation.json", describe(recipe.augment, recipe.augment_without))
     return digest
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from deepfake.base.errors import TrainingError
-from deepfake.train.augment import Purpose, stream
+from deepfake.degrade.augment import Purpose, stream
 
 Balance = Literal["none", "class", "source"]
 AS_IS = 0  # kind of a slot; pseudo-fakes count from 1

@@ -99,8 +99,10 @@ def two_view_loss(clean: Any, degraded: Any, clean_logits: Any, degraded_logits:
     predicted probabilities, which for two outcomes is (p - q) (logit p - logit q). Mean over the batch.
 
     Args:
-        clean, degraded: features, [batch, channels].
-        clean_logits, degraded_logits: [batch, 1].
+        clean: features of the pictures, [batch, channels].
+        degraded: features of their degraded copies, of the same shape.
+        clean_logits: logits of the pictures, [batch, 1].
+        degraded_logits: logits of the copies, [batch, 1].
 
     Returns:
         A float32 scalar >= 0.

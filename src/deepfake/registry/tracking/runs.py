@@ -21,8 +21,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from deepfake.base.parameters import flatten
+from deepfake.base.places import root
 from deepfake.base.runtime import Runtime
-from deepfake.registry.tracking.store import connect, experiment_id, root
+from deepfake.registry.tracking.store import connect, experiment_id
 
 _log = logging.getLogger(__name__)
 

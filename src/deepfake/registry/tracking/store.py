@@ -5,22 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
 from deepfake.base.errors import RegistryError
+from deepfake.base.places import root
 
 EXPERIMENT = "deepfake"
-
-
-def root() -> Path:
-    """The repository: where DVC says, else the nearest parent folder with a dvc.yaml."""
-    if "DVC_ROOT" in os.environ:
-        return Path(os.environ["DVC_ROOT"])
-    here = Path.cwd().resolve()
-    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
 
 
 def connect() -> mlflow.MlflowClient:

@@ -12,8 +12,8 @@ from enum import IntEnum
 import numpy as np
 
 from deepfake.degrade.operators import OPERATORS
+from deepfake.degrade.recipes import Step
 from deepfake.media.fields import Pixels
-from deepfake.train.recipes import Step
 
 
 class Purpose(IntEnum):

@@ -6,10 +6,9 @@ edited, scaled, compressed, and compressed again by whoever passes it on.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from deepfake.params.train import Train
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,30 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         Step("webp", 0.1, 40, 95),
         Step("jpeg", 0.4, 30, 100),
     ),
+    # For cached views, of which a picture has few: each is changed more, and the plain view is there beside
+    # them. Sizes differ most between sources, so scaling comes first.
+    "wild": (
+        Step("flip", 0.5),
+        Step("crop", 0.5, 0.0, 0.12),
+        Step("brightness", 0.2, -0.12, 0.12),
+        Step("contrast", 0.25, 0.75, 1.3),
+        Step("gamma", 0.1, 0.75, 1.35),
+        Step("saturation", 0.2, 0.5, 1.5),
+        Step("hue", 0.1, -15, 15),
+        Step("blur", 0.3, 0.3, 1.6),
+        Step("rescale", 0.5, 0.3, 0.95),
+        Step("noise", 0.2, 1.0, 7.0),
+        Step("webp", 0.1, 40, 95),
+        Step("jpeg", 0.65, 35, 95),
+    ),
 }
 
 
-def recipe(params: Train) -> tuple[Step, ...]:
-    """The steps that `train.augment` names, less those that `train.augment_without` leaves out."""
-    return tuple(step for step in RECIPES[params.augment] if step.operator not in params.augment_without)
+def recipe(name: str, without: Collection[str] = ()) -> tuple[Step, ...]:
+    """The steps of a recipe, less those whose operators are left out."""
+    return tuple(step for step in RECIPES[name] if step.operator not in without)
 
 
-def describe(params: Train) -> dict[str, Any]:
+def describe(name: str, without: Collection[str] = ()) -> dict[str, Any]:
     """A recipe's name and the steps taken of it as JSON, for whoever opens the model later."""
-    return {"name": params.augment, "steps": [asdict(step) for step in recipe(params)]}
+    return {"name": name, "steps": [asdict(step) for step in recipe(name, without)]}

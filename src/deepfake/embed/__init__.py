@@ -1,0 +1,1 @@
+"""Features of every crop and of views of it, computed once, so that heads train in seconds."""

@@ -1,0 +1,84 @@
+"""The views of a crop that are embedded: as it is, changed at random, made a pseudo-fake, damaged."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from deepfake.degrade.augment import augment
+from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
+from deepfake.degrade.recipes import RECIPES
+from deepfake.media.encoding import jpeg_round_trip
+from deepfake.params.embed import Embed
+
+PLAIN, AUGMENTED, SELF_BLENDED = "plain", "augmented", "self-blended"
+JPEG60, HALF = "jpeg60", "half"
+DAMAGED = (JPEG60, HALF)  # conditions under which a study judges
+
+
+@dataclass(frozen=True)
+class View:
+    """One view.
+
+    Attributes:
+        kind: one of this module's names.
+        number: of its kind, from 1; each has random numbers of its own. 0 where nothing is random.
+    """
+
+    kind: str
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Unique in a recipe, such as `augmented-2`."""
+        return f"{self.kind}-{self.number}" if self.number else self.kind
+
+
+def views_of(params: Embed, split: str, label: int) -> list[View]:
+    """What is embedded of a crop of this split and label (real 0, fake 1).
+
+    Training pictures get the random views, training reals the pseudo-fakes. Damaged views are for judging:
+    of the fakes of all splits, since a study leaves whole generators out, and of reals outside training.
+    """
+    views = [View(PLAIN)]
+    if split == "train":
+        views += [View(AUGMENTED, number + 1) for number in range(params.augmented)]
+        if label == 0:
+            views += [View(SELF_BLENDED, number + 1) for number in range(params.self_blended)]
+    if params.damaged and (label == 1 or split != "train"):
+        views += [View(kind) for kind in DAMAGED]
+    return views
+
+
+def make_view(crop: np.ndarray, view: View, recipe: str, image_id: str, seed: int) -> np.ndarray:
+    """The pixels of a view.
+
+    Args:
+        crop: uint8 [size, size, 3], RGB.
+        recipe: name in `RECIPES`, of the augmented and the self-blended views.
+        image_id: seeds what is random, with the view's name: equal arguments give equal pixels.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    if view.kind == PLAIN:
+        return crop
+    if view.kind == JPEG60:
+        return jpeg_round_trip(crop, 60, "yuv420")
+    if view.kind == HALF:
+        return _half(crop)
+    key = hashlib.sha256(f"{seed} {view.name} {image_id}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(key[:8], "big"))
+    if view.kind == SELF_BLENDED:
+        crop = PSEUDO_FAKES["self-blended"](crop, rng).pixels
+    return augment(crop, RECIPES[recipe], rng)
+
+
+def _half(crop: np.ndarray) -> np.ndarray:
+    """Half as many pixels a side, and back: what a small copy keeps."""
+    side = len(crop)
+    small = cv2.resize(crop, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -1,0 +1,83 @@
+"""A detector whose tower is frozen: features by ONNX Runtime, the head by NumPy.
+
+A twin of it in Keras serves those who need gradients.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepfake.networks.clip_weights import SIDE, tower_arrays, tower_graph
+from deepfake.networks.head import Head
+from deepfake.networks.tower import load_tower
+
+if TYPE_CHECKING:
+    import keras
+
+FROZEN = "frozen-clip-vit-b16"  # the name of its `train.model`
+
+
+class FrozenDetector:
+    """Judges crops like a `keras.Model` of one logit does.
+
+    Attributes:
+        head: from class tokens to the logit.
+        input_shape: (None, 224, 224, 3), as Keras has it.
+    """
+
+    input_shape = (None, SIDE, SIDE, 3)
+
+    def __init__(self, head: Head, threads: int = 2) -> None:
+        self.head = head
+        self._threads = threads
+
+    def tokens(self, crops: np.ndarray) -> np.ndarray:
+        """Class tokens, float32 [n, 13, 768], of crops [n, 224, 224, 3], RGB 0..255."""
+        return load_tower(self._threads)(crops)
+
+    def predict_on_batch(self, crops: np.ndarray) -> np.ndarray:
+        """Logits, float32 [n, 1], of crops [n, 224, 224, 3], RGB 0..255."""
+        return self.head(self.tokens(crops))[:, None]
+
+    @cached_property
+    def twin(self) -> keras.Model:
+        """The same detector as one Keras graph in float32, for gradients and maps.
+
+        Its weights are the int8 tower's, its activations are not rounded: the logits are close to those of
+        `predict_on_batch`, not equal.
+        """
+        return build_twin(self.head)
+
+
+def build_twin(head: Head) -> keras.Model:
+    """Tower and head in one flat graph: [batch, 224, 224, 3], RGB 0..255 -> logit [batch, 1]."""
+    import keras
+    from keras import ops
+
+    from deepfake.networks.clip import assign_tower, clip_vit
+
+    pictures = keras.Input((SIDE, SIDE, 3), name="pictures")
+    tokens = clip_vit(pictures).class_tokens
+    chosen = ops.concatenate([tokens[:, layer] for layer in head.layers], axis=1)
+    experts = keras.layers.Dense(len(head.biases), name="experts")
+    logit = keras.layers.Lambda(_total, output_shape=(1,), name="logit")(experts(chosen))
+    model = keras.Model(pictures, logit, name=FROZEN.replace("-", "_"))
+    assign_tower(model, tower_arrays(tower_graph()))
+    kernel = (head.weights / head.deviation).T  # the standardisation, folded into the experts
+    experts.set_weights([kernel, head.biases - head.mean @ kernel])
+    model.trainable = False
+    return model
+
+
+def _total(odds: keras.KerasTensor) -> keras.KerasTensor:
+    from keras import ops
+
+    return ops.logsumexp(odds, axis=1, keepdims=True)
+
+
+def differentiable(model: keras.Model | FrozenDetector) -> keras.Model:
+    """The Keras graph to take gradients of."""
+    return model.twin if isinstance(model, FrozenDetector) else model

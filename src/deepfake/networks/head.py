@@ -1,0 +1,80 @@
+"""The head of a frozen detector: experts that are linear in standardised features, and one logit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from deepfake.base.errors import TrainingError
+
+_ARRAYS = ("mean", "deviation", "weights", "biases")
+
+
+@dataclass(frozen=True)
+class Head:
+    """`experts` look for different kinds of fakes; the head adds up their odds.
+
+    With one expert it is logistic regression. With several, odds(fake) = sum of the experts' odds: a face
+    is fake when any of them finds what it looks for. One direction alone has to trade one kind of fake
+    against another.
+
+    Attributes:
+        layers: which of the tower's class tokens are read, from 0; the last is the normalised one.
+        mean, deviation: float32 [d], of the training features; d = len(layers) * width.
+        weights: float32 [experts, d], on standardised features.
+        biases: float32 [experts].
+    """
+
+    layers: tuple[int, ...]
+    mean: np.ndarray
+    deviation: np.ndarray
+    weights: np.ndarray
+    biases: np.ndarray
+
+    def odds(self, tokens: np.ndarray) -> np.ndarray:
+        """Log-odds that each expert gives; float32 [n, experts] from tokens [n, tokens, width]."""
+        return (
+            standardised(flat(tokens, self.layers), self.mean, self.deviation) @ self.weights.T
+            + self.biases
+        )
+
+    def __call__(self, tokens: np.ndarray) -> np.ndarray:
+        """Logit of `fake`; float32 [n] from class tokens [n, tokens, width]."""
+        return np.asarray(np.logaddexp.reduce(self.odds(tokens), axis=1), np.float32)
+
+
+def flat(tokens: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """The chosen tokens side by side; float32 [n, len(layers) * width]."""
+    return tokens[:, list(layers)].reshape(len(tokens), -1).astype(np.float32)
+
+
+def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Features [n, d] with mean 0 and deviation 1 over the training pictures."""
+    return np.asarray((features - mean) / deviation)
+
+
+def save_head(head: Head, path: Path) -> None:
+    """Write a head as HDF5; equal heads give equal bytes."""
+    with h5py.File(path, "w", track_order=False) as file:
+        file.create_dataset("layers", data=np.array(head.layers, np.int64), track_times=False)
+        for name in _ARRAYS:
+            values = np.asarray(getattr(head, name), np.float32)
+            file.create_dataset(name, data=values, track_times=False)
+
+
+def load_head(path: Path) -> Head:
+    """Read what `save_head` wrote.
+
+    Raises:
+        TrainingError: the file is no head.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            layers = tuple(int(layer) for layer in file["layers"][:])
+            return Head(layers, *(file[name][:] for name in _ARRAYS))
+    except (OSError, KeyError) as error:
+        raise TrainingError(f"{path}: no head of a frozen detector ({error})") from error

@@ -1,0 +1,21 @@
+"""Parameters of the embed stage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from deepfake.base.parameters import Section
+
+Count = Annotated[int, Field(ge=0, le=16)]
+
+
+class Embed(Section):
+    """Which features are kept of which views of the crops."""
+
+    tower: Literal["clip-vit-b16"] | None
+    augmented: Count
+    self_blended: Count
+    damaged: bool
+    augment: Literal["laundering", "wild"]

@@ -1,0 +1,64 @@
+"""Looking for the faces of a picture: as it is, and if that finds none, once more with room around it.
+
+A tight face crop leaves the detector nothing of a head's surroundings, and it may see no face in it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from deepfake.params.preprocess import Faces
+from deepfake.preprocess.faces import Face, load_detector
+
+_PADDING = 0.5  # of the longer side, black, on every side of the picture
+_LONGEST = 320  # longer side in pixels before padding: an unbounded one would take gigabytes
+SECOND_SEARCH = (_PADDING, _LONGEST)  # what it depends on besides the detector's parameters
+
+
+def search(picture: np.ndarray, params: Faces) -> list[Face]:
+    """The faces of a picture, best score first; a function of its pixels and of `params`.
+
+    Args:
+        picture: uint8 [height, width, 3], RGB.
+
+    Returns:
+        Boxes and points in pixels of the picture. Those of the second search may reach outside it, but
+        the middle of each box is inside.
+    """
+    detector = load_detector(params)
+    return detector.detect(picture) or _without_padding(detector.detect(_padded(picture)), picture.shape)
+
+
+def _padded(picture: np.ndarray) -> np.ndarray:
+    """uint8 [height, width, 3] -> a copy of at most `_LONGEST` a side, in the middle of black."""
+    height, width = _small(picture.shape)
+    pad = round(_PADDING * max(height, width))
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _without_padding(faces: list[Face], shape: tuple[int, ...]) -> list[Face]:
+    """Faces found in `_padded` of a picture [height, width, 3], in pixels of that picture."""
+    height, width = _small(shape)
+    pad = round(_PADDING * max(height, width))
+    x, y = shape[1] / width, shape[0] / height
+    moved = []
+    for face in faces:
+        points = (np.reshape(face.points, (-1, 2)) - pad) * (x, y)
+        left, top = (face.left - pad) * x, (face.top - pad) * y
+        marks = tuple(map(float, points.ravel()))
+        moved.append(Face(left, top, face.width * x, face.height * y, face.score, marks))
+    return [face for face in moved if _is_inside(face, shape)]
+
+
+def _is_inside(face: Face, shape: tuple[int, ...]) -> bool:
+    """Whether the middle of its box is; a face in the black around a picture is none."""
+    x, y = face.left + face.width / 2, face.top + face.height / 2
+    return 0.0 <= x < shape[1] and 0.0 <= y < shape[0]
+
+
+def _small(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the copy that is padded."""
+    scale = min(1.0, _LONGEST / max(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

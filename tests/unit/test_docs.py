@@ -1,0 +1,88 @@
+"""What the repository says of itself: places exist, the map is complete, the site needs no other host."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib.image
+import numpy as np
+import pytest
+import yaml
+from helpers import REPO
+
+GUIDE = (REPO / "CONTRIBUTING.md").read_text(encoding="utf-8")
+HOUSE = (REPO / "docs" / "house.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def draw_house() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("draw_house", REPO / "docs" / "draw_house.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rooms() -> set[str]:
+    package = REPO / "src" / "deepfake"
+    return {path.parent.name for path in package.glob("*/__init__.py")} | {"cli"}
+
+
+def test_every_place_that_the_guide_names_exists() -> None:
+    places = set(re.findall(r"`((?:src|tests|docs|pipelines|app)/[\w/.-]*)`", GUIDE + HOUSE))
+    assert len(places) > 10
+    assert not [place for place in places if not (REPO / place).exists()]
+
+
+def test_every_name_that_the_guide_looks_for_is_in_its_file() -> None:
+    named = re.findall(r"`(\w+)`\s+in\s+`([\w/.]+)`", GUIDE)
+    assert len(named) > 5
+    for name, place in named:
+        text = (REPO / place).read_text(encoding="utf-8")
+        assert re.search(rf"\b{name}\b", text), f"{place} has no {name}"
+
+
+def test_the_guide_and_the_map_have_every_room(draw_house: ModuleType) -> None:
+    assert draw_house.rooms() == rooms()
+    section = GUIDE.split("## The rooms")[1].split("\n## ")[0]
+    listed = re.findall(r"`([a-z]+)(?:\.py)?`", section)
+    assert sorted(listed) == sorted(rooms()), set(listed) ^ rooms()
+
+
+def test_the_map_is_the_one_that_the_script_draws(draw_house: ModuleType, tmp_path: Path) -> None:
+    draw_house.draw(tmp_path / "house.png")
+    kept, drawn = (matplotlib.image.imread(path) for path in (draw_house.TARGET, tmp_path / "house.png"))
+    assert np.array_equal(kept, drawn), "run `python docs/draw_house.py`"
+
+
+def test_the_citation_is_of_this_version() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+def test_the_hosted_check_runs_targets_of_the_makefile() -> None:
+    jobs = yaml.safe_load((REPO / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    commands = {step["run"] for job in jobs.values() for step in job["steps"] if "run" in step}
+    assert {"make test", "make repro"} <= commands
+    targets = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert all(command.removeprefix("make ") in targets for command in commands)
+
+
+def test_the_site_builds_strictly_and_loads_nothing_from_another_host(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="the extra docs is not installed")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = {
+        path.relative_to(tmp_path).as_posix(): path.read_text("utf-8") for path in tmp_path.rglob("*.html")
+    }
+    assert {f"reference/{room}.html" for room in rooms()} <= pages.keys()
+    loaded = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"?https?:|<link[^>]*\shref=\"?https?:")
+    assert not [name for name, text in pages.items() if loaded.search(text)]
