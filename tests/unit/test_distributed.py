@@ -13,11 +13,13 @@ from deepfake.params.whole import Params
 PLAIN = {"train.augment": "flip"}
 # What `_train` and the functions that it calls read, and what chooses an epoch, which nothing does here.
 FOLLOWED = {
-    "model", "branches", "residuals", "backbone_weights", "backbone_end", "batch_size", "phase1", "phase2",
+    "branches", "residuals", "backbone_weights", "backbone_end", "batch_size", "phase1", "phase2",
     "weight_decay", "dropout", "batch_norm_momentum", "gradient_accumulation", "early_stopping_patience",
+    "head",  # of frozen models, which are refused
 }  # fmt: skip
 OTHERS = {
     "base.precision": "mixed_bfloat16",
+    "train.model": "frozen-clip-vit-b16",
     "train.augment": "light",
     "train.augment_without": ["jpeg"],
     "train.balance": "class",

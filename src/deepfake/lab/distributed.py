@@ -21,7 +21,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -29,12 +29,14 @@ from deepfake.base.errors import TrainingError
 from deepfake.base.parameters import flatten, load_params
 from deepfake.base.stage import run_stage
 from deepfake.media.encoding import decode_crop
+from deepfake.params.train import Model
 from deepfake.params.whole import Params
 from deepfake.shards.shards import read_shard
 
 # Keys that are not followed here, with the values that ask for nothing; the rest of `train` is followed.
 ALLOWED: dict[str, tuple[Any, ...]] = {
     "base.precision": ("auto", "float32"),
+    "train.model": tuple(name for name in get_args(Model) if not name.startswith("frozen-")),
     "train.augment": ("none", "flip"),
     "train.augment_without": ([],),
     "train.balance": ("none",),
