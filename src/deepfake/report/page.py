@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from deepfake.base.text import visible
+from deepfake.base.page import templates
 from deepfake.report.limits import limits
 from deepfake.report.sections import SECTIONS, read_figures
 from deepfake.report.words import METRICS, percent, spoken
@@ -56,18 +56,10 @@ def render_page(
 
 
 def environment(autoescape: bool = True) -> jinja2.Environment:
-    """Templates of this folder; a name that a template misspells is an error."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE, encoding="utf-8"),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    """Templates of this room, with what they say and show alike."""
+    made = templates(_HERE, autoescape)
     made.filters |= {
-        "visible": visible, "percent": percent, "thousands": "{:,}".format,
-        "shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class,
+        "percent": percent, "shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class
     }  # fmt: skip
     made.globals["metrics"] = METRICS
     return made

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
+from deepfake.base.page import templates
 from deepfake.base.plots import data_uri
-from deepfake.base.text import visible
 from deepfake.shards.manifest import LABEL_NAMES, usable
 from deepfake.validate.distributions import distribution, histogram, nice_step
 from deepfake.validate.exhibits import Section
@@ -53,14 +52,9 @@ def render_report(
         HTML without scripts, links or dates; without the data's own sections where its columns
         don't fit the schema.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "visible": visible, "percent": _percent, "thousands": "{:,}".format, "ending": _ending
-    }  # fmt: skip
-    template = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    pages = templates(Path(__file__).parent)
+    pages.filters |= {"percent": _percent, "ending": _ending}
+    return pages.get_template("validation_report.html").render(
         verdict=verdict,
         data=_data(frame) if verdict.readable else None,
         audits=audits or {},

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
-import jinja2
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from deepfake.base.plots import QUIET, STYLE, save_figure
+from deepfake.base.page import templates
+from deepfake.base.plots import QUIET, STYLE, data_uri, save_figure
 from deepfake.lab.study.statistics import Draws
 from deepfake.lab.study.tables import Table
 
@@ -29,10 +28,8 @@ def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
 
 def to_html(title: str, lines: list[str], found: list[Table], plot: bytes) -> str:
     """The same with the plot, without scripts, links or dates."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
-    picture = f"data:image/png;base64,{base64.b64encode(plot).decode()}"
-    return environment.from_string(template).render(title=title, lines=lines, tables=found, picture=picture)
+    page = templates(Path(__file__).parent).get_template("page.html")
+    return page.render(title=title, lines=lines, tables=found, picture=data_uri("png", plot))
 
 
 def draw_matrix(draws: Draws, condition: str, path: Path) -> None:

@@ -1,0 +1,32 @@
+"""One frame for all pages: a room's templates, which extend `base/page.html`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+
+from deepfake.base.text import visible
+
+_HERE = Path(__file__).parent
+
+
+def templates(folder: Path, autoescape: bool = True) -> jinja2.Environment:
+    """The templates of a folder; a name that one misspells is an error.
+
+    Args:
+        folder: of a room; its pages begin with `{% extends "base/page.html" %}`.
+        autoescape: False for Markdown.
+    """
+    own = jinja2.FileSystemLoader(folder, encoding="utf-8")
+    shared = jinja2.PrefixLoader({"base": jinja2.FileSystemLoader(_HERE, encoding="utf-8")})
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([shared, own]),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"visible": visible, "thousands": "{:,}".format}
+    return made

@@ -1,0 +1,47 @@
+"""The frame that all pages share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jinja2
+import pytest
+from helpers import REPO
+
+from deepfake.base.page import templates
+
+PAGES = [
+    path
+    for path in (REPO / "src/deepfake").rglob("*.html")
+    if "<body" in path.read_text() or "block body" in path.read_text()
+]
+
+
+def test_every_page_extends_the_frame() -> None:
+    (frame,) = [path for path in PAGES if "<body" in path.read_text()]
+    assert frame == REPO / "src/deepfake/base/page.html"
+    others = {path.relative_to(REPO / "src/deepfake").as_posix() for path in PAGES} - {"base/page.html"}
+    assert others == {"validate/validation_report.html", "report/page.html", "lab/study/page.html"}
+    for path in PAGES:
+        if path != frame:
+            assert path.read_text().startswith('{% extends "base/page.html" %}'), path
+
+
+def test_a_page_is_escaped_loads_nothing_and_has_its_own_rules_before_print(tmp_path: Path) -> None:
+    (tmp_path / "one.html").write_text(
+        '{% extends "base/page.html" %}{% block title %}{{ name }}{% endblock %}'
+        "{% block style %}.own { color: red; }{% endblock %}{% block body %}<p>{{ name }}</p>{% endblock %}"
+    )
+    page = templates(tmp_path).get_template("one.html").render(name="<script>")
+    assert "<title>&lt;script&gt;</title>" in page and "<p>&lt;script&gt;</p>" in page
+    assert "default-src 'none'" in page and not re.search(r"<script|<link|src=|url\(", page)
+    assert page.index(".own") < page.index("@media print")
+
+
+def test_a_misspelt_name_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "one.html").write_text(
+        '{% extends "base/page.html" %}{% block body %}{{ nmae }}{% endblock %}'
+    )
+    with pytest.raises(jinja2.UndefinedError):
+        templates(tmp_path).get_template("one.html").render(name="x")
