@@ -14,7 +14,7 @@ from helpers import REPO
 
 COPIED = ("src", "pipelines", "dvc.yaml", "params.yaml", ".dvcignore")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-ALL = {"ingest", "validate", "preprocess", "train", "evaluate", "stress", "explain", "report", "register"}
+ALL = {*yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data/sources").mkdir(parents=True)
     (root / "data/sources/README.md").write_text("none\n")
     for stage in yaml.safe_load((root / "dvc.yaml").read_text())["stages"].values():
-        metrics = [path for entry in stage.get("metrics", []) for path in entry]
-        for out in [*stage.get("outs", []), *metrics]:
+        entries = [*stage.get("outs", []), *stage.get("metrics", [])]
+        # An entry with options is a mapping of its path to them.
+        for out in (path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)):
             path = root / out
             path = path if path.suffix else path / "manifest.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from deepfake.base.parameters import Positive, Section
 
-# The families of evaluation/stress/grid.py.
+# The families of stress/grid.py.
 Family = Literal[
     "jpeg",
     "double-jpeg",

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from deepfake.base.parameters import Positive, Section
 
-# The RGB backbones by name; models/backbones.py builds them.
+# The RGB backbones by name; networks/backbones.py builds them.
 Model = Literal[
     "hybrid-resnet50",
     "hybrid-efficientnet-lite0",
@@ -26,7 +26,7 @@ Model = Literal[
 ]
 Branch = Literal["rgb", "residual", "spectral"]
 Residual = Literal["srm", "npr", "constrained"]
-# Operators of augmentation, data/operators.py has them.
+# Operators of augmentation, degrade/operators.py has them.
 Operator = Literal[
     "jpeg",
     "webp",
