@@ -46,6 +46,8 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "train.ema": (0.0,),
     "train.sam": (0.0,),
     "train.consistency": (0.0,),
+    "train.alignment": (0.0,),
+    "train.uniformity": (0.0,),
     "train.non_negative_head.epochs": (0,),
     "train.select_holdout": ([],),
 }
@@ -144,7 +146,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     for number, phase in phases(recipe).items():
         if phase.epochs == 0:
             continue
-        choose_layers(model, number)
+        choose_layers(model, number, recipe.trainable)
         compile_phase(model, phase, recipe, steps["train"] * phase.epochs)
         rng = np.random.default_rng([params.base.seed, number, options.rank])
         model.fit(
