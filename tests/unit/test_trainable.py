@@ -12,6 +12,7 @@ from model_helpers import noise
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.parameters import parse_params
+from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.networks.backbones import BACKBONES
 from deepfake.networks.clip import Tower, clip_backbone
 from deepfake.networks.detector import Architecture, backbone_layers, build_detector
@@ -97,6 +98,14 @@ def test_layer_norms_alone_learn_eight_pictures_by_heart() -> None:
     fitted(alone, "head", 60, 0.02)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     assert float(loss(LABELS, logits)) < float(loss(LABELS, alone.predict_on_batch(noise(8, 32)))) / 2
+
+
+def test_grad_cam_finds_places_on_the_towers_grid() -> None:
+    trained = fitted(detector(), "all", 10, 0.01)
+    model = keras.Model(trained.inputs, trained.outputs)
+    maps = grad_cam_plus_plus(model, noise(8, 32), noise(8, 32))
+    assert maps.shape == (8, 32, 32) and np.isfinite(maps).all()
+    assert any(map_.max() == 1.0 and map_.min() < 1.0 for map_ in maps)
 
 
 @pytest.mark.parametrize("trainable", ["layer-norms", "last-blocks:1"])
