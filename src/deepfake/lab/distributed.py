@@ -128,7 +128,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     import keras
 
     from deepfake.networks.detector import build_detector, save_detector
-    from deepfake.train.phases import architecture_of, choose_layers, compile_phase, phases
+    from deepfake.train.phases import architecture_of, choose_layers, chosen_part, compile_phase, phases
 
     recipe, size = params.train, params.preprocess.size
     if recipe.batch_size % options.processes:
@@ -138,6 +138,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     keras.utils.set_random_seed(params.base.seed)  # every rank starts from the same weights
     architecture = architecture_of(recipe, size)
     model = build_detector(architecture, recipe.backbone_weights)
+    chosen_part(model, recipe.trainable)  # what can't be trained is told before phase 1
     examples = {split: _examples(params, options, split) for split in ("train", "val")}
     share = recipe.batch_size // options.processes
     steps = {split: len(found) // share for split, found in examples.items()}
