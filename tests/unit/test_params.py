@@ -51,6 +51,7 @@ def test_models_are_frozen() -> None:
         ),
         ("train.phase2", None, ["train.phase2"]),
         ("train.augment", "heavy", ["train.augment", "'light'", "'laundering'", "got 'heavy'"]),
+        ("train.trainable", "last-blocks:0", ["train.trainable", "layer-norms", "got 'last-blocks:0'"]),
         ("train.pseudo_fakes", {"share": 0.1, "kinds": []}, ["train.pseudo_fakes", "kinds is empty"]),
         ("train.pseudo_fakes.share", 0.1, ["less than one picture"]),  # of the tests' batches of 8
     ],

@@ -13,7 +13,7 @@ from deepfake.train.averaging import MovingAverage
 from deepfake.train.callbacks import best_epoch, summarise
 from deepfake.train.head import FEATURES, LOGIT, make_non_negative
 from deepfake.train.selection import worst_auc
-from deepfake.train.steps import RecipeModel, interleave, two_view_loss
+from deepfake.train.steps import RecipeModel, interleave, sphere_losses, two_view_loss
 
 RATE = 0.1
 
@@ -68,6 +68,42 @@ def test_equal_views_train_like_one() -> None:
     different = linear([1.0, 1.0], consistency=3.0)
     different.train_on_batch(interleave((x, x[::-1]), y)[0], labels)
     assert not np.allclose(different.get_weights()[0], plain.get_weights()[0], rtol=1e-2)
+
+
+def test_alignment_and_uniformity_against_closed_forms() -> None:
+    labels = np.array([[0], [0], [1], [1]], np.float32)
+    square = np.array([[2, 0], [0, 3], [-1, 0], [0, -5]], np.float32)  # directions at right angles
+    alignment, uniformity = (float(loss) for loss in sphere_losses(square, labels))
+    assert alignment == pytest.approx(2.0, abs=1e-5)
+    # Each of the four has two others at a squared distance of 2 and one at 4.
+    assert uniformity == pytest.approx(np.log((2 * np.exp(-4) + np.exp(-8)) / 3), abs=1e-4)
+    one_point = [float(loss) for loss in sphere_losses(np.ones((4, 2), np.float32), labels)]
+    assert one_point == pytest.approx([0.0, 0.0], abs=1e-5)
+    classes = np.array([[1, 0], [1, 0], [-1, 0], [-1, 0]], np.float32)
+    assert float(sphere_losses(classes, labels)[0]) == pytest.approx(0.0, abs=1e-5)
+    assert float(sphere_losses(square[:2], np.array([[0], [1]], np.float32))[0]) == 0.0  # no pair alike
+
+
+@pytest.mark.parametrize(("alignment", "uniformity"), [(1.0, 0.0), (0.0, 1.0)])
+def test_each_sphere_loss_lowers_itself_in_training(alignment: float, uniformity: float) -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.normal(1.0, 1.0, (8, 4)).astype(np.float32)
+    labels = np.arange(8, dtype=np.float32)[:, None] % 2
+    inputs = keras.Input((4,))
+    features = keras.layers.Dense(3, name=FEATURES)(inputs)
+    head = keras.layers.Dense(1, trainable=False, kernel_initializer="zeros")(features)  # no help from it
+    model = RecipeModel(keras.Model(inputs, head), alignment=alignment, uniformity=uniformity)
+    model.compile(keras.optimizers.SGD(RATE), "mse")
+    network = keras.Model(inputs, features)
+
+    def losses() -> np.ndarray:
+        return np.array([float(loss) for loss in sphere_losses(network(pictures), labels)])
+
+    before = losses()
+    for _ in range(5):
+        model.train_on_batch(pictures, labels)
+    chosen = np.array([alignment, uniformity], bool)
+    assert (losses() < before)[chosen].all()
 
 
 class Watch(keras.callbacks.Callback):

@@ -46,6 +46,8 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "train.ema": (0.0,),
     "train.sam": (0.0,),
     "train.consistency": (0.0,),
+    "train.alignment": (0.0,),
+    "train.uniformity": (0.0,),
     "train.non_negative_head.epochs": (0,),
     "train.select_holdout": ([],),
 }
@@ -126,7 +128,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     import keras
 
     from deepfake.networks.detector import build_detector, save_detector
-    from deepfake.train.phases import architecture_of, choose_layers, compile_phase, phases
+    from deepfake.train.phases import architecture_of, choose_layers, chosen_part, compile_phase, phases
 
     recipe, size = params.train, params.preprocess.size
     if recipe.batch_size % options.processes:
@@ -136,6 +138,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     keras.utils.set_random_seed(params.base.seed)  # every rank starts from the same weights
     architecture = architecture_of(recipe, size)
     model = build_detector(architecture, recipe.backbone_weights)
+    chosen_part(model, recipe.trainable)  # what can't be trained is told before phase 1
     examples = {split: _examples(params, options, split) for split in ("train", "val")}
     share = recipe.batch_size // options.processes
     steps = {split: len(found) // share for split, found in examples.items()}
@@ -144,7 +147,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     for number, phase in phases(recipe).items():
         if phase.epochs == 0:
             continue
-        choose_layers(model, number)
+        choose_layers(model, number, recipe.trainable)
         compile_phase(model, phase, recipe, steps["train"] * phase.epochs)
         rng = np.random.default_rng([params.base.seed, number, options.rank])
         model.fit(

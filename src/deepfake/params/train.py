@@ -90,6 +90,7 @@ class Train(Section):
     residuals: Annotated[tuple[Residual, ...], Field(min_length=1), AfterValidator(_no_name_twice)]
     backbone_weights: str | None
     backbone_end: str | None
+    trainable: Annotated[str, Field(pattern=r"^(all|layer-norms|last-blocks:[1-9][0-9]*|head)$")]
     batch_size: Positive
     phase1: Phase
     phase2: Phase
@@ -106,6 +107,8 @@ class Train(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)]
     sam: Annotated[float, Field(ge=0.0)]
     consistency: Annotated[float, Field(ge=0.0)]
+    alignment: Annotated[float, Field(ge=0.0)]
+    uniformity: Annotated[float, Field(ge=0.0)]
     gradient_accumulation: Positive
     non_negative_head: Phase
     select_holdout: tuple[str, ...]
@@ -117,4 +120,6 @@ class Train(Section):
             raise ValueError("phase1.epochs + phase2.epochs must be at least 1")
         if 0.0 < self.pseudo_fakes.share * self.batch_size < 1.0:
             raise ValueError("pseudo_fakes.share of batch_size is less than one picture: raise either")
+        if self.batch_size < 2 and self.alignment + self.uniformity > 0.0:
+            raise ValueError("alignment and uniformity compare pictures: set batch_size to 2 or more")
         return self

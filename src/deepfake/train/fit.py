@@ -40,7 +40,14 @@ from deepfake.train.callbacks import (
     monitored,
     read_history,
 )
-from deepfake.train.phases import HEAD_PHASE, architecture_of, choose_layers, compile_phase, phases
+from deepfake.train.phases import (
+    HEAD_PHASE,
+    architecture_of,
+    choose_layers,
+    chosen_part,
+    compile_phase,
+    phases,
+)
 from deepfake.train.selection import SelectionAuc, epoch_choosers
 from deepfake.train.speed import Speed
 from deepfake.train.steps import RecipeModel, interleave
@@ -122,6 +129,7 @@ def train(
         model = build_detector(architecture, params.train.backbone_weights)
     if runtime.replicas > 1:
         _spread_batch_norm(model, params.train.batch_size, runtime.replicas)
+    chosen_part(model, params.train.trainable)  # what can't be trained is told before an hour of phase 1
     forged_by = forgers(params.train.pseudo_fakes, faces, params.base.seed)
     with _disk_full_in_words(folder, model):
         start = 0
@@ -165,10 +173,8 @@ def _fit_phase(
     if best is not None:  # a phase starts from the best epoch before it
         keras.Model(model.inputs, model.outputs).load_weights(best)
     with runtime.strategy.scope():
-        choose_layers(model, number)
-        model = RecipeModel(
-            model, recipe.label_smoothing, *((0.0, 0.0) if head_only else (recipe.sam, recipe.consistency))
-        )
+        choose_layers(model, number, recipe.trainable)
+        model = RecipeModel(model, recipe.label_smoothing) if head_only else _recipe_model(model, recipe)
         compile_phase(model, phases(recipe)[number], recipe, steps * len(epochs))
         average = [MovingAverage(model, recipe.ema)] if recipe.ema > 0.0 and not head_only else []
     chosen_by = recipe.select_holdout
@@ -202,6 +208,17 @@ def _fit_phase(
             *listeners,
             Backup(backups),  # last: an epoch counts once everybody has seen it
         ],
+    )
+
+
+def _recipe_model(model: keras.Model, recipe: Train) -> RecipeModel:
+    return RecipeModel(
+        model,
+        label_smoothing=recipe.label_smoothing,
+        sam=recipe.sam,
+        consistency=recipe.consistency,
+        alignment=recipe.alignment,
+        uniformity=recipe.uniformity,
     )
 
 

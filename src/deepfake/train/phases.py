@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 
+from deepfake.base.errors import TrainingError
 from deepfake.networks.detector import Architecture, backbone_layers
 from deepfake.params.train import Phase, Train
 from deepfake.train.head import make_non_negative
@@ -31,14 +34,58 @@ def phases(recipe: Train) -> dict[int, Phase]:
     return {1: recipe.phase1, 2: recipe.phase2, HEAD_PHASE: recipe.non_negative_head}
 
 
-def choose_layers(model: keras.Model, number: int) -> None:
-    """Freeze what a phase does not train."""
+def choose_layers(model: keras.Model, number: int, trainable: str) -> None:
+    """Freeze what a phase does not train.
+
+    Args:
+        trainable: see `chosen_part`; it counts in phase 2.
+    """
     # Phase 1 brings the new layers up to a backbone that stands still: pretrained weights would be
     # torn by their first gradients, and without weights it is a cheap warm-up of the other branch.
+    chosen = {layer.name for layer in chosen_part(model, trainable)} if number == 2 else set()
     for layer in backbone_layers(model):
-        layer.trainable = number == 2
+        layer.trainable = layer.name in chosen
     if number == HEAD_PHASE:
         make_non_negative(model)
+
+
+def chosen_part(model: keras.Model, trainable: str) -> list[keras.layers.Layer]:
+    """The layers of the backbone that phase 2 trains.
+
+    Args:
+        trainable: `all`; `layer-norms`: only these, 0.05 % of a tower's weights, so that it keeps what it
+            knows (GenD, arXiv 2508.06248); `last-blocks:N`: the last N blocks and what follows them;
+            `head`: none.
+
+    Raises:
+        TrainingError: this backbone has no such part.
+    """
+    layers = backbone_layers(model)
+    if trainable == "all":
+        return layers
+    if trainable == "head":
+        return []
+    if trainable == "layer-norms":
+        chosen = [layer for layer in layers if isinstance(layer, keras.layers.LayerNormalization)]
+    else:
+        chosen = _last_blocks(layers, int(trainable.removeprefix("last-blocks:")))
+    if not chosen:
+        raise TrainingError(
+            f"train.trainable: {model.name} has no {trainable} in its backbone: give all or head, or take "
+            "hybrid-clip-vit-b16 as train.model"
+        )
+    return chosen
+
+
+def _last_blocks(layers: list[keras.layers.Layer], number: int) -> list[keras.layers.Layer]:
+    """All from the first layer of the N-th last block on; of a backbone that numbers its blocks."""
+    blocks = [re.match(r"[a-z]+_block(\d+)_", layer.name) for layer in layers]
+    numbers = sorted({int(match[1]) for match in blocks if match})
+    first = next(
+        (place for place, match in enumerate(blocks) if match and int(match[1]) in numbers[-number:]),
+        len(layers),
+    )
+    return layers[first:]
 
 
 def compile_phase(model: keras.Model, phase: Phase, recipe: Train, steps: int) -> None:

@@ -23,13 +23,22 @@ class RecipeModel(keras.Model):
             a step of length rho uphill leads. On several devices each climbs by its own part of the
             batch, as in the paper.
         consistency: weight of `two_view_loss`; above 0 the batches come from `interleave`.
+        alignment, uniformity: weights of the two parts of `sphere_losses`. On several devices each takes
+            its own part of the batch.
     """
 
     def __init__(
-        self, network: keras.Model, label_smoothing: float = 0.0, sam: float = 0.0, consistency: float = 0.0
+        self,
+        network: keras.Model,
+        label_smoothing: float = 0.0,
+        sam: float = 0.0,
+        consistency: float = 0.0,
+        alignment: float = 0.0,
+        uniformity: float = 0.0,
     ) -> None:
         super().__init__(network.input, network.output, name=network.name)
         self._label_smoothing, self._sam, self._consistency = label_smoothing, sam, consistency
+        self._alignment, self._uniformity = alignment, uniformity
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on (pictures, labels); with consistency, as `interleave` gives them."""
@@ -58,6 +67,10 @@ class RecipeModel(keras.Model):
         if self._consistency > 0.0:
             apart = two_view_loss(features[::2], features[1::2], logits[::2], logits[1::2])
             loss += self._consistency * apart / self.distribute_strategy.num_replicas_in_sync
+        if self._alignment > 0.0 or self._uniformity > 0.0:
+            aligned, crowded = sphere_losses(features, labels)
+            weighed = self._alignment * aligned + self._uniformity * crowded
+            loss += weighed / self.distribute_strategy.num_replicas_in_sync
         return loss
 
     def _gradients_uphill(self, network: keras.Model, gradients: Any, pictures: Any, labels: Any) -> Any:
@@ -111,3 +124,30 @@ def two_view_loss(clean: Any, degraded: Any, clean_logits: Any, degraded_logits:
     cosine = tf.reduce_sum(one * other, axis=1)
     divergence = (tf.sigmoid(clean_logits) - tf.sigmoid(degraded_logits)) * (clean_logits - degraded_logits)
     return tf.reduce_mean(1.0 - cosine) + tf.reduce_mean(divergence)
+
+
+_SHARPNESS = 2.0  # of the Gaussian that measures crowding, as in the paper
+
+
+def sphere_losses(features: Any, labels: Any) -> tuple[Any, Any]:
+    """Alignment and uniformity of features on the unit sphere (Wang and Isola 2020).
+
+    Alignment draws the features of a class together; uniformity keeps them all from falling into one point,
+    so that the classes part along many directions.
+
+    Args:
+        features: [batch, channels]; their lengths do not count.
+        labels: [batch, 1], 0 or 1.
+
+    Returns:
+        Two float32 scalars: the mean squared distance of two pictures of one class (0 to 4; 0 where no
+        class comes twice), and the logarithm of the mean of exp(-2 * squared distance) of any two
+        (-8 to 0). A batch has at least two pictures.
+    """
+    units = tf.math.l2_normalize(tf.cast(features, tf.float32), axis=1)
+    squared = tf.maximum(2.0 - 2.0 * tf.matmul(units, units, transpose_b=True), 0.0)
+    others = 1.0 - tf.eye(tf.shape(units)[0])
+    alike = others * tf.cast(tf.equal(labels, tf.transpose(labels)), tf.float32)
+    alignment = tf.math.divide_no_nan(tf.reduce_sum(alike * squared), tf.reduce_sum(alike))
+    crowding = tf.reduce_sum(others * tf.exp(-_SHARPNESS * squared)) / tf.reduce_sum(others)
+    return alignment, tf.math.log(crowding)
