@@ -73,7 +73,8 @@ def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeli
 def _by_shard(
     fn: Callable[[Path], pa.Table], faces: Path, split: str, work: Path, description: str
 ) -> pa.Table:
-    shards = shard_paths(faces / split)
+    # In small data no picture of a raw shard may belong to this split.
+    shards = [path for path in shard_paths(faces / split) if len(read_shard(path))]
     return map_resumed(fn, shards.__getitem__, len(shards), None, description, work / split)
 
 

@@ -65,7 +65,7 @@ def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
 
 
 def stream(examples: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatchReader:
-    """Examples that are made while they are written; the file is the same as that of their whole table."""
+    """Examples that are made while `write_shard` writes them, a few at a time."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         rest = iter(examples)
