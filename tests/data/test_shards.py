@@ -85,15 +85,16 @@ def test_any_table_survives_and_is_the_same_file_in_pieces(
     write_shard(path, pa.concat_tables([table[:cut], table[cut:]]))
     assert path.read_bytes() == whole
     write_shard(path, stream(table.to_pylist(), table.schema))
-    assert read_shard(path).equals(table)
+    assert path.read_bytes() == whole
+    write_shard(path, pa.concat_tables([table, table])[len(table) :])
+    assert path.read_bytes() == whole
+    write_shard(path, pa.concat_tables([table, table]).combine_chunks()[: len(table)])
+    assert path.read_bytes() == whole
 
 
 def test_bytes_depend_on_the_examples_alone(tmp_path: Path) -> None:
     write_shard(tmp_path / "first", TABLE)
     write_shard(tmp_path / "second", TABLE.replace_schema_metadata({"made": "today"}))
-    for name in ("streamed", "again"):
-        write_shard(tmp_path / name, stream(EXAMPLES, SCHEMA))
-        assert (tmp_path / name).read_bytes() == (tmp_path / "first").read_bytes()
     write_shard(tmp_path / "third", pa.Table.from_pylist(EXAMPLES[::-1], schema=SCHEMA))
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     assert (tmp_path / "third").read_bytes() != (tmp_path / "first").read_bytes()
@@ -185,7 +186,8 @@ def wrong_offset(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda d: d[:-1], lambda d: d[:6], lambda d: b"", lambda d: b"?" + d[1:], wrong_offset]
+    "damage",
+    [lambda d: d[:-1], lambda d: d[:6], lambda d: b"", lambda d: d[:-20] + b"?" * 20, wrong_offset],
 )
 def test_a_damaged_shard_is_no_shard(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "shard"

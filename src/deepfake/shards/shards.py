@@ -56,16 +56,22 @@ def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     schema = table.schema.remove_metadata()
-    if isinstance(table, pa.Table):  # one chunk a column: how the table was put together is forgotten
+    if isinstance(table, pa.Table):
         table = table.combine_chunks().to_reader(max_chunksize=_BATCH_ROWS)
     with pa.OSFile(str(partial), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in table:
-            writer.write_batch(batch.replace_schema_metadata(None))
+            columns = [_copied(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     partial.replace(path)
 
 
+def _copied(column: pa.Array) -> pa.Array:
+    """The same values in buffers of their own: the writer pads a slice with the values that follow it."""
+    return pa.concat_arrays([column, column[:0]])
+
+
 def stream(examples: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatchReader:
-    """Examples that are made while `write_shard` writes them, a few at a time."""
+    """Examples that are made while they are written; the file is the same as that of their whole table."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         rest = iter(examples)
