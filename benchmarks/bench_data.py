@@ -29,8 +29,7 @@ from measure import SIDE, decode_resize_encode, make_pictures, processor_seconds
 
 from deepfake.base.parameters import load_params
 from deepfake.params.whole import Params
-from deepfake.shards.executors import process_pool
-from deepfake.shards.shards import map_shards
+from deepfake.shards.executors import map_shards, process_pool
 
 REPO = Path(__file__).parents[1]
 BARE = "decode + resize + encode"

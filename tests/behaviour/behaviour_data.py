@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from deepfake.base.stage import write_json
 from deepfake.bundle.bundle import write_bundle
@@ -18,7 +19,7 @@ from deepfake.media.encoding import encode_png
 from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params.whole import Params
 from deepfake.shards.manifest import FACE_SCHEMA, write_manifest
-from deepfake.shards.shards import write_shard
+from deepfake.shards.shards import shard_path, write_shard
 
 
 def write_faces(
@@ -44,9 +45,9 @@ def write_faces(
                 "image_id": image_id, "label": label, "split": split, "path": image_id,
                 "group": image_id, "source": "toy", "generator": generator,
             })  # fmt: skip
-            examples.append({"image_id": image_id.encode(), "label": label,
+            examples.append({"image_id": image_id, "label": label,
                              "image": encode_png(crop.clip(0, 255).astype(np.uint8))})  # fmt: skip
-        write_shard(folder / split / "shard-00000.tfrecord", examples)
+        write_shard(shard_path(folder / split, 0), pa.Table.from_pylist(examples))
     frame = pd.DataFrame(rows).reindex(columns=FACE_SCHEMA.names)
     write_manifest(
         frame.astype(object).where(frame.notna(), None), folder / "manifest.parquet", FACE_SCHEMA

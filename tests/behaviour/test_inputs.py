@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from behaviour_data import write_faces
 
-from deepfake.base.errors import TrainingError
+from deepfake.base.errors import SourceError, TrainingError
+from deepfake.media.encoding import decode_crop
 from deepfake.params.train import Train
 from deepfake.shards.index import index_faces
 from deepfake.shards.inputs import evaluation_batches
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.shards.shards import read_shard, shard_path, write_shard
 from deepfake.train.batches import steps_per_epoch, training_batches
 
 
@@ -109,12 +111,26 @@ def test_two_views_are_one_picture_before_and_after(faces: Path, make_params) ->
 
 
 def test_a_damaged_shard_is_named(faces: Path, make_params) -> None:
-    shard = faces / "train" / "shard-00000.tfrecord"
-    data = bytearray(shard.read_bytes())
-    data[len(data) // 2] ^= 1
-    shard.write_bytes(bytes(data))
-    with pytest.raises(TrainingError, match=r"shard-00000.*delete it and run the stage preprocess"):
+    shard = shard_path(faces / "train", 0)
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(SourceError, match=r"shard-00000.*delete it and run the stage"):
         training_batches(faces, 64, of(make_params), 7, range(1))
+
+
+def test_any_crop_of_any_shard_is_at_hand(faces: Path) -> None:
+    table = read_shard(shard_path(faces / "train", 0))
+    for number, part in enumerate((table[:10], table[10:10], table[10:])):
+        write_shard(shard_path(faces / "train", number), part)
+    index = index_faces(faces, "train")
+    in_order = [decode_crop(example["image"]) for example in table.to_pylist()]
+    assert len(index) == 24 and index.label.tolist() == table["label"].to_pylist()
+    for example in np.random.default_rng(0).permutation(24):
+        np.testing.assert_array_equal(index.crop(example), in_order[example])
+
+
+def test_a_split_without_shards_is_named(faces: Path) -> None:
+    with pytest.raises(SourceError, match="holdout holds no shards: run the stage"):
+        index_faces(faces, "holdout")
 
 
 def test_shards_of_another_run_are_named(faces: Path) -> None:

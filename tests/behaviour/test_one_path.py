@@ -23,8 +23,8 @@ from deepfake.explain.choice import Explanation
 from deepfake.ingest.ingest import ingest
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
-from deepfake.shards.manifest import read_manifest, usable
-from deepfake.shards.shards import read_shard
+from deepfake.shards.manifest import SPLITS, read_manifest, usable
+from deepfake.shards.shards import read_examples, shard_paths
 
 _ORIENTATION, _SIDEWAYS = 0x0112, 6  # to be turned clockwise by a quarter
 
@@ -76,9 +76,10 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
     assert predictor.bundle.recipe.history is not None
     assert predictor.bundle.recipe.history.band == statistics["history"]["band"]
     crops = {
-        record["image_id"].decode(): np.asarray(Image.open(io.BytesIO(record["image"])))
-        for path in (tmp_path / "faces").rglob("shard-*.tfrecord")
-        for record in read_shard(path)
+        record["image_id"]: np.asarray(Image.open(io.BytesIO(record["image"])))
+        for split in SPLITS
+        for path in shard_paths(tmp_path / "faces" / split)
+        for record in read_examples(path)
     }
     kept = usable(frame)
     kinds = kept["path"].str.extract(r"(jpeg|png|sideways)-")[0]

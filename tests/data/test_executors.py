@@ -7,15 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
+import cv2
 import psutil
 import pytest
 from helpers import REPO
 
 from deepfake.base.errors import ExecutorError, SourceError
-from deepfake.shards.executors import choose_executor, open_executor, process_pool
-from deepfake.shards.shards import map_shards
+from deepfake.shards.executors import choose_executor, map_shards, open_executor, process_pool
 
 NAMES = ("DEEPFAKE_EXECUTOR", "DEEPFAKE_RAY_ADDRESS")
 
@@ -28,6 +30,15 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def surroundings(number: int) -> tuple[int, str, str | None, bool]:
     return number**2, str(Path.cwd()), os.environ.get("CUDA_VISIBLE_DEVICES"), "deepfake" in sys.modules
+
+
+def total(numbers: Sequence[int]) -> int:
+    return sum(numbers)
+
+
+def where(_: object) -> tuple[int, str | None, int]:
+    """A worker's process, its GPUs and its OpenCV threads."""
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), cv2.getNumThreads()
 
 
 def refuse(_: object) -> None:
@@ -65,6 +76,69 @@ def test_an_unknown_executor_names_the_known_ones(monkeypatch: pytest.MonkeyPatc
         pass
     with pytest.raises(SystemExit):
         choose_executor(["--executor", "dask"])
+
+
+def test_results_come_in_the_shards_order_whoever_works() -> None:
+    shards = [list(range(n % 5, 300 - 40 * n)) for n in range(7)]
+    expected = [sum(numbers) for numbers in shards]
+    assert list(map_shards(total, shards, None, "alone")) == expected
+    with process_pool(2) as pool:
+        assert list(map_shards(total, shards, pool, "processes")) == expected
+        with pytest.raises(SourceError, match=r"^shard 3 is broken$"):
+            list(map_shards(refuse, shards, pool, "broken"))
+
+
+def test_workers_are_fresh_processes_with_one_thread_and_no_gpu() -> None:
+    with process_pool(2) as pool:
+        found = list(map_shards(where, range(20), pool, "where"))
+    assert {(gpus, threads) for _, gpus, threads in found} == {("-1", 1)}
+    processes = {process for process, *_ in found}
+    assert os.getpid() not in processes and len(processes) <= 2
+    assert not any(psutil.pid_exists(process) for process in processes)
+
+
+def test_a_worker_does_not_run_the_script_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from deepfake.shards.executors import map_shards, process_pool\n"
+        "print('begun')\n"
+        "with process_pool(2) as pool:\n"
+        "    print(list(map_shards(abs, [-1, 2], pool, 'numbers')))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
+    done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "begun\n[1, 2]\n", done.stderr
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_worker_needs_no_pool(workers: int) -> None:
+    with process_pool(workers) as pool:
+        assert pool is None
+
+
+class Slow:
+    """An executor that counts what waits in it and works only when asked for a result."""
+
+    workers = 3
+
+    def __init__(self) -> None:
+        self.submitted = 0
+
+    def submit(self, fn: Callable, *args: object) -> Future:
+        self.submitted += 1
+        future: Future = Future()
+        future.set_result(fn(*args))
+        return future
+
+
+def test_shards_are_drawn_only_as_workers_need_them() -> None:
+    drawn: list[int] = []
+    shards = (drawn.append(n) or [n] for n in range(1000))
+    executor = Slow()
+    results = map_shards(total, shards, executor, "bounded", 1000)
+    for done, result in enumerate(results):
+        assert result == done
+        assert len(drawn) == executor.submitted == min(1000, done + 1 + 2 * executor.workers)
 
 
 def test_a_killed_worker_is_a_sentence() -> None:

@@ -23,7 +23,7 @@ from deepfake.media.encoding import jpeg_round_trip
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import read_manifest, usable
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import read_examples
 
 PICTURES, SIDE = 90, 48
 GAPS = ("resolution", "jpeg", "exif")
@@ -106,9 +106,9 @@ def examined(raw: Path, out: Path, settings: Params) -> tuple[np.ndarray, np.nda
     frame, _, _ = preprocess(manifest, raw, settings.ingest, settings.preprocess, 7, out, 1)
     neutral = settings.preprocess.neutralise.enabled
     rows, features, labels = usable(frame).set_index("image_id"), [], []
-    for path in sorted(out.rglob("shard-*.tfrecord")):
-        for record in read_shard(path):
-            crop, row = Image.open(io.BytesIO(record["image"])), rows.loc[record["image_id"].decode()]
+    for path in sorted(out.rglob("shard-*.arrow")):
+        for record in read_examples(path):
+            crop, row = Image.open(io.BytesIO(record["image"])), rows.loc[record["image_id"]]
             original = [row["width"], row["jpeg_quality"], row["has_exif"]]
             finished = [crop.width, len(crop.info), len(record["image"])]
             facts = finished if neutral else original

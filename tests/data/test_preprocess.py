@@ -26,7 +26,7 @@ from deepfake.preprocess.faces import weights_digest
 from deepfake.preprocess.preprocess import _require_both_classes, preprocess
 from deepfake.preprocess.splits import split_of_group
 from deepfake.shards.manifest import FACE_SCHEMA, SPLITS, read_manifest, usable
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import read_examples
 
 SEED, PORTRAITS, SIZE = 7, 24, 48
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
@@ -97,7 +97,7 @@ def cut(raw: tuple[Ingest, Path], tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 def examples(out: Path, split: str) -> list[dict[str, Any]]:
-    return [record for path in sorted((out / split).iterdir()) for record in read_shard(path)]
+    return [record for path in sorted((out / split).iterdir()) for record in read_examples(path)]
 
 
 def pixels_of(png: bytes) -> np.ndarray:
@@ -119,7 +119,7 @@ def test_what_comes_in_is_kept_or_rejected(cut: tuple[pd.DataFrame, dict, Path])
         kept = usable(frame)[usable(frame)["split"] == split]
         counts = {"real": int((kept["label"] == 0).sum()), "fake": int((kept["label"] == 1).sum())}
         assert statistics["split"][split] == counts
-        written = [bytes(example["image_id"]).decode() for example in examples(out, split)]
+        written = [example["image_id"] for example in examples(out, split)]
         assert written == sorted(kept["image_id"])
 
 
@@ -161,9 +161,7 @@ def test_a_held_out_generator_has_shards_of_its_own(raw: tuple[Ingest, Path], tm
     held = kept[kept["split"] == "holdout"]
     assert {*kept.loc[kept["generator"] == first, "split"]} == {"holdout"}
     assert {*held["group"]}.isdisjoint(kept.loc[kept["split"] != "holdout", "group"])
-    assert [bytes(e["image_id"]).decode() for e in examples(tmp_path, "holdout")] == sorted(
-        held["image_id"]
-    )
+    assert [e["image_id"] for e in examples(tmp_path, "holdout")] == sorted(held["image_id"])
     assert statistics["split"]["holdout"] == {
         "real": int((held["label"] == 0).sum()), "fake": int((held["label"] == 1).sum())
     }  # fmt: skip
@@ -174,12 +172,12 @@ def test_crops_are_what_any_other_user_of_the_bytes_would_cut(
     raw: tuple[Ingest, Path], cut: tuple[pd.DataFrame, dict, Path]
 ) -> None:
     frame, _, out = cut
-    originals = {r["image_id"]: r["image"] for path in raw[1].glob("shard-*") for r in read_shard(path)}
+    originals = {r["image_id"]: r["image"] for path in raw[1].glob("shard-*") for r in read_examples(path)}
     rows = frame.set_index("image_id")
     kept = [example for split in SPLITS for example in examples(out, split)]
-    assert rows.loc[[example["image_id"].decode() for example in kept], "source"].eq("couples").sum() == 1
+    assert rows.loc[[example["image_id"] for example in kept], "source"].eq("couples").sum() == 1
     for example in kept:
-        row = rows.loc[example["image_id"].decode()]
+        row = rows.loc[example["image_id"]]
         face = face_crops(originals[example["image_id"]], RECIPE, cropped=False)[0]
         assert example["image"].startswith(b"\x89PNG")
         assert face.pixels.shape == (SIZE, SIZE, 3)
@@ -187,7 +185,7 @@ def test_crops_are_what_any_other_user_of_the_bytes_would_cut(
         square = (face.square.left, face.square.top, face.square.side)
         assert (row["face_left"], row["face_top"], row["face_side"]) == square
         assert example["label"] == row["label"]
-        texts = [example[key].decode() for key in ("source", "generator", "group")]
+        texts = [example[key] for key in ("source", "generator", "group")]
         assert texts == row[["source", "generator", "group"]].tolist()
 
 
@@ -278,7 +276,7 @@ def test_every_face_gets_a_row_and_an_example_of_its_own(
     assert couple["face"].tolist() == [0, 1] and couple["image_id"].tolist() == [first, f"{first}-1"]
     assert couple["face_side"].is_monotonic_decreasing and couple["split"].nunique() == 1
     assert kept["image_id"].is_unique
-    written = [bytes(e["image_id"]).decode() for split in SPLITS for e in examples(tmp_path, split)]
+    written = [e["image_id"] for split in SPLITS for e in examples(tmp_path, split)]
     assert sorted(written) == sorted(kept["image_id"])
     assert statistics["pictures"] == cut[1]["pictures"]
     assert statistics["faces"] == len(kept) == cut[1]["faces"] + 1

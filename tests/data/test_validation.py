@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from helpers import tiny_params
@@ -25,7 +26,7 @@ from deepfake.base.stage import write_json
 from deepfake.params.validate import Validate
 from deepfake.params.whole import Params
 from deepfake.shards.manifest import SCHEMA, read_manifest, write_manifest
-from deepfake.shards.shards import write_shard
+from deepfake.shards.shards import RAW_EXAMPLE, shard_path, write_shard
 from deepfake.validate.validation import validate_manifest
 from deepfake.validate.validation_report import render_report
 
@@ -270,9 +271,9 @@ def run_in(folder: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -
     raw = folder / "data/raw"
     write_manifest(frame, raw / "manifest.parquet")
     ids = sorted(frame.loc[frame["reject_reason"].isna(), "image_id"])
-    examples = [{"image_id": name.encode(), "image": picture(1, "JPEG", (144, 160))} for name in ids]
-    write_shard(raw / "shard-00000.tfrecord", examples)
-    write_shard(raw / "rejected.tfrecord", [])
+    examples = [{"image_id": name, "image": picture(1, "JPEG", (144, 160))} for name in ids]
+    write_shard(shard_path(raw, 0), pa.Table.from_pylist(examples))
+    write_shard(raw / "rejected.arrow", RAW_EXAMPLE.empty_table())
     write_json(raw / "sources.json", [])
     stage().main()
 

@@ -72,10 +72,10 @@ def pictures(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The original bytes of four test pictures, named by image_id, beside a broken file."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from deepfake.shards.shards import read_shard\n"
-        "for shard in sorted(Path('data/raw').glob('*.tfrecord')):\n"
-        "    for r in read_shard(shard):\n"
-        "        Path(sys.argv[1], r['image_id'].decode() + '.jpg').write_bytes(r['image'])\n"
+        "from deepfake.shards.shards import read_examples, shard_paths\n"
+        "for shard in shard_paths(Path('data/raw')):\n"
+        "    for r in read_examples(shard):\n"
+        "        Path(sys.argv[1], r['image_id'] + '.jpg').write_bytes(r['image'])\n"
     )
     everything = tmp_path_factory.mktemp("all")
     run([sys.executable, "-c", code, str(everything)], trained)

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from helpers import REPO, tiny_params
@@ -28,7 +29,7 @@ from deepfake.report.limits import limits
 from deepfake.report.page import render_page, worst
 from deepfake.report.sections import SECTIONS, read_facts, read_figures
 from deepfake.report.words import METRICS
-from deepfake.shards.shards import write_shard
+from deepfake.shards.shards import shard_path, write_shard
 
 INTERVAL = {"value": 0.7, "low": 0.6, "high": 0.8}
 
@@ -187,8 +188,8 @@ def test_known_failures_are_the_surest_wrong_verdicts_with_their_crops(tmp_path:
     wrong = test[(test["label"] == 1) & (test["verdict"] == "real")].sort_values("score")
     assert len(wrong) >= 2
     pixel = encode_png((predictions.frame.index.to_numpy()[:192] % 255).reshape(8, 8, 3).astype("uint8"))
-    records = [{"image_id": name.encode(), "label": 1, "image": pixel} for name in wrong["image_id"]]
-    write_shard(tmp_path / "test/shard-00000.tfrecord", records)
+    records = [{"image_id": name, "label": 1, "image": pixel} for name in wrong["image_id"]]
+    write_shard(shard_path(tmp_path / "test", 0), pa.Table.from_pylist(records))
     kinds = failures(predictions, 2, tmp_path)["kinds"]
     assert [picture["path"] for picture in kinds[0]["pictures"]] == list(wrong["path"].head(2))
     assert kinds[0]["all"] == len(wrong)

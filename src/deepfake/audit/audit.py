@@ -32,6 +32,7 @@ from deepfake.params.audit import Audit
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.manifest import LABEL_NAMES, usable
 from deepfake.shards.sample import draw_sample
+from deepfake.shards.shards import shard_path
 
 _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
 _BY_FOREST = ("container", "resolution", "sharpness")
@@ -54,7 +55,7 @@ def audit_raw(
     """
     rows = numbered(manifest, ingest.shard_size)
     sample = draw_sample(rows, params.max_pictures, seed)
-    paths = [raw / f"shard-{number:05d}.tfrecord" for number in sample["shard"]]
+    paths = [shard_path(raw, number) for number in sample["shard"]]
     measures = collect(sample, paths, ingest.limits, workers)
     return judge("raw", sample, measures, FAMILIES, len(rows), params, seed)
 
@@ -86,7 +87,7 @@ def audit_crops(
     rows = usable(crops).assign(shard=picture.map(shard))
     sample = draw_sample(rows, params.max_pictures, seed)
     places = zip(sample["split"], sample["shard"], strict=True)
-    paths = [folder / split / f"shard-{number:05d}.tfrecord" for split, number in places]
+    paths = [shard_path(folder / split, number) for split, number in places]
     measures = collect(sample, paths, ingest.limits, workers)
     kept = [position for position, feature in enumerate(CONTAINER) if feature in CROP_CONTAINER]
     measures["container"] = measures["container"][:, kept]

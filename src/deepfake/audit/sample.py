@@ -14,9 +14,9 @@ from deepfake.audit.names import FAMILIES
 from deepfake.audit.shortcuts import measure
 from deepfake.base.errors import SourceError
 from deepfake.params.ingest.limits import Limits
-from deepfake.shards.executors import open_executor
+from deepfake.shards.executors import map_shards, open_executor
 from deepfake.shards.manifest import usable
-from deepfake.shards.shards import map_shards, read_shard
+from deepfake.shards.shards import read_examples
 
 _COLUMNS = ["image_id", "label", "source", "group"]  # all rows are sorted: no more than is needed
 
@@ -54,10 +54,10 @@ def collect(sample: pd.DataFrame, paths: Sequence[Path], limits: Limits, workers
 def _measure_shard(job: _Job, limits: Limits) -> tuple[list[str], Measures]:
     """Names and measures of a shard's pictures that are in the sample."""
     found: dict[str, Measures] = {}
-    for record in read_shard(job.path):
-        image_id = bytes(record["image_id"]).decode()
+    for example in read_examples(job.path):
+        image_id = example["image_id"]
         if image_id in job.wanted and image_id not in found:
-            found[image_id] = measure(bytes(record["image"]), limits)
+            found[image_id] = measure(example["image"], limits)
     stacked = {
         family: np.array([measured[family] for measured in found.values()]).reshape(len(found), -1)
         for family in FAMILIES

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from deepfake.degrade.resynthesis import Fake
 from deepfake.demo.blending import Shot
@@ -23,6 +19,7 @@ from deepfake.demo.traits import draw_traits
 from deepfake.media.fields import Pixels
 from deepfake.media.images import decode_image
 from deepfake.params.ingest.limits import Limits
+from deepfake.shards.executors import map_shards, process_pool
 
 QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
 _OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # what write_corpus may have written
@@ -109,18 +106,9 @@ def write_corpus(folder: Path, *, portraits: int, size: int, seed: int, workers:
     for part in ("real/camera", *(f"fake/{name}" for name in GENERATORS)):
         (folder / part).mkdir(parents=True, exist_ok=True)
     work = partial(_write_pair, folder=folder, size=size, seed=seed)
-    with tqdm(total=portraits, desc="demo portraits", unit="pair") as bar:
-        if workers <= 1:
-            for index in range(portraits):
-                work(index)
-                bar.update()
-            return
-        spawn = multiprocessing.get_context("spawn")
-        # OpenCV's own threads would fight the pool's processes over the same cores.
-        quiet = partial(cv2.setNumThreads, 1)
-        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=quiet) as pool:
-            for _ in pool.map(work, range(portraits), chunksize=8):
-                bar.update()
+    with process_pool(workers) as pool:
+        for _ in map_shards(work, range(portraits), pool, "demo portraits"):
+            pass
 
 
 def contact_sheet(folder: Path, columns: int = 10) -> Pixels:

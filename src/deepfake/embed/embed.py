@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow import ipc
 
 from deepfake.base.errors import TrainingError
 from deepfake.embed.views import make_view, views_of
@@ -19,19 +18,24 @@ from deepfake.networks.clip_weights import WIDTH, tower_graph
 from deepfake.networks.tower import TOKENS, load_tower
 from deepfake.params.embed import Embed
 from deepfake.shards.executors import open_executor
-from deepfake.shards.index import shard_files
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed, publish, resume_key, workspace
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import (
+    array_column,
+    column_array,
+    read_examples,
+    read_shard,
+    shard_paths,
+    write_shard,
+)
 
 _FACTS = ("image_id", "source", "generator", "group")
-SCHEMA = pa.schema(
+_SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in _FACTS),
         ("label", pa.int8()),
         ("split", pa.string()),
         ("view", pa.string()),
-        ("tokens", pa.list_(pa.float16(), TOKENS * WIDTH)),
     ]
 )
 
@@ -69,7 +73,7 @@ def embed(faces: Path, out: Path, params: Embed, seed: int, workers: int, resume
         jobs = [
             _Job(shard, split, space / "tokens" / split)
             for split in splits
-            for shard in shard_files(faces, split)
+            for shard in shard_paths(faces / split)
         ]
         work = partial(_embed_shard, params=params, seed=seed)
         done = map_resumed(work, jobs.__getitem__, len(jobs), pool, "embed", space / "done")
@@ -81,18 +85,17 @@ def _embed_shard(job: _Job, params: Embed, seed: int) -> pa.Table:
     """Write the rows of one face shard; returns how many there are."""
     tower = load_tower(1)
     rows: list[dict[str, object]] = []
-    for record in read_shard(job.shard):
-        facts = {name: bytes(record[name]).decode() for name in _FACTS}
-        label, crop = int(record["label"]), decode_crop(bytes(record["image"]))
+    features: list[np.ndarray] = []
+    for example in read_examples(job.shard):
+        facts = {name: example[name] for name in _FACTS}
+        label, crop = example["label"], decode_crop(example["image"])
         for view in views_of(params, job.split, label):
             pixels = make_view(crop, view, params.augment, facts["image_id"], seed)
-            tokens = tower(pixels[None])[0].astype(np.float16).ravel()
-            rows.append(facts | {"label": label, "split": job.split, "view": view.name, "tokens": tokens})
-    job.out.mkdir(parents=True, exist_ok=True)
-    path = job.out / f"{job.shard.stem}.arrow"
-    with ipc.new_file(path.with_suffix(".partial"), SCHEMA) as file:
-        file.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-    path.with_suffix(".partial").replace(path)
+            features.append(tower(pixels[None])[0])
+            rows.append(facts | {"label": label, "split": job.split, "view": view.name})
+    tokens = np.array(features, np.float16).reshape(-1, TOKENS, WIDTH)
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA).append_column("tokens", array_column(tokens))
+    write_shard(job.out / job.shard.name, table)
     return pa.table({"rows": [len(rows)]})
 
 
@@ -129,14 +132,11 @@ def read_embeddings(folder: Path, views: tuple[str, ...] = (), splits: tuple[str
 def _chosen(
     folder: Path, views: tuple[str, ...], splits: tuple[str, ...]
 ) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-    for path in sorted(folder.glob("*/shard-*.arrow")):
-        if splits and path.parent.name not in splits:
-            continue
-        with pa.memory_map(str(path)) as mapped:
-            table = ipc.open_file(mapped).read_all()
-            facts = table.drop_columns(["tokens"]).to_pandas()
-            kept = facts["view"].str.startswith(views) if views else pd.Series(True, index=facts.index)
-            if kept.any():
-                values = table["tokens"].combine_chunks().flatten().to_numpy(zero_copy_only=True)
-                tokens = values.reshape(-1, TOKENS, WIDTH)[kept.to_numpy()]
-                yield facts[kept].reset_index(drop=True), tokens
+    chosen = [part for part in sorted(folder.glob("*/")) if not splits or part.name in splits]
+    for path in (path for part in chosen for path in shard_paths(part)):
+        table = read_shard(path)
+        facts = table.drop_columns(["tokens"]).to_pandas()
+        kept = facts["view"].str.startswith(views) if views else pd.Series(True, index=facts.index)
+        if kept.any():
+            tokens = column_array(table["tokens"].filter(pa.array(kept)))
+            yield facts[kept].reset_index(drop=True), tokens

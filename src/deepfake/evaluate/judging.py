@@ -16,10 +16,10 @@ from deepfake.evaluate.disagreement import view_logits
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, weights_digest
-from deepfake.shards.index import shard_files, split_facts
+from deepfake.shards.index import split_facts
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed, resume_key
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import read_shard, shard_paths
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -73,7 +73,8 @@ def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeli
 def _by_shard(
     fn: Callable[[Path], pa.Table], faces: Path, split: str, work: Path, description: str
 ) -> pa.Table:
-    shards = shard_files(faces, split)
+    # In small data no picture of a raw shard may belong to this split.
+    shards = [path for path in shard_paths(faces / split) if len(read_shard(path))]
     return map_resumed(fn, shards.__getitem__, len(shards), None, description, work / split)
 
 
@@ -88,8 +89,6 @@ def _judge_batch(
 
 def _batches(shard: Path) -> Iterator[tuple[np.ndarray, list[str], list[int]]]:
     """uint8 crops [<= 32, size, size, 3], their image_ids and labels."""
-    records = list(read_shard(shard))
-    for start in range(0, len(records), _BATCH):
-        part = records[start : start + _BATCH]
-        crops = np.stack([decode_crop(bytes(record["image"])) for record in part])
-        yield crops, [bytes(r["image_id"]).decode() for r in part], [int(r["label"]) for r in part]
+    for batch in read_shard(shard).to_batches(max_chunksize=_BATCH):
+        crops = np.stack([decode_crop(image.as_py()) for image in batch["image"]])
+        yield crops, batch["image_id"].to_pylist(), batch["label"].to_pylist()

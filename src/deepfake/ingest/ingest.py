@@ -26,7 +26,7 @@ from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor
 from deepfake.shards.manifest import SCHEMA, to_frame, usable, write_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
-from deepfake.shards.shards import write_shard
+from deepfake.shards.shards import RAW_EXAMPLE, shard_path, stream, write_shard
 from deepfake.sources import Item, list_items
 from deepfake.sources.provenance import provenance
 
@@ -43,8 +43,8 @@ class _RawShard:
 def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | None = None) -> pd.DataFrame:
     """Write what ingest leaves in `out`.
 
-    `manifest.parquet`; `shard-*.tfrecord` (usable pictures, by image_id); `sources.json` (licences and
-    counts); `rejected.tfrecord` (thumbnails of some rejected pictures).
+    `manifest.parquet`; `shard-*.arrow` (usable pictures, by image_id); `sources.json` (licences and
+    counts); `rejected.arrow` (thumbnails of some rejected pictures).
 
     Args:
         resume: where a killed run finds its finished shards again; None: it starts anew.
@@ -153,7 +153,7 @@ def _plan(
     def shard(number: int) -> _RawShard:
         start = number * size
         return _RawShard(
-            path=out / f"shard-{number:05d}.tfrecord",
+            path=shard_path(out, number),
             files=tuple(sources.slice(start, size).to_pylist()),
             image_ids=tuple(image_ids[start : start + size]),
         )
@@ -162,17 +162,17 @@ def _plan(
 
 
 def _write_raw(shard: _RawShard) -> pa.Table:
-    write_shard(shard.path, _raw_examples(shard))
+    write_shard(shard.path, stream(_raw_examples(shard), RAW_EXAMPLE))
     return pa.table({"image_id": [*shard.image_ids]})
 
 
-def _raw_examples(shard: _RawShard) -> Iterator[dict[str, bytes | int]]:
+def _raw_examples(shard: _RawShard) -> Iterator[dict[str, Any]]:
     for name, image_id in zip(shard.files, shard.image_ids, strict=True):
         file = Path(os.fsdecode(name))
         data = file.read_bytes()
         if _digest(data) != image_id:
             raise SourceError(f"{file} changed while it was being ingested: run again")
-        yield {"image_id": image_id.encode(), "image": data}
+        yield {"image_id": image_id, "image": data}
 
 
 def _digest(data: bytes) -> str:

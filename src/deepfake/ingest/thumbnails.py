@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from deepfake.base.errors import SourceError
 from deepfake.media.encoding import encode_png
@@ -16,10 +17,11 @@ from deepfake.media.images import ImageRejected, decode_image, read_file
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.manifest import usable
-from deepfake.shards.shards import read_shard, write_shard
+from deepfake.shards.shards import read_examples, shard_path, write_shard
 
 PER_REASON = 16  # whatever the data set's size
 SIDE = 96  # pixels
+_REJECTED = pa.schema([("path", pa.string()), ("image", pa.large_binary())])
 _OWN = Limits(max_bytes=1 << 20, max_pixels=SIDE * SIDE, min_side=1)
 
 
@@ -41,7 +43,7 @@ def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
 def write_rejected(
     frame: pd.DataFrame, files: Callable[[Sequence[str]], Sequence[Path]], limits: Limits, out: Path
 ) -> None:
-    """Write `out/rejected.tfrecord`: path and PNG thumbnail of the shown rows that do decode.
+    """Write `out/rejected.arrow`: path and PNG thumbnail of the shown rows that do decode.
 
     Args:
         files: finds the files of some paths.
@@ -49,21 +51,21 @@ def write_rejected(
     Raises:
         SourceError: a file is no longer what it was when its row was written.
     """
-    examples: list[dict[str, bytes | int]] = []
+    examples = []
     paths = [*shown(frame[frame["decode_ok"].eq(True)])["path"]]
     for path, file in zip(paths, files(paths), strict=True):
         try:
             picture = decode_image(read_file(file, limits), limits)
         except ImageRejected as error:
             raise SourceError(f"{file} changed while it was being ingested: run again") from error
-        examples.append({"path": path.encode(), "image": encode_png(thumbnail(picture))})
-    write_shard(out / "rejected.tfrecord", examples)
+        examples.append({"path": path, "image": encode_png(thumbnail(picture))})
+    write_shard(out / "rejected.arrow", pa.Table.from_pylist(examples, schema=_REJECTED))
 
 
 def read_rejected(raw: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Path and thumbnail, uint8 [height, width, 3], of what `write_rejected` wrote."""
-    for record in read_shard(raw / "rejected.tfrecord"):
-        yield bytes(record["path"]).decode(), decode_image(bytes(record["image"]), _OWN)
+    for example in read_examples(raw / "rejected.arrow"):
+        yield example["path"], decode_image(example["image"], _OWN)
 
 
 def read_kept(
@@ -80,9 +82,9 @@ def read_kept(
     # As ingest writes them: usable pictures by image_id, `shard_size` to a file.
     places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // params.shard_size
     for number in np.unique(places):
-        for record in read_shard(raw / f"shard-{number:05d}.tfrecord"):
-            image_id = bytes(record["image_id"]).decode()
+        for example in read_examples(shard_path(raw, number)):
+            image_id = example["image_id"]
             if image_id in wanted:
                 with suppress(ImageRejected):
-                    picture = decode_image(bytes(record["image"]), params.limits)
+                    picture = decode_image(example["image"], params.limits)
                     yield wanted[image_id], thumbnail(picture, side)

@@ -31,7 +31,7 @@ from deepfake.base.stage import run_stage
 from deepfake.media.encoding import decode_crop
 from deepfake.params.train import Model
 from deepfake.params.whole import Params
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import read_examples, shard_paths
 
 # Keys that are not followed here, with the values that ask for nothing; the rest of `train` is followed.
 ALLOWED: dict[str, tuple[Any, ...]] = {
@@ -163,11 +163,11 @@ def _train(params: Params, options: argparse.Namespace) -> str:
 
 def _examples(params: Params, options: argparse.Namespace, split: str) -> list[tuple[bytes, int]]:
     """This rank's part of a split, still encoded: every N-th example, as many on each rank."""
-    files = sorted((options.faces / split).glob("shard-*.tfrecord"))
-    found = [example for path in files for example in read_shard(path)]
+    files = shard_paths(options.faces / split)
+    found = [example for path in files for example in read_examples(path)]
     whole = len(found) - len(found) % options.processes
     mine = found[options.rank : whole : options.processes]
-    return [(bytes(example["image"]), int(example["label"])) for example in mine]  # type: ignore[arg-type]
+    return [(example["image"], example["label"]) for example in mine]
 
 
 def _batches(

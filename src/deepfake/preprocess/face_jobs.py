@@ -17,9 +17,9 @@ from deepfake.params.preprocess import Preprocess
 from deepfake.preprocess.common_side import resolve_history
 from deepfake.preprocess.crops import NoFace, cropped_side, native_sides
 from deepfake.preprocess.detections import DetectionCache
-from deepfake.shards.executors import ShardExecutor
+from deepfake.shards.executors import ShardExecutor, map_shards
 from deepfake.shards.manifest import LABEL_NAMES, usable
-from deepfake.shards.shards import map_shards, read_shard
+from deepfake.shards.shards import read_examples, shard_path
 
 _COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]
 
@@ -53,7 +53,7 @@ def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> 
             name: dict(zip(_COLUMNS, row, strict=True))
             for name, row in zip(names[part], facts[part], strict=True)
         }
-        return FaceJob(raw / f"shard-{number:05d}.tfrecord", out, rows)
+        return FaceJob(shard_path(raw, number), out, rows)
 
     return FaceJobs(make, -(-len(kept) // shard_size))
 
@@ -92,12 +92,12 @@ def _measure_shard(
     sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
     training = (key for key, row in job.rows.items() if row["split"] == "train")
     searched = {key for key in training if not job.rows[key]["cropped"]}
-    for record in read_shard(job.raw) if searched else ():
-        image_id = bytes(record["image_id"]).decode()
+    for example in read_examples(job.raw) if searched else ():
+        image_id = example["image_id"]
         if image_id not in searched:
             continue
         try:
-            side = native_sides(bytes(record["image"]), limits, params.faces, border, cache)[0]
+            side = native_sides(example["image"], limits, params.faces, border, cache)[0]
         except (ImageRejected, NoFace):
             continue  # the cutting pass gives it its reason
         sides[LABEL_NAMES[job.rows[image_id]["label"]]].append(side)

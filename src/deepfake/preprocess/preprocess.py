@@ -33,7 +33,7 @@ from deepfake.shards.manifest import (
     write_manifest,
 )
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
-from deepfake.shards.shards import read_shard, write_shard
+from deepfake.shards.shards import FACE_EXAMPLE, read_examples, write_shard
 
 if TYPE_CHECKING:
     from deepfake.validate.expectations import Verdict
@@ -77,7 +77,7 @@ def preprocess(
 ) -> Preprocessed:
     """Cut the largest face, or all faces, out of every usable picture.
 
-    Writes `out/<split>/shard-*.tfrecord` (crops, each the JPEG file of its history or a PNG, with label,
+    Writes `out/<split>/shard-*.arrow` (crops, each the JPEG file of its history or a PNG, with label,
     source, generator and group) and `out/manifest.parquet` (a row per face with split and square, and one
     per rejected picture with its reason).
 
@@ -126,9 +126,9 @@ def _cut_shard(
 ) -> pa.Table:
     """Write a raw shard's faces, one file per split, and return what was found, as `_FACTS`."""
     facts: list[dict[str, Any]] = []
-    examples: dict[str, list[dict[str, bytes | int]]] = {split: [] for split in splits}
-    for record in read_shard(job.raw):
-        image_id, data = bytes(record["image_id"]).decode(), bytes(record["image"])
+    examples: dict[str, list[dict[str, Any]]] = {split: [] for split in splits}
+    for example in read_examples(job.raw):
+        image_id, data = example["image_id"], example["image"]
         row = job.rows[image_id]
         try:
             crops = face_crops(data, recipe, row["cropped"], cache)
@@ -143,7 +143,7 @@ def _cut_shard(
                 facts[-1] |= _pixel_sums(face.pixels)
             examples[row["split"]].append(_example(example_id(image_id, number), row, face))
     for split, members in examples.items():
-        write_shard(job.out / split / job.raw.name, members)
+        write_shard(job.out / split / job.raw.name, pa.Table.from_pylist(members, schema=FACE_EXAMPLE))
     return pa.Table.from_pylist(facts, schema=_FACTS)
 
 
@@ -164,9 +164,9 @@ def example_id(image_id: str, face: int) -> str:
     return image_id if face == 0 else f"{image_id}-{face}"
 
 
-def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, bytes | int]:
-    texts = {key: str(row[key]).encode() for key in ("source", "generator", "group")}
-    return {"image_id": name.encode(), "image": face.file, "label": int(row["label"]), **texts}
+def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, Any]:
+    facts = {key: row[key] for key in ("label", "source", "generator", "group")}
+    return {"image_id": name, "image": face.file, **facts}
 
 
 def _merge(manifest: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

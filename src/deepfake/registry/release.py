@@ -23,7 +23,7 @@ from deepfake.params.train import Train
 from deepfake.registry.aliases import PRODUCTION, alias_version, promote
 from deepfake.registry.publishing import Publication, publish
 from deepfake.shards.manifest import read_manifest
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import read_examples, shard_paths
 
 _SMOKE_PICTURES = 4
 TOLERANCE = 1e-5  # of a score, between any two consumers of a model
@@ -118,12 +118,12 @@ def smoke_gap(predictor: Predictor) -> float:
     predictions = pd.read_parquet(REPORTS / "evaluate/predictions.parquet").set_index("image_id")
     cropped = read_manifest(FACES / "manifest.parquet").set_index("image_id")["cropped"]
     gaps: list[float] = []
-    for shard in sorted(RAW.glob("shard-*.tfrecord")):
-        for record in read_shard(shard):
-            image_id = bytes(record["image_id"]).decode()
+    for shard in shard_paths(RAW):
+        for example in read_examples(shard):
+            image_id = example["image_id"]
             if image_id in predictions.index:
                 assume_face = bool(cropped[image_id])
-                face = predictor.predict(bytes(record["image"]), assume_face=assume_face)[0]
+                face = predictor.predict(example["image"], assume_face=assume_face)[0]
                 expected = float(predictions.at[image_id, "score"])
                 gaps.append(float("inf") if face.score is None else abs(face.score - expected))
             if len(gaps) == _SMOKE_PICTURES:

@@ -10,7 +10,7 @@ import pandas as pd
 from deepfake.base.plots import data_uri
 from deepfake.evaluate.predictions import Detector, Predictions
 from deepfake.shards.manifest import LABEL_NAMES
-from deepfake.shards.shards import read_shard
+from deepfake.shards.shards import read_examples, shard_paths
 
 _PNG = b"\x89PNG"
 _TITLES = {  # whether there is a decision that can be wrong, label
@@ -64,10 +64,9 @@ def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
 def _images(faces: Path, wanted: set[str]) -> dict[str, str]:
     """Crops of the test split by image_id, as they lie in the shards: JPEG or PNG."""
     found = {}
-    for shard in sorted((faces / "test").glob("shard-*.tfrecord")):
-        for record in read_shard(shard):
-            name = bytes(record["image_id"]).decode()
+    for shard in shard_paths(faces / "test"):
+        for example in read_examples(shard):
+            name, data = example["image_id"], example["image"]
             if name in wanted:
-                data = bytes(record["image"])
                 found[name] = data_uri("png" if data.startswith(_PNG) else "jpeg", data)
     return found

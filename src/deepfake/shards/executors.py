@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
-from multiprocessing.context import SpawnContext, SpawnProcess
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import cv2
+from loky import ProcessPoolExecutor
+from tqdm import tqdm
 
 from deepfake.base.errors import ExecutorError
 
 EXECUTOR_VARIABLE, ADDRESS_VARIABLE = "DEEPFAKE_EXECUTOR", "DEEPFAKE_RAY_ADDRESS"
 KINDS = ("process", "ray")
 
+Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 
@@ -34,40 +37,60 @@ class ShardExecutor(Protocol):
         """The future result of `fn(*args)`."""
 
 
-class _Worker(SpawnProcess):
-    """A fresh process that does not run the stage's script again for its imports.
-
-    What a shard needs is imported by name. A script's reports, expectations and classifiers took each
-    worker seconds and a quarter of a gigabyte.
-    """
-
-    def start(self) -> None:
-        script = sys.modules["__main__"]
-        hidden = {name: getattr(script, name, None) for name in ("__spec__", "__file__")}
-        vars(script).update(dict.fromkeys(hidden))
-        try:
-            super().start()
-        finally:
-            vars(script).update(hidden)
-
-
-class _Workers(SpawnContext):
-    Process = _Worker  # type: ignore[assignment]
-
-
 class ProcessPool(ProcessPoolExecutor):
-    """Fresh processes on this host; they find functions of modules, not of the script that was started."""
+    """Fresh processes on this host. They import what a shard needs, not the script that was started.
+
+    A fork would inherit locks that threads of OpenCV and Arrow hold. A script's reports, expectations and
+    classifiers cost each worker seconds and a quarter of a gigabyte.
+    """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        # OpenCV and Arrow hold threads that a forked child would inherit locked: spawn.
-        super().__init__(workers, mp_context=_Workers(), initializer=prepare_worker)
+        super().__init__(workers, initializer=prepare_worker)
 
 
 def prepare_worker() -> None:
     """No GPU, whose memory it would only take; one thread in OpenCV: processes fill the cores."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     cv2.setNumThreads(1)
+
+
+def map_shards(
+    fn: Callable[[Shard], Result],
+    shards: Iterable[Shard],
+    executor: ShardExecutor | None,
+    description: str,
+    total: int | None = None,
+) -> Iterator[Result]:
+    """Apply a pure function to every shard and yield the results in the shards' order.
+
+    The result never depends on the executor; `fn` and the shards must be picklable. Shards are drawn
+    only as workers need them, so neither they nor the results pile up however many there are.
+
+    Args:
+        executor: from `open_executor`, or None to work in this process.
+        total: number of shards, for the progress bar, where `shards` has no length.
+    """
+    results = map(fn, shards) if executor is None else _in_order(fn, iter(shards), executor)
+    total = len(shards) if isinstance(shards, Sized) else total
+    yield from tqdm(results, total=total, desc=description, unit="shard")
+
+
+def _in_order(
+    fn: Callable[[Shard], Result], shards: Iterator[Shard], executor: ShardExecutor
+) -> Iterator[Result]:
+    # Two a worker: one in work and one ready. `executor.map` would take in every shard at once.
+    waiting: deque[Future[Result]] = deque(
+        executor.submit(fn, shard) for shard in islice(shards, 2 * executor.workers)
+    )
+    try:
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(executor.submit(fn, shard) for shard in islice(shards, 1))
+            yield result
+    finally:
+        for future in waiting:  # after an error, what is still queued is not begun
+            future.cancel()
 
 
 @contextmanager

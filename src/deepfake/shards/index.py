@@ -1,4 +1,4 @@
-"""Where every face crop lies: found once per run, so that a batch can be any pictures in any order."""
+"""The faces of a split and their facts, so that a batch can be any pictures in any order."""
 
 from __future__ import annotations
 
@@ -8,34 +8,30 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake.base.errors import TrainingError
 from deepfake.media.encoding import decode_crop
 from deepfake.media.fields import Pixels
-from deepfake.shards.tfrecord import decode_example, scan_records
+from deepfake.shards.shards import read_shards
 
 _FACTS = ["image_id", "label", "source", "generator", "group", "split"]
 
 
 @dataclass(frozen=True)
 class FaceIndex:
-    """A split's examples in shard order; 23 bytes each.
+    """A split's examples in shard order; 7 bytes each in memory, the pictures stay in the mapped shards.
 
     Attributes:
-        files: the shards.
-        file: int32 [n], which shard an example is in.
-        offset, length: int64 and int32 [n], its bytes there.
+        image: binary [n], JPEG or PNG files of the crops.
         row: int32 [n], its row of `split_facts`.
         label: int8 [n], real 0, fake 1.
         origin: int16 [n], number of its (label, source, generator).
         generators: of each origin; "none" for reals.
     """
 
-    files: tuple[Path, ...]
-    file: np.ndarray
-    offset: np.ndarray
-    length: np.ndarray
+    image: pa.ChunkedArray
     row: np.ndarray
     label: np.ndarray
     origin: np.ndarray
@@ -50,11 +46,7 @@ class FaceIndex:
 
     def crop(self, example: int) -> Pixels:
         """Read and decode one example; uint8 [size, size, 3], RGB."""
-        with self.files[self.file[example]].open("rb", buffering=0) as shard:
-            shard.seek(self.offset[example])
-            image = decode_example(shard.read(self.length[example]))["image"]
-        assert isinstance(image, bytes)
-        return decode_crop(image)
+        return decode_crop(self.image[int(example)].as_py())
 
 
 def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
@@ -75,56 +67,25 @@ def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.Da
 
 
 def index_faces(faces: Path, split: str) -> FaceIndex:
-    """Scan the shards of a split, with their checksums, and look up each example in the manifest.
+    """Map the shards of a split into memory and look up each example in the manifest.
 
     Raises:
-        TrainingError: a shard is damaged, or holds what the manifest does not know.
+        SourceError: there are no shards, or one is damaged.
+        TrainingError: a shard holds what the manifest does not know.
     """
-    files = tuple(shard_files(faces, split))
     facts = split_facts(faces, split)
+    shards = read_shards(faces / split, ["image_id", "image"])
     known = pd.Index(facts["image_id"])
-    # Shard by shard, so that names are held for one shard at a time.
-    parts = [_scan(path, number, known) for number, path in enumerate(files)]
-    where = np.concatenate([np.empty((0, 4), np.int64), *parts])
-    if (where[:, 3] < 0).any():
+    # Chunk by chunk, so that only a few names are text at a time.
+    found = [known.get_indexer(names.to_pandas()) for names in shards["image_id"].chunks]
+    row = np.concatenate([np.empty(0, np.int64), *found])
+    if (row < 0).any():
         raise TrainingError(f"{faces / split} and the manifest beside it differ: run the stage preprocess")
     groups = facts.groupby(["label", "source", "generator"], sort=True)
     return FaceIndex(
-        files=files,
-        file=where[:, 0].astype(np.int32),
-        offset=where[:, 1].copy(),
-        length=where[:, 2].astype(np.int32),
-        row=where[:, 3].astype(np.int32),
-        label=facts["label"].to_numpy(np.int8)[where[:, 3]],
-        origin=groups.ngroup().to_numpy(np.int16)[where[:, 3]],
+        image=shards["image"],
+        row=row.astype(np.int32),
+        label=facts["label"].to_numpy(np.int8)[row],
+        origin=groups.ngroup().to_numpy(np.int16)[row],
         generators=tuple(str(generator) for _, _, generator in groups.groups),
     )
-
-
-def _scan(path: Path, number: int, known: pd.Index) -> np.ndarray:
-    """Shard number, offset, length and place in `known` of each example; int64 [n, 4], -1: unknown."""
-    places: list[tuple[int, int]] = []
-    names: list[str] = []
-    with path.open("rb") as shard:
-        try:
-            for offset, message in scan_records(shard):
-                places.append((offset, len(message)))
-                names.append(_image_id(message))
-        except ValueError as error:
-            raise TrainingError(f"{path}: {error}; delete it and run the stage preprocess") from error
-    table = np.empty((len(places), 4), np.int64)
-    table[:, 0] = number
-    table[:, 1:3] = np.array(places, np.int64).reshape(-1, 2)
-    table[:, 3] = known.get_indexer(names)
-    return table
-
-
-def shard_files(faces: Path, split: str) -> list[Path]:
-    """The split's shards in order."""
-    return sorted((faces / split).glob("shard-*.tfrecord"))
-
-
-def _image_id(message: bytes) -> str:
-    name = decode_example(message)["image_id"]
-    assert isinstance(name, bytes)
-    return name.decode()

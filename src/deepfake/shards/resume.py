@@ -20,8 +20,7 @@ import pyarrow as pa
 from pyarrow import feather
 
 from deepfake.base.imports import code_digest
-from deepfake.shards.executors import ShardExecutor
-from deepfake.shards.shards import map_shards
+from deepfake.shards.executors import ShardExecutor, map_shards
 
 Job = TypeVar("Job")
 

@@ -1,84 +1,138 @@
-"""TFRecord shards, and the one seam through which work is spread over them."""
+"""Shards: Arrow IPC files of examples. Their names, and the one way to write and to read them.
+
+Pandas, pyarrow, DuckDB, Polars and Ray Data read the same files without this code. They are not compressed:
+a reader maps a file into memory and touches only what it asks for.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from tqdm import tqdm
+import numpy as np
+import pyarrow as pa
 
 from deepfake.base.errors import SourceError
-from deepfake.shards.executors import ShardExecutor
-from deepfake.shards.tfrecord import encode_record, read_records
 
-Shard = TypeVar("Shard")
-Result = TypeVar("Result")
+RAW_EXAMPLE = pa.schema([
+    ("image_id", pa.string()),
+    ("image", pa.large_binary()),  # the file as it came
+])  # fmt: skip
+
+FACE_EXAMPLE = pa.schema([
+    ("image_id", pa.string()),
+    ("image", pa.large_binary()),  # a JPEG or PNG file of the crop
+    ("label", pa.int8()),          # real = 0, fake = 1
+    ("source", pa.string()),
+    ("generator", pa.string()),
+    ("group", pa.string()),
+])  # fmt: skip
+
+# Rows that are written at a time: a writer holds this many pictures, not the whole shard.
+_BATCH_ROWS = 32
 
 
-def map_shards(
-    fn: Callable[[Shard], Result],
-    shards: Iterable[Shard],
-    executor: ShardExecutor | None,
-    description: str,
-    total: int | None = None,
-) -> Iterator[Result]:
-    """Apply a pure function to every shard and yield the results in the shards' order.
+def shard_path(folder: Path, number: int) -> Path:
+    """Where the shard of this number is."""
+    return folder / f"shard-{number:05d}.arrow"
 
-    The result never depends on the executor; `fn` and the shards must be picklable. Shards are drawn
-    only as workers need them, so neither they nor the results pile up however many there are.
+
+def shard_paths(folder: Path) -> list[Path]:
+    """All shards of a folder, in order."""
+    return sorted(folder.glob("shard-*.arrow"))
+
+
+def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
+    """Write one Arrow IPC file without compression and without metadata.
+
+    Its bytes depend on nothing but names, types and values of the columns. It appears under its name when
+    it is whole, so that a kill leaves no half shard behind.
 
     Args:
-        executor: from `executors.open_executor`, or None to work in this process.
-        total: number of shards, for the progress bar, where `shards` has no length.
-    """
-    results = map(fn, shards) if executor is None else _in_order(fn, iter(shards), executor)
-    total = len(shards) if isinstance(shards, list | tuple) else total
-    yield from tqdm(results, total=total, desc=description, unit="shard")
-
-
-def _in_order(
-    fn: Callable[[Shard], Result], shards: Iterator[Shard], executor: ShardExecutor
-) -> Iterator[Result]:
-    # Two a worker: one in work and one ready. `executor.map` would take in every shard at once.
-    waiting: deque[Future[Result]] = deque(
-        executor.submit(fn, shard) for shard in islice(shards, 2 * executor.workers)
-    )
-    try:
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(executor.submit(fn, shard) for shard in islice(shards, 1))
-            yield result
-    finally:
-        for future in waiting:  # after an error, what is still queued is not begun
-            future.cancel()
-
-
-def write_shard(path: Path, examples: Iterable[Mapping[str, bytes | int]]) -> None:
-    """Write one TFRecord file of `tf.train.Example`s; bytes and ints only.
-
-    The bytes of the file depend on nothing but the examples. It appears under its name when it is
-    whole, so that a kill leaves no half shard behind.
+        table: the examples; `stream` makes a reader of more than should be in memory at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        for example in examples:
-            file.write(encode_record(example))
+    schema = table.schema.remove_metadata()
+    if isinstance(table, pa.Table):
+        table = table.combine_chunks().to_reader(max_chunksize=_BATCH_ROWS)
+    with pa.OSFile(str(partial), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for batch in table:
+            columns = [_copied(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     partial.replace(path)
 
 
-def read_shard(path: Path) -> Iterator[dict[str, bytes | int]]:
-    """The examples of one shard, as they were written.
+def _copied(column: pa.Array) -> pa.Array:
+    """The same values in buffers of their own: the writer pads a slice with the values that follow it."""
+    return pa.concat_arrays([column, column[:0]])
+
+
+def stream(examples: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatchReader:
+    """Examples that are made while they are written; the file is the same as that of their whole table."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rest = iter(examples)
+        while rows := list(islice(rest, _BATCH_ROWS)):
+            yield pa.RecordBatch.from_pylist(rows, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def read_shard(path: Path) -> pa.Table:
+    """A shard, mapped into memory: a column that nobody looks at is not read.
 
     Raises:
-        SourceError: the file is cut off or damaged.
+        SourceError: the file is cut off, or its structure is damaged.
     """
-    with path.open("rb") as file:
-        try:
-            yield from read_records(file)
-        except ValueError as error:
-            raise SourceError(f"{path}: {error}; delete it and run the stage that writes it") from error
+    try:
+        with pa.memory_map(str(path)) as file:  # the table keeps the mapping, not the open file
+            table = pa.ipc.open_file(file).read_all()
+        table.validate(full=True)  # wrong offsets would read beyond the file
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise SourceError(f"{path}: {error}; delete it and run the stage that writes it") from error
+    return table
+
+
+def read_shards(folder: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of all shards of a folder as one table: any row can be read, none is in memory yet.
+
+    Raises:
+        SourceError: there are no shards, or as `read_shard`.
+    """
+    paths = shard_paths(folder)
+    if not paths:
+        raise SourceError(f"{folder} holds no shards: run the stage that writes them")
+    return pa.concat_tables([read_shard(path).select(columns) for path in paths])
+
+
+def read_examples(path: Path) -> Iterator[dict[str, Any]]:
+    """The examples of one shard in order, values by column; a few are in memory at a time.
+
+    Raises:
+        SourceError: as `read_shard`.
+    """
+    for batch in read_shard(path).to_batches(max_chunksize=_BATCH_ROWS):
+        yield from batch.to_pylist()
+
+
+def array_column(values: np.ndarray) -> pa.FixedSizeListArray:
+    """One array a row, [rows, ...], as nested lists of fixed size, which keep shape and dtype."""
+    column = pa.array(np.ascontiguousarray(values).reshape(-1))
+    for length in reversed(values.shape[1:]):
+        column = pa.FixedSizeListArray.from_arrays(column, length)
+    return column
+
+
+def column_array(column: pa.ChunkedArray) -> np.ndarray:
+    """The array that `array_column` was given, [rows, ...]; read-only where nothing had to be copied."""
+    shape: list[int] = [len(column)]
+    values = column.combine_chunks()
+    while pa.types.is_fixed_size_list(values.type):
+        shape.append(values.type.list_size)
+        values = values.flatten()
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)

@@ -13,8 +13,7 @@ from deepfake.base.errors import SourceError
 from deepfake.media.videos import ClipRejected, read_frames
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.ingest.sources import VideoSource
-from deepfake.shards.executors import process_pool
-from deepfake.shards.shards import map_shards
+from deepfake.shards.executors import map_shards, process_pool
 from deepfake.sources.folder import list_folder
 from deepfake.sources.item import Item
 

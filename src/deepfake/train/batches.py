@@ -27,7 +27,7 @@ def training_batches(
 
     An epoch's order, pseudo-fakes and augmentation are functions of (seed, epoch, position) alone, so a
     run resumed at epoch k sees what an uninterrupted one would have seen. In memory are the index
-    (23 bytes a picture), an epoch's plan (some 40 bytes a slot) and the batches in work.
+    (7 bytes a picture), an epoch's plan (some 40 bytes a slot) and the batches in work.
 
     Args:
         exclude: generators whose fakes are left out.
