@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 from helpers import tiny_params
 
-from deepfake.params import Params, parse_params
+from deepfake.base.parameters import parse_params
 from deepfake.registry import release as module
-from deepfake.registry.release import TOLERANCE, check_gates, release
+from deepfake.registry.release import TOLERANCE, ReleaseParams, check_gates, release
 
 GATES = ("data_verdict", "test_auc", "smoke_prediction")
 
 
 @pytest.fixture
-def params() -> Params:
-    return parse_params(tiny_params(**{"register.min_test_auc": 0.75}), origin="test")
+def params() -> ReleaseParams:
+    return parse_params(ReleaseParams, tiny_params(**{"register.min_test_auc": 0.75}), origin="test")
 
 
 @pytest.fixture
-def checked(params: Params, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
+def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
     """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
 
     def check(verdict: bool = True, auc: float = 0.9, gap: float = 0.0) -> dict[str, dict[str, Any]]:
         monkeypatch.setattr(module, "read_json", lambda _: {"passed": verdict})
         monkeypatch.setattr(module, "smoke_gap", lambda _: gap)
         metrics = {"test": {"model": {"auc": {"value": auc}}}}
-        return check_gates(params, metrics, SimpleNamespace())
+        return check_gates(0.75, metrics, SimpleNamespace())
 
     return check
 
@@ -70,7 +70,7 @@ class Registry:
 
 @pytest.fixture
 def released(
-    params: Params, monkeypatch: pytest.MonkeyPatch
+    params: ReleaseParams, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[module.Release, Registry]]:
     """What becomes of version 2 when some gates fail, with or without a version in production."""
 
@@ -78,9 +78,11 @@ def released(
         registry = Registry(production)
         gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
         bundle = SimpleNamespace(folder=None, weights_sha256="")
-        for name in ("Predictor", "Publication", "bundle_digest", "read_history", "_artifacts", "_flat"):
+        for name in ("Predictor", "Publication", "bundle_digest", "_artifacts", "_flat"):
             monkeypatch.setattr(module, name, lambda *_, **__: None)
         monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
+        monkeypatch.setattr(module.pd, "read_csv", lambda _: None)
+        monkeypatch.setattr(module, "read_params", dict)
         monkeypatch.setattr(module.Explanation, "from_metrics", lambda _: None)
         monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)
         monkeypatch.setattr(module, "check_gates", lambda *_: gates)
