@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from deepfake.base.statistics import difference, effective_counts, proportion
+from deepfake.base.statistics import Interval, difference, effective_counts, estimate, proportion
 from deepfake.evaluate.real_sources import fpr_gap
 from deepfake.preprocess.face_statistics import _below, _missed
 
@@ -70,6 +70,34 @@ def test_a_gap_of_missed_faces_between_classes_counts_clips() -> None:
     assert alone["low"] > 0.05, "frames counted one by one would say so"
     small = rows.assign(reject_reason=rows["reject_reason"].replace("no_face", "below_band"))
     assert difference(*(_below(small[small["label"] == label]) for label in (1, 0))) == gap
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090),
+     ((10, 10), (0, 20), 0.6791, 1.0), ((5, 56), (0, 29), -0.0381, 0.1926)],
+)  # fmt: skip
+def test_differences_are_those_of_newcombes_table(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    """Newcombe 1998, "Interval estimation for the difference between independent proportions", table II."""
+    found = difference(first, second)
+    value = round(first[0] / first[1] - second[0] / second[1], 4)
+    assert found["value"] == pytest.approx(value, abs=1e-4)
+    assert found["low"] == pytest.approx(low, abs=2e-4) and found["high"] == pytest.approx(high, abs=2e-4)
+    turned = difference(second, first)
+    assert turned == {"value": -found["value"], "low": -found["high"], "high": -found["low"]}
+
+
+def test_of_nothing_there_is_no_difference() -> None:
+    nothing = {"value": None, "low": None, "high": None}
+    assert proportion(0, 0) == nothing
+    assert difference((0, 0), (1, 2)) == difference((1, 2), (0, 0)) == nothing
+
+
+def test_an_estimate_is_the_first_value_with_the_interval_of_the_others() -> None:
+    values = np.r_[5.0, np.arange(101.0), np.nan]
+    assert estimate(values) == Interval(5.0, 2.5, 97.5)
 
 
 def gap_of(rng: np.random.Generator, frames: int, rates: tuple[float, float]) -> bool:
