@@ -77,19 +77,38 @@ def released(
     def run(failed: tuple[str, ...], production: str | None) -> tuple[module.Release, Registry]:
         registry = Registry(production)
         gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
-        bundle = SimpleNamespace(folder=None, weights_sha256="")
-        for name in ("Predictor", "Publication", "bundle_digest", "_artifacts", "_flat"):
+        bundle = SimpleNamespace(folder=None, weights_sha256="weights")
+
+        def check(limit: float, metrics: dict[str, Any], predictor: object) -> dict[str, Any]:
+            assert (limit, metrics, predictor) == (0.75, {"test": {}}, bundle), (
+                "the model is not what is judged"
+            )
+            return gates
+
+        published: list[module.Publication] = []
+
+        def publish(publication: module.Publication) -> SimpleNamespace:
+            published.append(publication)
+            return SimpleNamespace(version="2")
+
+        monkeypatch.setattr(module, "Predictor", lambda one: one)
+        for name in ("bundle_digest", "_artifacts", "_flat"):
             monkeypatch.setattr(module, name, lambda *_, **__: None)
         monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
         monkeypatch.setattr(module.pd, "read_csv", lambda _: None)
         monkeypatch.setattr(module, "read_params", dict)
         monkeypatch.setattr(module.Explanation, "from_metrics", lambda _: None)
         monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)
-        monkeypatch.setattr(module, "check_gates", lambda *_: gates)
-        monkeypatch.setattr(module, "publish", lambda _: SimpleNamespace(version="2"))
+        monkeypatch.setattr(module, "check_gates", check)
+        monkeypatch.setattr(module, "publish", publish)
         monkeypatch.setattr(module, "alias_version", registry.alias_version)
         monkeypatch.setattr(module, "promote", registry.promote)
-        return release(params), registry
+        result = release(params)
+        (publication,) = published
+        assert (publication.weights_sha256, publication.name) == ("weights", params.register_.name)
+        assert publication.description.endswith(f"gates failed: {', '.join(failed) or 'none'}")
+        assert result.gates == gates
+        return result, registry
 
     return run
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from deepfake.base.statistics import Interval, difference, effective_counts, estimate, proportion
+from deepfake.base.statistics import (
+    Interval,
+    bootstrap_weights,
+    difference,
+    effective_counts,
+    estimate,
+    interval,
+    proportion,
+)
 from deepfake.evaluate.real_sources import fpr_gap
 from deepfake.preprocess.face_statistics import _below, _missed
 
@@ -68,8 +78,8 @@ def test_a_gap_of_missed_faces_between_classes_counts_clips() -> None:
     assert gap["value"] == pytest.approx(0.1) and gap["low"] < 0.0 < gap["high"]
     alone = difference((30, 300), (0, 300))
     assert alone["low"] > 0.05, "frames counted one by one would say so"
-    small = rows.assign(reject_reason=rows["reject_reason"].replace("no_face", "below_band"))
-    assert difference(*(_below(small[small["label"] == label]) for label in (1, 0))) == gap
+    small = rows.assign(face_side=np.where(clips == 15, 40, 80))
+    assert difference(*(_below(small[small["label"] == label], 64) for label in (1, 0))) == gap
 
 
 @pytest.mark.parametrize(
@@ -132,3 +142,43 @@ def test_a_group_in_two_sources_counts_in_both() -> None:
     })  # fmt: skip
     found = fpr_gap(rows, "score", 0.5, 50, 0)
     assert found is not None and found["value"] == 0.0 and found["by_chance"] == 0.0
+
+
+def test_the_gap_and_its_limit_are_those_made_by_hand() -> None:
+    """Three sources of unequal size, pictures in groups of one to three; the fakes must not count."""
+    rows = pd.DataFrame({
+        "label": [0] * 12 + [1] * 2,
+        "source": [*"aaaaaa", *"bbbb", *"cc", "gan", "gan"],
+        "group": ["1", "1", "1", "2", "2", "3", "4", "4", "5", "6", "7", "8", "9", "10"],
+        "score": [0.5, 0.5, 0.5, 0.9, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1, 0.7, 0.9, 0.9],
+    })  # fmt: skip
+    found = fpr_gap(rows, "score", 0.5, 3000, 4)
+    again = fpr_gap(rows, "score", 0.5, 3000, 4)
+    assert found is not None and found == again and found["sources"] == 3
+    # a: 4 of 6, b: 0 of 4, c: 1 of 2; the score at the threshold is an alarm.
+    assert found["value"] == round(4 / 6, 6)
+    reals = rows[rows["label"] == 0]
+    above, source = (reals["score"] >= 0.5).to_numpy(float), reals["source"].to_numpy()
+    weights = bootstrap_weights(reals["group"].to_numpy(), reals["label"].to_numpy(), 3000, 4)
+    gaps = []
+    for drawn in weights:
+        shares = [(drawn * above)[source == one].sum() / total for one in "abc"
+                  if (total := drawn[source == one].sum()) > 0]  # fmt: skip
+        gaps.append(max(shares) - min(shares))
+    wanted = interval(4 / 6, np.array(gaps)).to_json()
+    assert {key: found[key] for key in wanted} == wanted
+    rates = [1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    by_order = []
+    for dealt in itertools.permutations(rates):
+        a = (3 * dealt[0] + 2 * dealt[1] + dealt[2]) / 6
+        b = (2 * dealt[3] + dealt[4] + dealt[5]) / 4
+        c = (dealt[6] + dealt[7]) / 2
+        by_order.append(max(a, b, c) - min(a, b, c))
+    assert found["by_chance"] == pytest.approx(np.quantile(by_order, 0.95), abs=0.1)
+
+
+def test_one_source_or_no_threshold_has_no_gap() -> None:
+    rows = pd.DataFrame({"label": 0, "source": ["a", "b"], "group": ["1", "2"], "score": [0.1, 0.9]})
+    assert fpr_gap(rows, "score", None, 10, 0) is None
+    assert fpr_gap(rows.assign(source="a"), "score", 0.5, 10, 0) is None
+    assert fpr_gap(rows, "score", 0.5, 10, 0) is not None
