@@ -26,10 +26,11 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
     """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
 
     def check(verdict: bool = True, auc: float = 0.9, gap: float = 0.0) -> dict[str, dict[str, Any]]:
-        monkeypatch.setattr(module, "read_json", lambda _: {"passed": verdict})
-        monkeypatch.setattr(module, "smoke_gap", lambda _: gap)
+        judged, path = object(), module.REPORTS / "validate/verdict.json"
+        monkeypatch.setattr(module, "read_json", {path: {"passed": verdict}}.__getitem__)
+        monkeypatch.setattr(module, "smoke_gap", {judged: gap}.__getitem__)
         metrics = {"test": {"model": {"auc": {"value": auc}}}}
-        return check_gates(0.75, metrics, SimpleNamespace())
+        return check_gates(0.75, metrics, judged)
 
     return check
 
@@ -51,8 +52,12 @@ def test_each_gate_looks_at_its_own_fact(
     gates = checked(**facts)
     assert {*gates} == {*GATES}
     assert [name for name, gate in gates.items() if not gate["passed"]] == ([failed] if failed else [])
-    assert gates["test_auc"]["observed"] == facts.get("auc", 0.9)
-    assert "0.75" in gates["test_auc"]["required"]
+    observed = {name: gate["observed"] for name, gate in gates.items()}
+    assert observed == {
+        "data_verdict": facts.get("verdict", True), "test_auc": facts.get("auc", 0.9),
+        "smoke_prediction": failed != "smoke_prediction",
+    }  # fmt: skip
+    assert gates["test_auc"]["required"] == ">= 0.75"
 
 
 class Registry:
