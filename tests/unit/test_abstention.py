@@ -37,7 +37,7 @@ def predictions(calibration: Calibration = CALIBRATION) -> Predictions:
     return Predictions(with_verdicts(frame, calibration), detectors, (), {}, draws=40, bins=5, seed=3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def found() -> dict[str, Any]:
     return abstention(predictions())
 
