@@ -128,11 +128,11 @@ def test_over_any_versions_pictures_are_only_ever_held_out_more(versions: list) 
 
 def test_the_file_is_byte_stable_and_comes_back(tmp_path: Path) -> None:
     ledger = {f"{number:016x}": SPLITS[number % 3] for number in (9, 4, 30)}
-    write_ledger(tmp_path / "a.csv", ledger, SEED, SPLIT)
-    again = read_ledger(tmp_path / "a.csv", SEED, SPLIT)
+    write_ledger(tmp_path / "new/data/a.csv", ledger, SEED, SPLIT)
+    again = read_ledger(tmp_path / "new/data/a.csv", SEED, SPLIT)
     assert again == ledger
     write_ledger(tmp_path / "b.csv", dict(reversed(again.items())), SEED, SPLIT)
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert (tmp_path / "new/data/a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert read_ledger(tmp_path / "none.csv", SEED, SPLIT) == {}
 
 

@@ -168,9 +168,20 @@ def test_isotonic_is_that_of_scikit_learn() -> None:
     assert scaling(values) == pytest.approx(expected)
 
 
-def test_one_class_is_refused() -> None:
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_is_refused(label: int) -> None:
     with pytest.raises(DeepfakeError, match="both classes"):
-        calibrate(alone(np.zeros(5), np.zeros(5, int)), 0.05, 0.05)
+        calibrate(alone(np.zeros(5), np.full(5, label)), 0.05, 0.05)
+
+
+def test_fake_is_never_said_where_real_is_possible() -> None:
+    """Twenty of each with the same scores: 0.4 false alarms are allowed, but real is possible up to 0.9."""
+    scores, labels = np.tile(np.arange(20.0) / 20.0, 2), np.repeat([0, 1], 20)
+    found = with_thresholds(Scaling("none"), alone(scores, labels), 0.4, 0.1)
+    assert (found.real_max, found.fake_min) == (18 / 20, 1 / 20)
+    assert found.threshold == np.nextafter(18 / 20, 2.0) and found.real_below == 1 / 20
+    assert (found.target_fpr, found.conformal_error, found.max_spread) == (0.4, 0.1, None)
+    assert (found.val_reals, found.val_fakes, found.real_groups, found.fake_groups) == (20, 20, 20, 20)
 
 
 def test_the_band_is_a_rank_of_n_plus_1() -> None:

@@ -9,27 +9,28 @@ from typing import Any
 import pytest
 from helpers import tiny_params
 
-from deepfake.params import Params, parse_params
+from deepfake.base.parameters import parse_params
 from deepfake.registry import release as module
-from deepfake.registry.release import TOLERANCE, check_gates, release
+from deepfake.registry.release import TOLERANCE, ReleaseParams, check_gates, release
 
 GATES = ("data_verdict", "test_auc", "smoke_prediction")
 
 
 @pytest.fixture
-def params() -> Params:
-    return parse_params(tiny_params(**{"register.min_test_auc": 0.75}), origin="test")
+def params() -> ReleaseParams:
+    return parse_params(ReleaseParams, tiny_params(**{"register.min_test_auc": 0.75}), origin="test")
 
 
 @pytest.fixture
-def checked(params: Params, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
+def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
     """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
 
     def check(verdict: bool = True, auc: float = 0.9, gap: float = 0.0) -> dict[str, dict[str, Any]]:
-        monkeypatch.setattr(module, "read_json", lambda _: {"passed": verdict})
-        monkeypatch.setattr(module, "smoke_gap", lambda _: gap)
+        judged, path = object(), module.REPORTS / "validate/verdict.json"
+        monkeypatch.setattr(module, "read_json", {path: {"passed": verdict}}.__getitem__)
+        monkeypatch.setattr(module, "smoke_gap", {judged: gap}.__getitem__)
         metrics = {"test": {"model": {"auc": {"value": auc}}}}
-        return check_gates(params, metrics, SimpleNamespace())
+        return check_gates(0.75, metrics, judged)
 
     return check
 
@@ -51,8 +52,12 @@ def test_each_gate_looks_at_its_own_fact(
     gates = checked(**facts)
     assert {*gates} == {*GATES}
     assert [name for name, gate in gates.items() if not gate["passed"]] == ([failed] if failed else [])
-    assert gates["test_auc"]["observed"] == facts.get("auc", 0.9)
-    assert "0.75" in gates["test_auc"]["required"]
+    observed = {name: gate["observed"] for name, gate in gates.items()}
+    assert observed == {
+        "data_verdict": facts.get("verdict", True), "test_auc": facts.get("auc", 0.9),
+        "smoke_prediction": failed != "smoke_prediction",
+    }  # fmt: skip
+    assert gates["test_auc"]["required"] == ">= 0.75"
 
 
 class Registry:
@@ -70,24 +75,45 @@ class Registry:
 
 @pytest.fixture
 def released(
-    params: Params, monkeypatch: pytest.MonkeyPatch
+    params: ReleaseParams, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[module.Release, Registry]]:
     """What becomes of version 2 when some gates fail, with or without a version in production."""
 
     def run(failed: tuple[str, ...], production: str | None) -> tuple[module.Release, Registry]:
         registry = Registry(production)
         gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
-        bundle = SimpleNamespace(folder=None, weights_sha256="")
-        for name in ("Predictor", "Publication", "bundle_digest", "read_history", "_artifacts", "_flat"):
+        bundle = SimpleNamespace(folder=None, weights_sha256="weights")
+
+        def check(limit: float, metrics: dict[str, Any], predictor: object) -> dict[str, Any]:
+            assert (limit, metrics, predictor) == (0.75, {"test": {}}, bundle), (
+                "the model is not what is judged"
+            )
+            return gates
+
+        published: list[module.Publication] = []
+
+        def publish(publication: module.Publication) -> SimpleNamespace:
+            published.append(publication)
+            return SimpleNamespace(version="2")
+
+        monkeypatch.setattr(module, "Predictor", lambda one: one)
+        for name in ("bundle_digest", "_artifacts", "_flat"):
             monkeypatch.setattr(module, name, lambda *_, **__: None)
         monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
+        monkeypatch.setattr(module.pd, "read_csv", lambda _: None)
+        monkeypatch.setattr(module, "read_params", dict)
         monkeypatch.setattr(module.Explanation, "from_metrics", lambda _: None)
         monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)
-        monkeypatch.setattr(module, "check_gates", lambda *_: gates)
-        monkeypatch.setattr(module, "publish", lambda _: SimpleNamespace(version="2"))
+        monkeypatch.setattr(module, "check_gates", check)
+        monkeypatch.setattr(module, "publish", publish)
         monkeypatch.setattr(module, "alias_version", registry.alias_version)
         monkeypatch.setattr(module, "promote", registry.promote)
-        return release(params), registry
+        result = release(params)
+        (publication,) = published
+        assert (publication.weights_sha256, publication.name) == ("weights", params.register_.name)
+        assert publication.description.endswith(f"gates failed: {', '.join(failed) or 'none'}")
+        assert result.gates == gates
+        return result, registry
 
     return run
 

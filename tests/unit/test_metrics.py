@@ -208,7 +208,7 @@ def test_every_draw_keeps_the_number_of_groups_of_reals_of_fakes_and_of_both() -
     """Without strata a draw of the same size would hold now more fakes, now fewer."""
     groups = np.array(["a", "b", "b", "c", "d", "d", "e", "e", "f", "g", "h", "i"])
     labels = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1])
-    weights = ours.bootstrap_weights(groups, labels, 200, 3)
+    weights = statistics.bootstrap_weights(groups, labels, 200, 3)
     first = np.unique(groups, return_index=True)[1]
     kinds = {"reals": "abc", "both": "de", "fakes": "fghi"}
     drawn = weights[:, first]

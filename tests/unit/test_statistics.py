@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from deepfake.base.statistics import difference, effective_counts, proportion
+from deepfake.base.statistics import (
+    Interval,
+    bootstrap_weights,
+    difference,
+    effective_counts,
+    estimate,
+    interval,
+    proportion,
+)
 from deepfake.evaluate.real_sources import fpr_gap
 from deepfake.preprocess.face_statistics import _below, _missed
 
@@ -68,8 +78,36 @@ def test_a_gap_of_missed_faces_between_classes_counts_clips() -> None:
     assert gap["value"] == pytest.approx(0.1) and gap["low"] < 0.0 < gap["high"]
     alone = difference((30, 300), (0, 300))
     assert alone["low"] > 0.05, "frames counted one by one would say so"
-    small = rows.assign(reject_reason=rows["reject_reason"].replace("no_face", "below_band"))
-    assert difference(*(_below(small[small["label"] == label]) for label in (1, 0))) == gap
+    small = rows.assign(face_side=np.where(clips == 15, 40, 80))
+    assert difference(*(_below(small[small["label"] == label], 64) for label in (1, 0))) == gap
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090),
+     ((10, 10), (0, 20), 0.6791, 1.0), ((5, 56), (0, 29), -0.0381, 0.1926)],
+)  # fmt: skip
+def test_differences_are_those_of_newcombes_table(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    """Newcombe 1998, "Interval estimation for the difference between independent proportions", table II."""
+    found = difference(first, second)
+    value = round(first[0] / first[1] - second[0] / second[1], 4)
+    assert found["value"] == pytest.approx(value, abs=1e-4)
+    assert found["low"] == pytest.approx(low, abs=2e-4) and found["high"] == pytest.approx(high, abs=2e-4)
+    turned = difference(second, first)
+    assert turned == {"value": -found["value"], "low": -found["high"], "high": -found["low"]}
+
+
+def test_of_nothing_there_is_no_difference() -> None:
+    nothing = {"value": None, "low": None, "high": None}
+    assert proportion(0, 0) == nothing
+    assert difference((0, 0), (1, 2)) == difference((1, 2), (0, 0)) == nothing
+
+
+def test_an_estimate_is_the_first_value_with_the_interval_of_the_others() -> None:
+    values = np.r_[5.0, np.arange(101.0), np.nan]
+    assert estimate(values) == Interval(5.0, 2.5, 97.5)
 
 
 def gap_of(rng: np.random.Generator, frames: int, rates: tuple[float, float]) -> bool:
@@ -104,3 +142,43 @@ def test_a_group_in_two_sources_counts_in_both() -> None:
     })  # fmt: skip
     found = fpr_gap(rows, "score", 0.5, 50, 0)
     assert found is not None and found["value"] == 0.0 and found["by_chance"] == 0.0
+
+
+def test_the_gap_and_its_limit_are_those_made_by_hand() -> None:
+    """Three sources of unequal size, pictures in groups of one to three; the fakes must not count."""
+    rows = pd.DataFrame({
+        "label": [0] * 12 + [1] * 2,
+        "source": [*"aaaaaa", *"bbbb", *"cc", "gan", "gan"],
+        "group": ["1", "1", "1", "2", "2", "3", "4", "4", "5", "6", "7", "8", "9", "10"],
+        "score": [0.5, 0.5, 0.5, 0.9, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1, 0.7, 0.9, 0.9],
+    })  # fmt: skip
+    found = fpr_gap(rows, "score", 0.5, 3000, 4)
+    again = fpr_gap(rows, "score", 0.5, 3000, 4)
+    assert found is not None and found == again and found["sources"] == 3
+    # a: 4 of 6, b: 0 of 4, c: 1 of 2; the score at the threshold is an alarm.
+    assert found["value"] == round(4 / 6, 6)
+    reals = rows[rows["label"] == 0]
+    above, source = (reals["score"] >= 0.5).to_numpy(float), reals["source"].to_numpy()
+    weights = bootstrap_weights(reals["group"].to_numpy(), reals["label"].to_numpy(), 3000, 4)
+    gaps = []
+    for drawn in weights:
+        shares = [(drawn * above)[source == one].sum() / total for one in "abc"
+                  if (total := drawn[source == one].sum()) > 0]  # fmt: skip
+        gaps.append(max(shares) - min(shares))
+    wanted = interval(4 / 6, np.array(gaps)).to_json()
+    assert {key: found[key] for key in wanted} == wanted
+    rates = [1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    by_order = []
+    for dealt in itertools.permutations(rates):
+        a = (3 * dealt[0] + 2 * dealt[1] + dealt[2]) / 6
+        b = (2 * dealt[3] + dealt[4] + dealt[5]) / 4
+        c = (dealt[6] + dealt[7]) / 2
+        by_order.append(max(a, b, c) - min(a, b, c))
+    assert found["by_chance"] == pytest.approx(np.quantile(by_order, 0.95), abs=0.1)
+
+
+def test_one_source_or_no_threshold_has_no_gap() -> None:
+    rows = pd.DataFrame({"label": 0, "source": ["a", "b"], "group": ["1", "2"], "score": [0.1, 0.9]})
+    assert fpr_gap(rows, "score", None, 10, 0) is None
+    assert fpr_gap(rows.assign(source="a"), "score", 0.5, 10, 0) is None
+    assert fpr_gap(rows, "score", 0.5, 10, 0) is not None
