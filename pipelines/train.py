@@ -6,11 +6,13 @@ from pathlib import Path
 from deepfake.base.parameters import Sections, load_params, read_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage
+from deepfake.networks.frozen import FROZEN
 from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
 from deepfake.registry.tracking.runs import training_run
 from deepfake.train.fit import resume_key, train
+from deepfake.train.frozen import train_frozen
 from deepfake.train.outputs import write_curves, write_model
 
 
@@ -26,11 +28,14 @@ def main() -> None:
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
     with training_run(key, read_params(), runtime) as run:  # all sections: people look them up there
-        model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
+        if params.train.model == FROZEN:
+            model, architecture, history = train_frozen(params.train, Path("data/embeddings"))
+        else:
+            model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
         digest = write_model(model, architecture, params.train, Path("models/detector"))
         run.finish(digest)
     write_curves(history, digest, Path("reports/train"))
-    shutil.rmtree(workspace)
+    shutil.rmtree(workspace, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -18,6 +17,7 @@ from deepfake.evaluate.holdout import unseen_generators
 from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
 from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
+from deepfake.networks.detector import Detector
 from deepfake.params.evaluate import Evaluate
 from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import HOLDOUT, read_manifest, usable
@@ -49,7 +49,7 @@ class LeftOut:
 
 
 def predict_splits(
-    model: keras.Model, faces: Path, params: Evaluate, seed: int, work: Path, left_out: LeftOut
+    model: Detector, faces: Path, params: Evaluate, seed: int, work: Path, left_out: LeftOut
 ) -> Predictions:
     """Score validation, test and (where there is one) holdout with the model and both baselines.
 
@@ -93,7 +93,7 @@ def predict_splits(
 
 
 def _raw_outputs(
-    model: keras.Model,
+    model: Detector,
     faces: Path,
     manifest: pd.DataFrame,
     params: Evaluate,

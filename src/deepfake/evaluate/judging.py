@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +14,7 @@ from deepfake.evaluate.baseline import fit_baseline
 from deepfake.evaluate.disagreement import view_logits
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
-from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.networks.detector import WEIGHTS, Detector, weights_digest
 from deepfake.shards.index import split_facts
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed, resume_key
@@ -32,7 +31,7 @@ def judging_key(models: Path, faces: Path, degraded: bool) -> str:
     return resume_key(__name__, weights_digest(models / WEIGHTS), shards_digest(faces), str(degraded))
 
 
-def judge_split(model: keras.Model, faces: Path, split: str, degraded: bool, work: Path) -> pd.DataFrame:
+def judge_split(model: Detector, faces: Path, split: str, degraded: bool, work: Path) -> pd.DataFrame:
     """Logits of every picture of a split.
 
     Args:
@@ -79,7 +78,7 @@ def _by_shard(
 
 
 def _judge_batch(
-    model: keras.Model, crops: np.ndarray, image_ids: list[str], labels: list[int], degraded: bool
+    model: Detector, crops: np.ndarray, image_ids: list[str], labels: list[int], degraded: bool
 ) -> pa.Table:
     of_views = view_logits(model.predict_on_batch, crops, degraded)
     logits = {f"{name}_logit": values for name, values in of_views.items()}

@@ -54,6 +54,7 @@ class Architecture:
     branches: tuple[str, ...] = ("rgb", "residual")
     residuals: tuple[str, ...] = ("srm",)
     backbone_end: str | None = None
+    layers: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {key: list(getattr(self, key)) for key in _LISTS}

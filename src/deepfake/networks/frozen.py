@@ -42,6 +42,10 @@ class FrozenDetector:
         """Logits, float32 [n, 1], of crops [n, 224, 224, 3], RGB 0..255."""
         return self.head(self.tokens(crops))[:, None]
 
+    def distances(self, crops: np.ndarray) -> np.ndarray:
+        """How unlike the training pictures crops [n, 224, 224, 3] are; float32 [n], see `Head.distance`."""
+        return self.head.distance(self.tokens(crops))
+
     @cached_property
     def twin(self) -> keras.Model:
         """The same detector as one Keras graph in float32, for gradients and maps.

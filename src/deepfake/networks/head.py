@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfake.base.errors import TrainingError
 
-_ARRAYS = ("mean", "deviation", "weights", "biases")
+_ARRAYS = ("mean", "deviation", "weights", "biases", "axes", "centres")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Head:
         mean, deviation: float32 [d], of the training features; d = len(layers) * width.
         weights: float32 [experts, d], on standardised features.
         biases: float32 [experts].
+        axes: float32 [last token's width, k]: whitening of the last token within the training's sources.
+        centres: float32 [sources, k]: where each source of each class lies on these axes.
     """
 
     layers: tuple[int, ...]
@@ -34,6 +36,8 @@ class Head:
     deviation: np.ndarray
     weights: np.ndarray
     biases: np.ndarray
+    axes: np.ndarray
+    centres: np.ndarray
 
     def odds(self, tokens: np.ndarray) -> np.ndarray:
         """Log-odds that each expert gives; float32 [n, experts] from tokens [n, tokens, width]."""
@@ -45,6 +49,16 @@ class Head:
     def __call__(self, tokens: np.ndarray) -> np.ndarray:
         """Logit of `fake`; float32 [n] from class tokens [n, tokens, width]."""
         return np.asarray(np.logaddexp.reduce(self.odds(tokens), axis=1), np.float32)
+
+    def distance(self, tokens: np.ndarray) -> np.ndarray:
+        """How far a face lies from all that was trained on; float32 [n] from tokens [n, tokens, width].
+
+        Mahalanobis distance of the last token to the nearest source (Lee et al. 2018, arXiv 1807.03888,
+        with sources in the place of classes).
+        """
+        places = tokens[:, -1].astype(np.float32) @ self.axes
+        apart = ((places[:, None] - self.centres[None]) ** 2).sum(axis=2)
+        return np.asarray(np.sqrt(apart.min(axis=1)), np.float32)
 
 
 def flat(tokens: np.ndarray, layers: Sequence[int]) -> np.ndarray:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -15,7 +14,7 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.judging import train_baseline
 from deepfake.evaluate.predictions import BASELINE, MODEL, Predictions
 from deepfake.media.spectrum import azimuthal_profile
-from deepfake.networks.detector import load_detector
+from deepfake.networks.detector import Detector, load_detector
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -34,7 +33,7 @@ class Pair:
         calibrations: of either, by `MODEL` and `BASELINE`: the frozen ones, whatever is done to crops.
     """
 
-    model: keras.Model
+    model: Detector
     baseline: Pipeline
     calibrations: dict[str, Calibration]
 

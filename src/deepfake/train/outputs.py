@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import pandas as pd
 
 from deepfake.base.stage import write_json
 from deepfake.degrade.recipes import describe
-from deepfake.networks.detector import Architecture, save_detector
+from deepfake.networks.detector import Architecture, Detector, save_detector
 from deepfake.params.train import Train
 from deepfake.train.callbacks import summarise
 from deepfake.train.curves import draw_curves
 
 
-def write_model(model: keras.Model, architecture: Architecture, recipe: Train, folder: Path) -> str:
+def write_model(model: Detector, architecture: Architecture, recipe: Train, folder: Path) -> str:
     """Write weights, architecture and what augmentation did; returns the weights' sha256."""
     digest = save_detector(model, architecture, folder)
     write_json(folder / "augmentation.json", describe(recipe.augment, recipe.augment_without))

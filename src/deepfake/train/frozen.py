@@ -1,0 +1,160 @@
+"""The head of a frozen tower, fitted on cached features: seconds instead of epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+
+from deepfake.base.errors import TrainingError
+from deepfake.embed.embed import Embeddings, read_embeddings
+from deepfake.embed.views import AUGMENTED, PLAIN, SELF_BLENDED
+from deepfake.networks.clip_weights import SIDE
+from deepfake.networks.detector import Architecture
+from deepfake.networks.frozen import FROZEN, FrozenDetector
+from deepfake.networks.head import Head, flat, standardised
+from deepfake.params.train import Head as HeadRecipe
+from deepfake.params.train import Train
+
+_STEPS = 200  # of the solver; it stops earlier where the loss no longer moves
+_AXES = 64  # of the last token, for distances: those along which sources spread most
+_FLOOR = 1e-3  # of an axis' deviation within sources, as a share of the largest: no division by nothing
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Training rows: features float32 [n, d], label and origin [n], and which are altered photographs."""
+
+    features: np.ndarray
+    label: np.ndarray
+    origin: np.ndarray
+    altered: np.ndarray
+
+
+def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architecture, pd.DataFrame]:
+    """Fit the head on the training split's cached features.
+
+    Args:
+        folder: what the stage embed wrote.
+
+    Returns:
+        The detector, its architecture, and the history: one row, the head on training and on validation.
+
+    Raises:
+        TrainingError: there are no features, or a class is missing.
+    """
+    left_out = {*recipe.exclude_generators, *recipe.select_holdout}
+    head = fit_head(read_embeddings(folder, splits=("train",)), recipe.head, left_out)
+    rows = {split: read_embeddings(folder, (PLAIN,), (split,)) for split in ("train", "val")}
+    history = pd.DataFrame(
+        [
+            {
+                "phase": 1,
+                "epoch": 0,
+                "learning_rate": recipe.head.strength,
+                **_figures(head, rows["train"], left_out, ""),
+                **_figures(head, rows["val"], left_out, "val_"),
+            }
+        ]
+    )
+    architecture = Architecture(FROZEN, SIDE, 0.0, 0.0, branches=("rgb",), layers=head.layers)
+    return FrozenDetector(head), architecture, history
+
+
+def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[str] = ()) -> Head:
+    """Fit experts on plain, augmented and self-blended views.
+
+    Self-blended views count as fakes. A source weighs as the square root of its size, and both classes
+    weigh the same: large sources teach more, but not in proportion.
+
+    Args:
+        embeddings: training rows; damaged views among them are not looked at.
+        left_out: generators whose fakes are not used.
+
+    Raises:
+        TrainingError: a class is missing.
+    """
+    facts = embeddings.facts
+    used = facts["view"].str.startswith((PLAIN, AUGMENTED, SELF_BLENDED)) & ~facts["generator"].isin(
+        left_out
+    )
+    rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), recipe)
+    wanted = [part for part in (rows.altered, ~rows.altered) if (part & (rows.label == 1)).any()]
+    if not wanted or not (rows.label == 0).any():
+        raise TrainingError("the head needs training pictures of both classes: exclude fewer generators")
+    experts = [_expert(rows, part, recipe.strength) for part in wanted]
+    axes, centres = _places(embeddings.where((used & (facts["view"] == PLAIN)).to_numpy()))
+    return Head(
+        layers=recipe.layers,
+        mean=mean,
+        deviation=deviation,
+        weights=np.stack([weights for weights, _ in experts]),
+        biases=np.array([bias for _, bias in experts], np.float32),
+        axes=axes,
+        centres=centres,
+    )
+
+
+def _training_rows(embeddings: Embeddings, recipe: HeadRecipe) -> tuple[_Rows, np.ndarray, np.ndarray]:
+    """Rows with standardised features, and the mean and deviation that did it."""
+    facts = embeddings.facts
+    blended = facts["view"].str.startswith(SELF_BLENDED)
+    features = flat(embeddings.tokens, recipe.layers)
+    mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    rows = _Rows(
+        features=standardised(features, mean, deviation),
+        label=np.where(blended, 1, facts["label"]),
+        origin=np.where(blended, SELF_BLENDED, facts["source"] + "/" + facts["generator"]),
+        altered=(blended | facts["generator"].isin(recipe.altered)).to_numpy(),
+    )
+    return rows, mean, deviation
+
+
+def _expert(rows: _Rows, part: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
+    """Logistic regression of the fakes in `part` against all reals: weights [d] and bias."""
+    chosen = (rows.label == 0) | (part & (rows.label == 1))
+    label = rows.label[chosen]
+    model = LogisticRegression(C=strength, max_iter=_STEPS)
+    model.fit(rows.features[chosen], label, sample_weight=source_weights(label, rows.origin[chosen]))
+    return model.coef_[0].astype(np.float32), float(model.intercept_[0])
+
+
+def source_weights(label: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Weights [n] with mean 1: equal sums for both classes, within a class the root of a source's size."""
+    counts = pd.Series([f"{a}/{b}" for a, b in zip(label, origin, strict=True)])
+    weights = 1.0 / np.sqrt(counts.map(counts.value_counts()).to_numpy(float))
+    for kind in np.unique(label):
+        weights[label == kind] /= weights[label == kind].sum()
+    return np.asarray(weights * (len(weights) / weights.sum()))
+
+
+def _places(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
+    """Whitening of the last token within sources, and each source's centre; see `Head`."""
+    last = embeddings.tokens[:, -1].astype(np.float64)
+    names = (
+        embeddings.facts["label"].astype(str) + embeddings.facts["source"] + embeddings.facts["generator"]
+    )
+    number = names.astype("category").cat.codes.to_numpy()
+    centres = np.stack([last[number == each].mean(axis=0) for each in np.unique(number)])
+    within = np.cov((last - centres[number]).T)
+    power, vectors = np.linalg.eigh(within)
+    strongest = np.argsort(power)[::-1][:_AXES]
+    scale = np.sqrt(np.maximum(power[strongest], _FLOOR**2 * power.max()))
+    axes = (vectors[:, strongest] / scale).astype(np.float32)
+    return axes, (centres @ axes).astype(np.float32)
+
+
+def _figures(head: Head, rows: Embeddings, left_out: Collection[str], prefix: str) -> dict[str, float]:
+    """Log-loss and AUC on plain views."""
+    kept = rows.where(~rows.facts["generator"].isin(left_out).to_numpy())
+    logits, label = head(kept.tokens).astype(np.float64), kept.facts["label"].to_numpy()
+    probability = 1.0 / (1.0 + np.exp(-logits))
+    return {
+        f"{prefix}loss": float(log_loss(label, probability, labels=[0, 1])),
+        f"{prefix}auc": float(roc_auc_score(label, logits)),
+    }
