@@ -15,6 +15,7 @@ from deepfake.explain.references import decode_references
 from deepfake.media.images import ImageRejected
 from deepfake.media.squares import Square
 from deepfake.networks.detector import load_detector_model
+from deepfake.networks.frozen import FrozenDetector
 from deepfake.preprocess.crops import Crop, NoFace, face_crops
 
 
@@ -75,7 +76,10 @@ class Predictor:
         pixels = np.stack([crop.pixels for crop in crops])
         logits = view_logits(self._model.predict_on_batch, pixels, calibration.max_spread is not None)
         scores = calibration.score(logits["plain"])
-        judged = zip(crops, scores, spread(calibration, logits), strict=True)
+        far = (
+            self._model.distances(pixels) if isinstance(self._model, FrozenDetector) else [0.0] * len(crops)
+        )
+        judged = zip(crops, scores, spread(calibration, logits), far, strict=True)
         left_out = len(found) - len(crops)
         return [replace(self._verdict(n, *one), left_out=left_out) for n, one in enumerate(judged)]
 
@@ -101,13 +105,15 @@ class Predictor:
         references = decode_references(self.bundle.references.read_bytes())
         return METHODS[method](self._model, face.crop[None], references)[0]
 
-    def _verdict(self, number: int, crop: Crop, score: float, spread: float) -> FaceVerdict:
+    def _verdict(
+        self, number: int, crop: Crop, score: float, spread: float, distance: float
+    ) -> FaceVerdict:
         calibration = self.bundle.calibration
         return FaceVerdict(
             face=number,
             score=float(score),
-            verdict=calibration.verdict(score, spread),
-            reason=calibration.reason(score, spread),
+            verdict=calibration.verdict(score, spread, distance),
+            reason=calibration.reason(score, spread, distance),
             threshold=calibration.threshold,
             box=crop.square,
             crop=crop.pixels,

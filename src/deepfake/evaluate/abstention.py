@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import betabinom
 
 from deepfake.base.statistics import bootstrap_weights, interval, mean
-from deepfake.evaluate.calibration import IN_BAND, UNCERTAIN, UNSTABLE, Calibration
+from deepfake.evaluate.calibration import IN_BAND, UNCERTAIN, UNLIKE, UNSTABLE, Calibration
 from deepfake.evaluate.predictions import Predictions
 from deepfake.shards.manifest import LABEL_NAMES
 
@@ -17,9 +17,10 @@ VERDICTS = ("real", "uncertain", "fake")
 
 
 def with_verdicts(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """The rows with `verdict` and `reason`, from `score` and, where it was measured, `spread`."""
-    spreads = frame["spread"] if "spread" in frame else np.zeros(len(frame))
-    judged = list(zip(frame["score"], spreads, strict=True))
+    """The rows with `verdict` and `reason`, from `score` and, where measured, `spread` and `distance`."""
+    nothing = np.zeros(len(frame))
+    measured = [frame.get(name, nothing) for name in ("spread", "distance")]
+    judged = list(zip(frame["score"], *measured, strict=True))
     return frame.assign(
         verdict=[calibration.verdict(*one) for one in judged],
         reason=[calibration.reason(*one) for one in judged],
@@ -50,7 +51,9 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
     found: dict[str, Any] = {
         "uncertain": share(uncertain, everything),
         "wrong_of_answered": share(wrong, ~uncertain),
-        "reasons": {reason: int((test["reason"] == reason).sum()) for reason in (IN_BAND, UNSTABLE)},
+        "reasons": {
+            reason: int((test["reason"] == reason).sum()) for reason in (IN_BAND, UNSTABLE, UNLIKE)
+        },
         "coverage": {},
     }
     for label, name in LABEL_NAMES.items():

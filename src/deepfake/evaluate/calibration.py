@@ -32,6 +32,7 @@ from deepfake.evaluate.scaling import Scaling, fit_scaling
 
 REAL, FAKE, UNCERTAIN, NOT_APPLICABLE = "real", "fake", "uncertain", "not_applicable"
 IN_BAND, UNSTABLE = "inside the uncertain band", "unstable under degradation"
+UNLIKE = "unlike anything in training"
 # Of a score, between consumers of one model: a spread at the limit must not differ in its verdict.
 _ROUNDING = 1e-5
 _ABOVE_ALL = float(np.nextafter(1.0, 2.0))  # no score reaches it
@@ -85,6 +86,8 @@ class Calibration:
         real_groups, fake_groups: how many groups they are in: what a promise rests on.
         rule: whose false-alarm rate the threshold holds.
         worst_source: the source of reals that set it; None: no single source did.
+        max_distance: a face that lies further than this from all training pictures is no ground for a
+            verdict; None: distances are not measured, or the pictures were too few to say.
     """
 
     scaling: Scaling
@@ -101,19 +104,22 @@ class Calibration:
     fake_groups: int
     rule: ThresholdRule
     worst_source: str | None
+    max_distance: float | None = None
 
     def score(self, logits: np.ndarray) -> np.ndarray:
         """Calibrated probability that a face is fake; float64, 0..1, the shape of `logits`."""
         return self.scaling(logits)
 
-    def verdict(self, score: float, spread: float = 0.0) -> str:
+    def verdict(self, score: float, spread: float = 0.0, distance: float = 0.0) -> str:
         """`fake`, `real` or `uncertain`."""
-        if self.reason(score, spread):
+        if self.reason(score, spread, distance):
             return UNCERTAIN
         return FAKE if score >= self.threshold else REAL
 
-    def reason(self, score: float, spread: float = 0.0) -> str:
+    def reason(self, score: float, spread: float = 0.0, distance: float = 0.0) -> str:
         """Why the verdict is `uncertain`; empty where it is not."""
+        if self.max_distance is not None and distance > self.max_distance:
+            return UNLIKE
         if self.real_below <= score < self.threshold:
             return IN_BAND
         return UNSTABLE if self.max_spread is not None and spread > self.max_spread else ""
@@ -184,3 +190,17 @@ def with_thresholds(
 def spread_limit(spreads: np.ndarray, quantile: float) -> float:
     """The spread that `quantile` of the validation pictures [n] stay within."""
     return float(np.quantile(spreads, quantile)) + _ROUNDING
+
+
+def distance_limit(distances: np.ndarray, groups: np.ndarray, error: float) -> float | None:
+    """The distance that a fresh picture like those of validation exceeds with probability `error` at most.
+
+    Args:
+        distances: float [n], of validation pictures to the training pictures.
+        groups: [n] names.
+
+    Returns:
+        None where the groups are too few to say.
+    """
+    limit = conformal_quantile(distances, groups, error)
+    return float(limit) + _ROUNDING if np.isfinite(limit) else None

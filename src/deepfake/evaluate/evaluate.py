@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import Sample, calibrate, spread_limit
+from deepfake.evaluate.calibration import Sample, calibrate, distance_limit, spread_limit
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.disagreement import spread
 from deepfake.evaluate.holdout import unseen_generators
@@ -18,6 +18,7 @@ from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
 from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
 from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import FrozenDetector
 from deepfake.params.evaluate import Evaluate
 from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import HOLDOUT, read_manifest, usable
@@ -53,7 +54,8 @@ def predict_splits(
 ) -> Predictions:
     """Score validation, test and (where there is one) holdout with the model and both baselines.
 
-    Scalings, bands and thresholds come from the half of validation that did not choose the epoch.
+    Scalings, bands and thresholds come from the half of validation that did not choose the epoch; from all
+    of it for a frozen detector.
 
     Args:
         work: finished shards of a killed evaluation (see `judge_split`).
@@ -62,7 +64,8 @@ def predict_splits(
     rows = read_manifest(faces / "manifest.parquet")
     frame = _raw_outputs(model, faces, usable(rows), params, seed, work, left_out.unfitted)
     val = frame[frame["split"] == "val"]
-    val = val[~chooses_epoch(val, seed)]
+    if not isinstance(model, FrozenDetector):  # its head has no epochs to choose from
+        val = val[~chooses_epoch(val, seed)]
     val = val[~val["generator"].isin(left_out.excluded)]
     calibrations = {
         name: calibrate(
@@ -77,6 +80,9 @@ def predict_splits(
         frame["spread"] = spread(calibrations[MODEL], _view_logits(frame))
         limit = spread_limit(frame.loc[val.index, "spread"].to_numpy(), params.disagreement_quantile)
         calibrations[MODEL] = replace(calibrations[MODEL], max_spread=limit)
+    if "distance" in frame:
+        far = distance_limit(val["distance"].to_numpy(), val["group"].to_numpy(), params.novelty_error)
+        calibrations[MODEL] = replace(calibrations[MODEL], max_distance=far)
     predictions = Predictions(
         frame=with_verdicts(frame, calibrations[MODEL]),
         detectors={

@@ -15,6 +15,7 @@ from deepfake.evaluate.disagreement import view_logits
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, Detector, weights_digest
+from deepfake.networks.frozen import FrozenDetector
 from deepfake.shards.index import split_facts
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed, resume_key
@@ -39,7 +40,8 @@ def judge_split(model: Detector, faces: Path, split: str, degraded: bool, work: 
         work: gets a table per finished shard; shards that have one are not judged again.
 
     Returns:
-        image_id, logit, `<view>_logit` of the degraded views, profile (float32 [radii]).
+        image_id, logit, `<view>_logit` of the degraded views, profile (float32 [radii]); of a frozen
+        detector also the distance to its training pictures.
     """
 
     def judge(shard: Path) -> pa.Table:
@@ -83,6 +85,8 @@ def _judge_batch(
     of_views = view_logits(model.predict_on_batch, crops, degraded)
     logits = {f"{name}_logit": values for name, values in of_views.items()}
     logits["logit"] = logits.pop("plain_logit")
+    if isinstance(model, FrozenDetector):
+        logits["distance"] = model.distances(crops)
     return pa.table({"image_id": image_ids, **logits, "profile": list(azimuthal_profile(crops))})
 
 
