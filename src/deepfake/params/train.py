@@ -69,19 +69,24 @@ class PseudoFakes(Section):
         return self
 
 
+Layers = Annotated[tuple[Annotated[int, Field(ge=0, le=12)], ...], Field(min_length=1)]
+
+
 class Head(Section):
-    """The head of a frozen model.
+    """The head of a frozen model: one expert for wholly made faces, one for altered photographs.
 
     Attributes:
-        layers: class tokens that it reads: after block n from 0 on; 12 is the last, normalised.
-        strength: inverse of the penalty on its weights, as scikit-learn's C.
-        altered: generators that change a photograph (swaps, composites); one expert looks for these and
-            for self-blended pictures, another for wholly made faces.
+        made_layers, altered_layers: class tokens that each expert reads: after block n from 0 on; 12 is the
+            last one, normalised.
+        altered: generators that change a photograph (swaps, composites). Self-blended pictures are of these
+            too; the fakes of all other generators are wholly made.
+        strength: inverse of the penalty on the weights, as scikit-learn's C.
     """
 
-    layers: Annotated[tuple[Annotated[int, Field(ge=0, le=12)], ...], Field(min_length=1)]
-    strength: Annotated[float, Field(gt=0.0)]
+    made_layers: Layers
+    altered_layers: Layers
     altered: tuple[str, ...]
+    strength: Annotated[float, Field(gt=0.0)]
 
 
 class Train(Section):

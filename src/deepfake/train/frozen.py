@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from deepfake.base.errors import TrainingError
 from deepfake.embed.embed import Embeddings, read_embeddings
 from deepfake.embed.views import AUGMENTED, PLAIN, SELF_BLENDED
-from deepfake.networks.clip_weights import SIDE
+from deepfake.networks.clip_weights import SIDE, WIDTH
 from deepfake.networks.detector import Architecture
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import Head, flat, standardised
@@ -66,6 +66,26 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
     return FrozenDetector(head), architecture, history
 
 
+def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:
+    """Logits of validation fakes, each by a head that never saw a fake of its generator.
+
+    A verdict `real` has to be rare on fakes that are new; what the head says of the generators it knows
+    says little of these.
+
+    Returns:
+        image_id, generator, group and logit; a row per fake.
+    """
+    left_out = {*recipe.exclude_generators, *recipe.select_holdout}
+    train, val = read_embeddings(folder, splits=("train",)), read_embeddings(folder, (PLAIN,), ("val",))
+    parts = []
+    for generator in sorted({*val.facts.loc[val.facts["label"] == 1, "generator"]} - left_out):
+        fakes = val.where((val.facts["generator"] == generator).to_numpy())
+        head = fit_head(train, recipe.head, {*left_out, generator})
+        facts = fakes.facts[["image_id", "generator", "group"]]
+        parts.append(facts.assign(logit=head(fakes.tokens)))
+    return pd.concat(parts, ignore_index=True)
+
+
 def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[str] = ()) -> Head:
     """Fit experts on plain, augmented and self-blended views.
 
@@ -83,14 +103,19 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     used = facts["view"].str.startswith((PLAIN, AUGMENTED, SELF_BLENDED)) & ~facts["generator"].isin(
         left_out
     )
-    rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), recipe)
-    wanted = [part for part in (rows.altered, ~rows.altered) if (part & (rows.label == 1)).any()]
+    layers = tuple(sorted({*recipe.made_layers, *recipe.altered_layers}))
+    rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), layers, recipe.altered)
+    kinds = [(rows.altered, recipe.altered_layers), (~rows.altered, recipe.made_layers)]
+    wanted = [(part, chosen) for part, chosen in kinds if (part & (rows.label == 1)).any()]
     if not wanted or not (rows.label == 0).any():
         raise TrainingError("the head needs training pictures of both classes: exclude fewer generators")
-    experts = [_expert(rows, part, recipe.strength) for part in wanted]
+    experts = [
+        _expert(rows, part, np.repeat(np.isin(layers, chosen), WIDTH), recipe.strength)
+        for part, chosen in wanted
+    ]
     axes, centres = _places(embeddings.where((used & (facts["view"] == PLAIN)).to_numpy()))
     return Head(
-        layers=recipe.layers,
+        layers=layers,
         mean=mean,
         deviation=deviation,
         weights=np.stack([weights for weights, _ in experts]),
@@ -100,28 +125,39 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     )
 
 
-def _training_rows(embeddings: Embeddings, recipe: HeadRecipe) -> tuple[_Rows, np.ndarray, np.ndarray]:
+def _training_rows(
+    embeddings: Embeddings, layers: Sequence[int], altered: Collection[str]
+) -> tuple[_Rows, np.ndarray, np.ndarray]:
     """Rows with standardised features, and the mean and deviation that did it."""
     facts = embeddings.facts
     blended = facts["view"].str.startswith(SELF_BLENDED)
-    features = flat(embeddings.tokens, recipe.layers)
+    features = flat(embeddings.tokens, layers)
     mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     rows = _Rows(
         features=standardised(features, mean, deviation),
         label=np.where(blended, 1, facts["label"]),
         origin=np.where(blended, SELF_BLENDED, facts["source"] + "/" + facts["generator"]),
-        altered=(blended | facts["generator"].isin(recipe.altered)).to_numpy(),
+        altered=(blended | facts["generator"].isin([*altered])).to_numpy(),
     )
     return rows, mean, deviation
 
 
-def _expert(rows: _Rows, part: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Logistic regression of the fakes in `part` against all reals: weights [d] and bias."""
+def _expert(
+    rows: _Rows, part: np.ndarray, columns: np.ndarray, strength: float
+) -> tuple[np.ndarray, float]:
+    """Logistic regression of the fakes in `part` against all reals: weights [d] and bias.
+
+    Args:
+        columns: bool [d], the features it may read; the weights of the others are 0.
+    """
     chosen = (rows.label == 0) | (part & (rows.label == 1))
     label = rows.label[chosen]
     model = LogisticRegression(C=strength, max_iter=_STEPS)
-    model.fit(rows.features[chosen], label, sample_weight=source_weights(label, rows.origin[chosen]))
-    return model.coef_[0].astype(np.float32), float(model.intercept_[0])
+    weight = source_weights(label, rows.origin[chosen])
+    model.fit(rows.features[np.ix_(chosen, columns)], label, sample_weight=weight)
+    weights = np.zeros(len(columns), np.float32)
+    weights[columns] = model.coef_[0]
+    return weights, float(model.intercept_[0])
 
 
 def source_weights(label: np.ndarray, origin: np.ndarray) -> np.ndarray:
