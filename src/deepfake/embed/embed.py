@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,7 +56,8 @@ def embed(faces: Path, out: Path, params: Embed, seed: int, workers: int, resume
         TrainingError: the tower's weights can't be had, or the crops have another size than it takes.
     """
     if params.tower is None:
-        out.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
         return 0
     tower_graph()  # before any worker starts: one fetches, and the error comes at once
     key = resume_key(__name__, params.model_dump_json(), str(seed), shards_digest(faces))
