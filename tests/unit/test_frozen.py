@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from model_helpers import noise, tower_or_skip
 from onnx import TensorProto, helper, numpy_helper
 
 from deepfake.networks import clip, frozen
-from deepfake.networks.clip import Tower, assign_tower, clip_vit
-from deepfake.networks.clip_weights import SIDE, WIDTH, class_token_graph, tower_arrays
+from deepfake.networks.clip import Tower, clip_vit
+from deepfake.networks.clip_weights import SIDE, WIDTH, class_token_graph
 from deepfake.networks.detector import Architecture, load_detector, save_detector
 from deepfake.networks.frozen import FROZEN, FrozenDetector, build_twin, differentiable
 from deepfake.networks.head import Head
@@ -172,18 +173,24 @@ def test_gradients_are_taken_of_the_twin(tiny_tower: keras.Model) -> None:
     assert differentiable(tiny_tower) is tiny_tower
 
 
+def patterns() -> np.ndarray:
+    """float32 [16, 224, 224, 3]: squares of 112 to 1 pixels, in colours and in shades of one colour."""
+    rng, found = np.random.default_rng(0), []
+    for side in (2, 4, 7, 14, 28, 56, 112, 224):
+        squares = np.kron(rng.uniform(0, 255, (side, side, 3)), np.ones((SIDE // side, SIDE // side, 1)))
+        found += [squares, squares.mean(axis=2, keepdims=True) * rng.uniform(0.2, 1, 3)]
+    return np.array(found, np.float32)
+
+
 def test_twin_and_int8_tower_are_close() -> None:
-    path = tower_or_skip()
-    pictures = np.kron(noise(6, 14), np.ones((1, 16, 16, 1), np.float32))
-    exact = tower_model(clip.VIT_B16)
-    assign_tower(exact, tower_arrays(path))
-    head = random_head((8, 12), WIDTH)
-    features = exact.predict_on_batch(pictures)[:, [8, 12]].reshape(6, -1)
-    # Standardised by these pictures: the gap is in units in which their logits differ by about 1.
-    mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-3
-    head = Head(head.layers, mean, deviation, head.weights, head.biases, head.axes, head.centres)
-    detector = FrozenDetector(head)
-    gap = np.abs(detector.predict_on_batch(pictures) - detector.twin.predict_on_batch(pictures))
-    spread = np.std(detector.twin.predict_on_batch(pictures))
-    print(f"gap of the logits: {gap.mean():.3f} in the mean, {gap.max():.3f} at most; spread {spread:.3f}")
-    assert gap.mean() < 0.5 * spread
+    graph, pictures = tower_or_skip(), patterns()
+    int8 = ClassTokens(class_token_graph(graph), 2)(pictures)
+    features = int8[:, [8, 12]].reshape(len(pictures), -1)
+    head = replace(
+        random_head((8, 12), WIDTH), mean=features.mean(axis=0), deviation=features.std(axis=0) + 1e-3
+    )
+    logits, twins = head(int8), build_twin(head).predict_on_batch(pictures)[:, 0]
+    gap, alike = np.abs(twins - logits).mean(), np.corrcoef(logits, twins)[0, 1]
+    print(f"gap of the logits {gap:.3f}, their deviation {logits.std():.3f}, correlation {alike:.3f}")
+    # Patterns are worse than photographs: of 200 random heads the median gap is 0.57 deviations, at most 1.2.
+    assert gap < 1.2 * logits.std() and alike > 0.4
