@@ -19,7 +19,9 @@ STAGE, SHARED, OUTSIDE, DATA, LINE = "#3d405b", "#2a6f97", "#a84a2c", "#f2efe6",
 LEAVES = {
     "ingest": "raw shards, manifest, licences",
     "validate": "verdict on the data",
-    "preprocess": "face shards, splits, quarantine",
+    "split": "ledger of splits",
+    "preprocess": "face shards, quarantine",
+    "embed": "features of crops and their views",
     "train": "weights, curves",
     "evaluate": "predictions, metrics, calibration",
     "stress": "AUC under damage and attack",
@@ -28,7 +30,7 @@ LEAVES = {
     "register": "registered model, run, gates",
 }
 # Stages whose room has another name.
-ROOM_OF = {"register": "registry"}
+ROOM_OF = {"split": "preprocess", "register": "registry"}
 # Floors below the stages, the highest first; a room may use the rooms below it.
 SHARED_ROOMS = {
     "what more than one stage needs": {
@@ -151,7 +153,7 @@ def _data(axes: Axes, place: tuple[float, float, float, float], words: str) -> N
         FancyBboxPatch((left, bottom), width, height, "square,pad=0", fc=DATA, ec=LINE, linewidth=0.8)
     )
     middle = (left + width / 2, bottom + height / 2)
-    axes.text(*middle, fill(words, 19), fontsize=9.5, ha="center", va="center", color="#222222")
+    axes.text(*middle, fill(words, 17), fontsize=9.5, ha="center", va="center", color="#222222")
 
 
 def _title(axes: Axes, height: float, words: str) -> None:

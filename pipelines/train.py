@@ -1,4 +1,4 @@
-"""Stage train: data/faces -> models/detector (weights, architecture), curves."""
+"""Stage train: data/faces or data/embeddings -> models/detector (weights, architecture), curves."""
 
 import shutil
 from pathlib import Path
@@ -6,14 +6,13 @@ from pathlib import Path
 from deepfake.base.parameters import Sections, load_params, read_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage
-from deepfake.networks.frozen import FROZEN
 from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
 from deepfake.registry.tracking.runs import training_run
-from deepfake.train.fit import resume_key, train
-from deepfake.train.frozen import train_frozen
+from deepfake.train.fit import resume_key
 from deepfake.train.outputs import write_curves, write_model
+from deepfake.train.train import train_detector
 
 
 class Params(Sections):
@@ -24,14 +23,12 @@ class Params(Sections):
 
 def main() -> None:
     params = load_params(Params)
-    runtime, faces = configure(params.base), Path("data/faces")
+    runtime, faces, embeddings = configure(params.base), Path("data/faces"), Path("data/embeddings")
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
     with training_run(key, read_params(), runtime) as run:  # all sections: people look them up there
-        if params.train.model == FROZEN:
-            model, architecture, history = train_frozen(params.train, Path("data/embeddings"))
-        else:
-            model, architecture, history = train(params, runtime, faces, workspace, [run.live_curves])
+        made = train_detector(params, runtime, faces, embeddings, workspace, [run.live_curves])
+        model, architecture, history = made
         digest = write_model(model, architecture, params.train, Path("models/detector"))
         run.finish(digest)
     write_curves(history, digest, Path("reports/train"))

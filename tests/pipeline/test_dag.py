@@ -17,7 +17,7 @@ TEXT = (REPO / "dvc.yaml").read_text()
 DAG = yaml.safe_load(TEXT)["stages"]
 PARAMS = yaml.safe_load((REPO / "params.yaml").read_text())
 ORDER = [
-    "ingest", "validate", "split", "preprocess", "train",
+    "ingest", "validate", "split", "preprocess", "embed", "train",
     "evaluate", "stress", "explain", "report", "register",
 ]  # fmt: skip
 MAX_ROOMS, MAX_LINES, MAX_SCRIPT = 10, 260, 40

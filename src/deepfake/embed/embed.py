@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from deepfake.base.errors import TrainingError
 from deepfake.embed.views import make_view, views_of
 from deepfake.media.encoding import decode_crop
-from deepfake.networks.clip_weights import WIDTH, tower_graph
+from deepfake.networks.clip_weights import NAME, SIDE, WIDTH, tower_graph
 from deepfake.networks.tower import TOKENS, load_tower
 from deepfake.params.embed import Embed
 from deepfake.shards.executors import open_executor
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed, publish, resume_key, workspace
-from deepfake.shards.shards import (
-    array_column,
-    column_array,
-    read_examples,
-    read_shard,
-    shard_paths,
-    write_shard,
-)
+from deepfake.shards.shards import array_column, read_examples, shard_paths, write_shard
 
 _FACTS = ("image_id", "source", "generator", "group")
 _SCHEMA = pa.schema(
@@ -64,7 +56,8 @@ def embed(faces: Path, out: Path, params: Embed, seed: int, workers: int, resume
         TrainingError: the tower's weights can't be had, or the crops have another size than it takes.
     """
     if params.tower is None:
-        out.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
         return 0
     tower_graph()  # before any worker starts: one fetches, and the error comes at once
     key = resume_key(__name__, params.model_dump_json(), str(seed), shards_digest(faces))
@@ -89,6 +82,7 @@ def _embed_shard(job: _Job, params: Embed, seed: int) -> pa.Table:
     for example in read_examples(job.shard):
         facts = {name: example[name] for name in _FACTS}
         label, crop = example["label"], decode_crop(example["image"])
+        _check_side(len(crop))
         for view in views_of(params, job.split, label):
             pixels = make_view(crop, view, params.augment, facts["image_id"], seed)
             features.append(tower(pixels[None])[0])
@@ -99,44 +93,6 @@ def _embed_shard(job: _Job, params: Embed, seed: int) -> pa.Table:
     return pa.table({"rows": [len(rows)]})
 
 
-@dataclass(frozen=True)
-class Embeddings:
-    """Rows of embedded views.
-
-    Attributes:
-        facts: image_id, source, generator, group, label, split and view of each row.
-        tokens: float16 [n, 13, 768].
-    """
-
-    facts: pd.DataFrame
-    tokens: np.ndarray
-
-    def where(self, mask: np.ndarray) -> Embeddings:
-        """The rows of a boolean mask [n]."""
-        return Embeddings(self.facts[mask].reset_index(drop=True), self.tokens[mask])
-
-
-def read_embeddings(folder: Path, views: tuple[str, ...] = (), splits: tuple[str, ...] = ()) -> Embeddings:
-    """The rows of some views (by the start of their names) and splits; of all where none is named.
-
-    Raises:
-        TrainingError: there is no such row.
-    """
-    parts = [*_chosen(folder, views, splits)]
-    if not parts:
-        raise TrainingError(f"{folder} holds no features: set embed.tower and run the stage embed")
-    facts = pd.concat([facts for facts, _ in parts], ignore_index=True)
-    return Embeddings(facts, np.concatenate([tokens for _, tokens in parts]))
-
-
-def _chosen(
-    folder: Path, views: tuple[str, ...], splits: tuple[str, ...]
-) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-    chosen = [part for part in sorted(folder.glob("*/")) if not splits or part.name in splits]
-    for path in (path for part in chosen for path in shard_paths(part)):
-        table = read_shard(path)
-        facts = table.drop_columns(["tokens"]).to_pandas()
-        kept = facts["view"].str.startswith(views) if views else pd.Series(True, index=facts.index)
-        if kept.any():
-            tokens = column_array(table["tokens"].filter(pa.array(kept)))
-            yield facts[kept].reset_index(drop=True), tokens
+def _check_side(side: int) -> None:
+    if side != SIDE:
+        raise TrainingError(f"{NAME} takes crops of {SIDE} pixels, these have {side}: set preprocess.size")

@@ -11,12 +11,9 @@ import numpy as np
 from deepfake.degrade.augment import augment
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.degrade.recipes import RECIPES
+from deepfake.embed.features import AUGMENTED, DAMAGED, HALF, JPEG60, PLAIN, SELF_BLENDED
 from deepfake.media.encoding import jpeg_round_trip
 from deepfake.params.embed import Embed
-
-PLAIN, AUGMENTED, SELF_BLENDED = "plain", "augmented", "self-blended"
-JPEG60, HALF = "jpeg60", "half"
-DAMAGED = (JPEG60, HALF)  # conditions under which a study judges
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class View:
     """One view.
 
     Attributes:
-        kind: one of this module's names.
+        kind: one of the names in `embed/features.py`.
         number: of its kind, from 1; each has random numbers of its own. 0 where nothing is random.
     """
 

@@ -90,5 +90,5 @@ def load_head(path: Path) -> Head:
         with h5py.File(path, "r") as file:
             layers = tuple(int(layer) for layer in file["layers"][:])
             return Head(layers, *(file[name][:] for name in _ARRAYS))
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError) as error:  # TypeError: a network's file has a group there
         raise TrainingError(f"{path}: no head of a frozen detector ({error})") from error

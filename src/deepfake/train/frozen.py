@@ -12,8 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from deepfake.base.errors import TrainingError
-from deepfake.embed.embed import Embeddings, read_embeddings
-from deepfake.embed.views import AUGMENTED, PLAIN, SELF_BLENDED
+from deepfake.embed.features import AUGMENTED, PLAIN, SELF_BLENDED, Embeddings, read_embeddings
 from deepfake.networks.clip_weights import SIDE, WIDTH
 from deepfake.networks.detector import Architecture
 from deepfake.networks.frozen import FROZEN, FrozenDetector
