@@ -192,5 +192,6 @@ def test_twin_and_int8_tower_are_close() -> None:
     logits, twins = head(int8), build_twin(head).predict_on_batch(pictures)[:, 0]
     gap, alike = np.abs(twins - logits).mean(), np.corrcoef(logits, twins)[0, 1]
     print(f"gap of the logits {gap:.3f}, their deviation {logits.std():.3f}, correlation {alike:.3f}")
-    # Patterns are worse than photographs: of 200 random heads the median gap is 0.57 deviations, at most 1.2.
+    # Patterns are worse than photographs: of 200 random heads the median gap is 0.57
+    # deviations, the largest 1.2.
     assert gap < 1.2 * logits.std() and alike > 0.4

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.evaluate.conformal import conformal_quantile, worst_source_quantile
+from deepfake.evaluate.conformal import conformal_quantile, enough, worst_source_quantile
 from deepfake.evaluate.scaling import Scaling, fit_scaling
 
 REAL, FAKE, UNCERTAIN, NOT_APPLICABLE = "real", "fake", "uncertain", "not_applicable"
@@ -185,6 +185,28 @@ def with_thresholds(
         rule=rule,
         worst_source=worst,
     )
+
+
+def wary_of_the_new(calibration: Calibration, unseen: pd.DataFrame) -> Calibration:
+    """Lower the bound of `real` until fakes of generators that training never saw are rarely below it.
+
+    A head knows the generators of validation, since it was trained on them. How low a new one scores, heads
+    say that were trained without it.
+
+    Args:
+        unseen: see `FrozenDetector.unseen`.
+
+    Returns:
+        The calibration under which at most `conformal_error` of each left-out generator with enough groups
+        is called real.
+    """
+    error, lowest = calibration.conformal_error, calibration.fake_min
+    for _, rows in unseen.groupby("generator"):
+        groups = rows["group"].to_numpy()
+        if enough(groups, error):
+            scores = calibration.score(rows["logit"].to_numpy(np.float64))
+            lowest = min(lowest, -conformal_quantile(-scores, groups, error))
+    return replace(calibration, fake_min=lowest, real_below=min(calibration.real_below, lowest))
 
 
 def spread_limit(spreads: np.ndarray, quantile: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluate.abstention import with_verdicts
-from deepfake.evaluate.calibration import Sample, calibrate, distance_limit, spread_limit
+from deepfake.evaluate.calibration import Sample, calibrate, distance_limit, spread_limit, wary_of_the_new
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.disagreement import spread
 from deepfake.evaluate.holdout import unseen_generators
@@ -74,6 +74,8 @@ def predict_splits(
         )
         for name, (logit, _) in _COLUMNS.items()
     }  # fmt: skip
+    if isinstance(model, FrozenDetector) and model.unseen is not None:
+        calibrations[MODEL] = wary_of_the_new(calibrations[MODEL], model.unseen)
     for name, (logit, score) in _COLUMNS.items():
         frame[score] = calibrations[name].score(frame[logit].to_numpy())
     if params.looks_at_views:

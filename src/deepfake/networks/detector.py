@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import keras
+import pandas as pd
 
 from deepfake.base.stage import read_json, write_json
 from deepfake.networks.backbones import BACKBONES
@@ -28,6 +29,7 @@ Detector: TypeAlias = (
 )  # both answer `predict_on_batch` and have an `input_shape`
 
 BRANCHES = ("rgb", "residual", "spectral")
+_UNSEEN = "unseen.parquet"  # see `FrozenDetector`
 _LISTS = ("branches", "residuals", "layers")  # JSON knows no tuples
 
 
@@ -135,6 +137,8 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(model, FrozenDetector):
         save_head(model.head, folder / WEIGHTS)  # its tower comes by digest
+        if model.unseen is not None:
+            model.unseen.to_parquet(folder / _UNSEEN, index=False)
     else:
         model.save_weights(folder / WEIGHTS)
     write_json(folder / "architecture.json", architecture.to_json())
@@ -144,7 +148,10 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
 def load_detector(folder: Path) -> tuple[Detector, Architecture]:
     """Read what `save_detector` wrote, as a float32 inference model."""
     architecture = Architecture.from_json(read_json(folder / "architecture.json"))
-    return load_detector_model(architecture, folder / WEIGHTS), architecture
+    model, unseen = load_detector_model(architecture, folder / WEIGHTS), folder / _UNSEEN
+    if isinstance(model, FrozenDetector) and unseen.is_file():
+        model.unseen = pd.read_parquet(unseen)
+    return model, architecture
 
 
 def load_detector_model(architecture: Architecture, weights: Path) -> Detector:

@@ -16,6 +16,7 @@ from deepfake.networks.tower import load_tower
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
 FROZEN = "frozen-clip-vit-b16"  # the name of its `train.model`
 
@@ -25,13 +26,15 @@ class FrozenDetector:
 
     Attributes:
         head: from class tokens to the logit.
+        unseen: image_id, generator, group and logit of validation fakes, each judged by a head that never
+            saw a fake of its generator; None where that was not asked.
         input_shape: (None, 224, 224, 3), as Keras has it.
     """
 
     input_shape = (None, SIDE, SIDE, 3)
 
-    def __init__(self, head: Head, threads: int = 2) -> None:
-        self.head = head
+    def __init__(self, head: Head, unseen: pd.DataFrame | None = None, threads: int = 2) -> None:
+        self.head, self.unseen = head, unseen
         self._threads = threads
 
     def tokens(self, crops: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from deepfake.base.parameters import Section
 
@@ -15,17 +15,10 @@ class Evaluate(Section):
     threshold: Literal["pooled", "worst-source"]
     conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
     disagreement_quantile: Annotated[float, Field(gt=0.0, le=1.0)]
-    average_views: bool
     novelty_error: Annotated[float, Field(gt=0.0, lt=0.5)]
     bootstrap_draws: Annotated[int, Field(ge=10)]
     calibration_bins: Annotated[int, Field(ge=2)]
     compare: dict[str, str]
-
-    @model_validator(mode="after")
-    def _views_to_average(self) -> Evaluate:
-        if self.average_views and not self.looks_at_views:
-            raise ValueError("average_views needs the views: set disagreement_quantile below 1.0")
-        return self
 
     @property
     def looks_at_views(self) -> bool:
