@@ -54,6 +54,15 @@ class Predictor:
         """From a bundle's folder."""
         return cls(read_bundle(folder))
 
+    def prepare(self) -> None:
+        """Load what the first picture would load: a frozen model's tower, fetched where it is missing.
+
+        Raises:
+            TrainingError: its weights can't be had; the text says how to go on.
+        """
+        if isinstance(self._model, FrozenDetector):
+            self._model.prepare()
+
     def predict(self, data: bytes, assume_face: bool = False) -> list[FaceVerdict]:
         """Judge every face of a picture.
 

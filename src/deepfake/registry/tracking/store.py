@@ -7,12 +7,20 @@ import os
 import sys
 
 import mlflow
+from filelock import BaseFileLock, FileLock
 from mlflow.exceptions import MlflowException
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.places import root
 
 EXPERIMENT = "deepfake"
+
+
+def registry_lock() -> BaseFileLock:
+    """Held by one process while it makes or fills the registry; `with` may be nested."""
+    folder = root() / "mlruns"
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / "registry.lock", is_singleton=True)
 
 
 def connect() -> mlflow.MlflowClient:
@@ -31,12 +39,13 @@ def connect() -> mlflow.MlflowClient:
         folder.mkdir(exist_ok=True)
         uri, location = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
     try:
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        client = mlflow.MlflowClient()
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            client.create_experiment(EXPERIMENT, artifact_location=location)
-        mlflow.set_experiment(EXPERIMENT)
+        with registry_lock():  # two that migrate one database at once break it
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            client = mlflow.MlflowClient()
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                client.create_experiment(EXPERIMENT, artifact_location=location)
+            mlflow.set_experiment(EXPERIMENT)
     except (MlflowException, OSError) as error:
         raise RegistryError(
             f"MLflow at {uri} can't be reached ({str(error).splitlines()[0][:200]}): start the "
