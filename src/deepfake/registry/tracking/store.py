@@ -29,7 +29,8 @@ def connect() -> mlflow.MlflowClient:
     Raises:
         RegistryError: the tracking server or database can't be reached.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for talkative in ("alembic", "mlflow.store.db.utils"):  # of a new database's tables
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     # A server that is down should be named in seconds, not after Mlflow's seven long retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
