@@ -16,7 +16,7 @@ from deepfake.bundle.bundle import bundle_digest, read_bundle
 from deepfake.bundle.starter import CARD, STARTER, assemble_starter
 from deepfake.registry.aliases import PRODUCTION, alias_version, promote
 from deepfake.registry.publishing import Publication, flat_figures, publish, registered_version
-from deepfake.registry.tracking.store import registry_lock
+from deepfake.registry.tracking.store import connect, registry_lock
 
 TAG = "starter"  # of a version that is one
 _WHY = "the starter, which ships with this project"
@@ -78,7 +78,7 @@ def register_starter(name: str) -> ModelVersion:
         replaced = current is None or (known is None and TAG in current.tags)
         if replaced:
             promote(name, str(version.version), _WHY)
-    return version
+        return connect().get_model_version(name, str(version.version))  # with what promoting has signed
 
 
 def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object]) -> Publication:
