@@ -1,4 +1,4 @@
-# The app with its model. The build takes code only: bring models and runs at start,
+# The app with the starter. For other models bring the registry at start,
 #   docker build --target cpu --tag deepfake-detector .
 #   docker run --publish 8501:8501 --volume "$PWD/mlruns:/app/mlruns" deepfake-detector
 # For a GPU: --target gpu, and `docker run --gpus all`.
@@ -26,12 +26,13 @@ RUN pip install --no-cache-dir --editable ".[gpu]"
 FROM base AS program
 WORKDIR /app
 RUN useradd --create-home --uid 1000 detector \
- && install --directory --owner detector mlruns
+ && install --directory --owner detector mlruns models models/pretrained
 # The registry is found from the folder that holds dvc.yaml.
 COPY params.yaml dvc.yaml pyproject.toml ./
 COPY .streamlit ./.streamlit
 COPY app ./app
 COPY src ./src
+COPY models/starter ./models/starter
 USER 1000
 EXPOSE 8501
 CMD ["streamlit", "run", "app/app.py", "--server.address=0.0.0.0"]

@@ -18,7 +18,7 @@ WHY ?= not stated
 PORT ?=
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 env: $(VENV)/.ready  ## create .venv from requirements.lock: what running needs (hashes checked)
 
@@ -69,6 +69,10 @@ rollback: env  ## put the previous production version back [WHY="..."]
 experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
+starter-train: env  ## train the starter on photographs, write models/starter: SET="ingest.root=..."
+	deepfake experiment starter $(SET)
+	deepfake starter
+
 sweep: env  ## search parameters with Optuna; continues after a stop: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
@@ -94,7 +98,7 @@ lock: env-dev  ## make both locks again from pyproject.toml (every extra but gpu
 
 clean:  ## remove what can be made again (not mlruns/, not DVC's cache, not what was fetched)
 	rm -rf data/raw data/faces data/quarantine.parquet reports .resume build
-	find models -mindepth 1 -maxdepth 1 ! -name pretrained -exec rm -rf {} + 2>/dev/null || true
+	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro test weights docs app ui predict promote rollback experiment sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro test weights docs app ui predict promote rollback experiment starter-train sweep study bench bench-data bench-train lock clean

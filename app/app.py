@@ -11,11 +11,13 @@ from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_
 from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.base.parameters import load_params
 from deepfake.base.places import root
+from deepfake.bundle.bundle import DRAWN_ONLY
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
 from deepfake.params.whole import Params
-from deepfake.registry.aliases import PRODUCTION, alias_version, resolve
+from deepfake.registry.aliases import CHALLENGER, PRODUCTION, alias_version, resolve
+from deepfake.registry.starter import production_or_starter
 
 POLL_SECONDS = 5
 LIMITS = """
@@ -25,10 +27,6 @@ LIMITS = """
 - It can be wrong in both directions: on new generators, cameras and edits, after strong compression,
   and on screenshots.
 """
-DEMO_ONLY = (
-    "This model was trained on drawn demo portraits only. It has never seen a real face: its verdict on "
-    "a photograph means nothing."
-)
 HEAT_MAP = (
     "Bright parts of the heat map raised the score most. They show what the model looked at, not whether "
     "it was right."
@@ -43,14 +41,15 @@ def main() -> None:
         version = alias_version(name, PRODUCTION)
         watch(name, identity(version))
         if version is None:
-            notice("No model is in production yet", "Run `make repro`: this page then shows the model.")
-            return
+            with st.spinner("Registering the starter ..."):
+                version, _ = production_or_starter(name)
         predictor = load(name, *identity(version))
+        challenger = alias_version(name, CHALLENGER)
     except DeepfakeError as error:
         notice("No model can be loaded", str(error))
         return
     st.caption(f"Judged by {name}, version {version.version}: its data and figures are in the sidebar.")
-    model_card(predictor.bundle, str(version.version), version.tags)
+    model_card(predictor.bundle, version, challenger)
     upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
     assume_face = st.checkbox(
         "The picture is a face crop already",
@@ -58,8 +57,8 @@ def main() -> None:
     )
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
-    if {source["kind"] for source in predictor.bundle.card["sources"]} == {"synthetic"}:
-        st.warning(DEMO_ONLY)
+    if predictor.bundle.only_drawn:
+        st.warning(f"{DRAWN_ONLY[0].upper()}{DRAWN_ONLY[1:]}.")
     st.markdown(LIMITS)
 
 
@@ -80,11 +79,15 @@ def watch(name: str, shown: tuple[str, str]) -> None:
         st.rerun()
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model ...")
+@st.cache_resource(
+    max_entries=2, show_spinner="Loading the model; the first time, its tower is fetched, 90 MB ..."
+)
 def load(name: str, version: str, bundle_sha256: str) -> Predictor:
     """The predictor of a registered version; one for all visitors."""
     folder, _ = resolve(f"models:/{name}/{version}")
-    return Predictor.load(folder)
+    predictor = Predictor.load(folder)
+    predictor.prepare()
+    return predictor
 
 
 def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:

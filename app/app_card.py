@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from deepfake.bundle.bundle import Bundle
+from deepfake.registry.aliases import HELD_BACK
 
 FIGURES = {
     "auc": "AUC", "tpr": "fakes caught", "fpr": "false alarms",
@@ -15,16 +17,25 @@ FIGURES = {
 }  # fmt: skip
 
 
-def model_card(bundle: Bundle, version: str, tags: Mapping[str, str]) -> None:
-    """Draw the sidebar from what is stored with the model and its version's tags."""
-    card = bundle.card
+def model_card(bundle: Bundle, version: Any, challenger: Any) -> None:
+    """Draw the sidebar from what is stored with the model and its version; `challenger` may be None."""
+    card, tags = bundle.card, version.tags
     since = tags.get("promoted_at", "unknown")[:16].replace("T", " ")
     with st.sidebar:
-        st.header(f"Model version {version}")
+        st.header(f"Model version {version.version}")
         _small(
             f"In production since {since} UTC, promoted by {tags.get('promoted_by', 'unknown')}: "
             f"{tags.get('promoted_why', 'no reason given')}. Weights {bundle.weights_sha256[:12]}."
         )
+        if (
+            challenger is not None
+            and HELD_BACK in challenger.tags
+            and challenger.version != version.version
+        ):
+            _small(
+                f"Version {challenger.version} is registered beside it and was not promoted: "
+                f"{challenger.tags[HELD_BACK]}."
+            )
         st.subheader("On its own test split")
         figures = {"model": card["test"]["model"], **card["test"]}  # the file has them by name
         rows = [(words, *(_figure(x[key]) for x in figures.values())) for key, words in FIGURES.items()]

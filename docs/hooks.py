@@ -43,6 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def _moved(text: str) -> str:
     """A page of the root with its links as they are from docs/."""
     text = re.sub(r"\]\(docs/", "](", text)
+    text = re.sub(r"\[([^]]+)\]\(models/[^)]+\)", r"\1", text)  # what ships lies outside of the site
     return re.sub(r"\]\((CONTRIBUTING|CHANGELOG)\.md", lambda found: f"]({found[1].lower()}.md", text)
 
 

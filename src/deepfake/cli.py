@@ -1,4 +1,4 @@
-"""The command line: predict, report, register, promote, rollback, ui, weights, experiment, sweep, study."""
+"""The command line: judge, report, register, promote, fetch weights, run experiments and studies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="score pictures: one CSV row per face")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
     predict.add_argument(
-        "--model", help="models:/NAME@ALIAS or models:/NAME/VERSION; default: what is in production"
+        "--model",
+        help="models:/NAME@ALIAS or models:/NAME/VERSION; default: what is in production, else the starter",
     )
     predict.add_argument(
         "--assume-face", action="store_true", help="the pictures are face crops: detect nothing"
@@ -71,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights.set_defaults(run=_weights)
 
+    starter = commands.add_parser(
+        "starter", help="write models/starter, which ships, from the working tree's model"
+    )
+    starter.set_defaults(run=_starter)
+
     experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -89,14 +95,28 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from deepfake.bundle.bundle import DRAWN_ONLY
     from deepfake.bundle.predictor import Predictor
     from deepfake.registry.aliases import PRODUCTION, resolve
+    from deepfake.registry.starter import production_or_starter
     from deepfake.serve.batch import list_pictures, score_files, write_scores
 
-    model = options.model or f"models:/{load_params(Params).register_.name}@{PRODUCTION}"
     files = list_pictures(options.paths)
-    folder, version = resolve(model)
-    rows = score_files(Predictor.load(folder), files, version, options.assume_face)
+    name = load_params(Params).register_.name
+    if options.model is None:
+        chosen, new = production_or_starter(name)
+        if new:
+            print(
+                f"no model was in production: registered the starter as version {chosen.version}; "
+                "models/starter/model_card.md says what it can do",
+                file=sys.stderr,
+            )
+    folder, version = resolve(options.model or f"models:/{name}@{PRODUCTION}")
+    predictor = Predictor.load(folder)
+    if predictor.bundle.only_drawn:
+        print(f"warning: {DRAWN_ONLY}", file=sys.stderr)
+    predictor.prepare()  # before the first row is written
+    rows = score_files(predictor, files, version, options.assume_face)
     unscored = write_scores(rows, options.output)
     if unscored:
         print(f"{unscored} of {len(files)} files could not be scored: see `reason`", file=sys.stderr)
@@ -118,6 +138,9 @@ def _register(options: argparse.Namespace) -> None:
 
     result = release(load_params(ReleaseParams))
     print(f"version {result.version}; in production: {result.in_production}")
+    for name, gate in result.gates.items():
+        if not gate["passed"]:
+            print(f"gate {name}: {gate['observed']}; required: {gate['required']}")
 
 
 def _promote(options: argparse.Namespace) -> None:
@@ -143,6 +166,18 @@ def _weights(options: argparse.Namespace) -> None:
     from deepfake.networks.clip_weights import tower_graph
 
     print(tower_graph())
+
+
+def _starter(options: argparse.Namespace) -> None:
+    from deepfake.base.parameters import read_params
+    from deepfake.bundle.starter import write_starter
+    from deepfake.registry.release import MODELS, RAW, REPORTS, ReleaseParams
+    from deepfake.registry.starter import register_starter, starter_folder
+
+    params = load_params(ReleaseParams)
+    write_starter(starter_folder(), params, read_params(), RAW, MODELS, REPORTS)
+    version = register_starter(params.register_.name).version
+    print(f"{starter_folder()}: registered as version {version}; commit the folder")
 
 
 def _experiment(options: argparse.Namespace) -> None:

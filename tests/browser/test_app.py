@@ -186,9 +186,10 @@ def test_a_picture_gets_verdict_score_threshold_box_and_heat_map(
     assert (left == right).all() and (left != 255).any(), "the box's two sides have the verdict's colour"
 
     sidebar = page.get_by_test_id("stSidebar")
-    for words in ("Model version 1", "first model to pass all gates", "spectrum baseline", "real/camera"):
+    for words in ("Model version 1", "first model; trained on drawn", "spectrum baseline", "real/camera"):
         expect(sidebar).to_contain_text(words)
     expect(page.get_by_text("do not act on a single score")).to_be_visible()
+    expect(page.get_by_text("drawn pictures only")).to_be_visible()
 
 
 @pytest.mark.parametrize(("name", "reason"), [("text.png", "not_an_image"), ("grey.png", "no_face")])
@@ -244,7 +245,7 @@ def test_an_untrained_clone_says_what_to_run(make_clone: Callable[[str], Path], 
     folder, port = make_clone("untrained"), free_port()
     with serving(folder, port, *app_in(folder), str(port)) as address:
         page.goto(address)
-        banner = page.get_by_role("status").filter(has_text="No model is in production yet")
+        banner = page.get_by_role("status").filter(has_text="No model can be loaded")
         expect(banner).to_contain_text("make repro", timeout=START)
 
 

@@ -24,7 +24,7 @@ sys.meta_path.insert(0, Watch())
 for name in ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):
     os.environ.pop(name, None)
 from deepfake.cli import main
-main(["predict", "portrait.jpg"])
+main(["sweep", "small"])
 """
 
 

@@ -13,7 +13,7 @@ from deepfake.base.parameters import parse_params
 from deepfake.registry import release as module
 from deepfake.registry.release import TOLERANCE, ReleaseParams, check_gates, release
 
-GATES = ("data_verdict", "test_auc", "smoke_prediction")
+GATES = ("data_verdict", "test_auc", "smoke_prediction", "photographs")
 
 
 @pytest.fixture
@@ -25,10 +25,13 @@ def params() -> ReleaseParams:
 def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
     """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
 
-    def check(verdict: bool = True, auc: float = 0.9, gap: float = 0.0) -> dict[str, dict[str, Any]]:
-        judged, path = object(), module.REPORTS / "validate/verdict.json"
+    def check(
+        verdict: bool = True, auc: float = 0.9, gap: float = 0.0, drawn: bool = False
+    ) -> dict[str, dict[str, Any]]:
+        path = module.REPORTS / "validate/verdict.json"
+        judged = SimpleNamespace(bundle=SimpleNamespace(only_drawn=drawn))
         monkeypatch.setattr(module, "read_json", {path: {"passed": verdict}}.__getitem__)
-        monkeypatch.setattr(module, "smoke_gap", {judged: gap}.__getitem__)
+        monkeypatch.setattr(module, "smoke_gap", lambda one: {id(judged): gap}[id(one)])
         metrics = {"test": {"model": {"auc": {"value": auc}}}}
         return check_gates(0.75, metrics, judged)
 
@@ -44,6 +47,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
         ({"auc": 0.75}, None),  # the limit itself is good enough
         ({"gap": TOLERANCE}, "smoke_prediction"),
         ({"gap": TOLERANCE / 2}, None),
+        ({"drawn": True}, "photographs"),
     ],
 )
 def test_each_gate_looks_at_its_own_fact(
@@ -56,6 +60,8 @@ def test_each_gate_looks_at_its_own_fact(
     assert observed == {
         "data_verdict": facts.get("verdict", True), "test_auc": facts.get("auc", 0.9),
         "smoke_prediction": failed != "smoke_prediction",
+        "photographs": "trained on drawn pictures; never judges photographs" if facts.get("drawn")
+        else "trained on photographs",
     }  # fmt: skip
     assert gates["test_auc"]["required"] == ">= 0.75"
 
@@ -63,14 +69,23 @@ def test_each_gate_looks_at_its_own_fact(
 class Registry:
     """Aliases of one model, as `release` uses them."""
 
-    def __init__(self, version: str | None) -> None:
-        self.version = version
+    def __init__(self, version: str | None, starter: bool) -> None:
+        self.version, self.starter, self.held_back = version, starter, ""
 
     def alias_version(self, name: str, alias: str) -> SimpleNamespace | None:
         return None if self.version is None else SimpleNamespace(version=self.version)
 
     def promote(self, name: str, version: str, reason: str) -> None:
         self.version = version
+
+    def has_starter(self) -> bool:
+        return self.starter
+
+    def register_starter(self, name: str) -> None:
+        self.version = self.version or "1"
+
+    def hold_back(self, name: str, version: str, why: str) -> None:
+        self.held_back = why
 
 
 @pytest.fixture
@@ -79,8 +94,10 @@ def released(
 ) -> Callable[..., tuple[module.Release, Registry]]:
     """What becomes of version 2 when some gates fail, with or without a version in production."""
 
-    def run(failed: tuple[str, ...], production: str | None) -> tuple[module.Release, Registry]:
-        registry = Registry(production)
+    def run(
+        failed: tuple[str, ...], production: str | None, starter: bool = False
+    ) -> tuple[module.Release, Registry]:
+        registry = Registry(production, starter)
         gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
         bundle = SimpleNamespace(folder=None, weights_sha256="weights")
 
@@ -97,7 +114,7 @@ def released(
             return SimpleNamespace(version="2")
 
         monkeypatch.setattr(module, "Predictor", lambda one: one)
-        for name in ("bundle_digest", "_artifacts", "_flat"):
+        for name in ("bundle_digest", "_artifacts", "flat_figures"):
             monkeypatch.setattr(module, name, lambda *_, **__: None)
         monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
         monkeypatch.setattr(module.pd, "read_csv", lambda _: None)
@@ -106,8 +123,8 @@ def released(
         monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)
         monkeypatch.setattr(module, "check_gates", check)
         monkeypatch.setattr(module, "publish", publish)
-        monkeypatch.setattr(module, "alias_version", registry.alias_version)
-        monkeypatch.setattr(module, "promote", registry.promote)
+        for name in ("alias_version", "promote", "has_starter", "register_starter", "hold_back"):
+            monkeypatch.setattr(module, name, getattr(registry, name))
         result = release(params)
         (publication,) = published
         assert (publication.weights_sha256, publication.name) == ("weights", params.register_.name)
@@ -118,7 +135,7 @@ def released(
     return run
 
 
-@pytest.mark.parametrize("failed", [(name,) for name in GATES] + [GATES])
+@pytest.mark.parametrize("failed", [(name,) for name in GATES[:-1]] + [GATES])
 def test_one_failed_gate_keeps_a_first_model_out_of_production(
     released: Callable[..., tuple[module.Release, Registry]], failed: tuple[str, ...]
 ) -> None:
@@ -138,3 +155,20 @@ def test_a_model_in_production_stays_there(
 ) -> None:
     result, registry = released((), "1")
     assert registry.version == "1" and not result.in_production
+
+
+def test_a_model_of_drawn_pictures_stays_beside_the_starter(
+    released: Callable[..., tuple[module.Release, Registry]],
+) -> None:
+    result, registry = released(("photographs",), None, starter=True)
+    assert registry.version == "1" and not result.in_production
+    assert registry.held_back == "trained on drawn pictures; never judges photographs"
+    result, registry = released((), None, starter=True)
+    assert registry.version == "1" and not registry.held_back  # a hand decides between two of photographs
+
+
+def test_where_nothing_else_is_a_model_of_drawn_pictures_serves(
+    released: Callable[..., tuple[module.Release, Registry]],
+) -> None:
+    result, registry = released(("photographs",), None)
+    assert registry.version == "2" and result.in_production and not registry.held_back

@@ -16,6 +16,7 @@ from test_predictions import make_predictions
 
 from deepfake.base.parameters import parse_params
 from deepfake.base.stage import write_json
+from deepfake.base.text import plain
 from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.figures import draw_evaluation
@@ -23,7 +24,7 @@ from deepfake.evaluate.predictions import METADATA, calibrated
 from deepfake.evaluate.tables import score_table
 from deepfake.media.encoding import encode_png
 from deepfake.params.whole import Params
-from deepfake.report.cards import data_card, model_card, plain
+from deepfake.report.cards import data_card, model_card
 from deepfake.report.failures import failures
 from deepfake.report.limits import limits
 from deepfake.report.page import render_page, worst

@@ -82,3 +82,7 @@ def test_packages_that_only_functions_import_are_required_and_nothing_superfluou
 @pytest.mark.parametrize(("model", "needs"), [("hybrid-vit-tiny", True), ("hybrid-small", False)])
 def test_a_package_of_some_models_is_required_for_them_alone(model: str, needs: bool) -> None:
     assert ("keras-hub" in names(model)) is needs
+
+
+def test_a_frozen_model_brings_what_reads_its_tower_and_head() -> None:
+    assert {"onnx", "onnxruntime", "h5py", "filelock"} <= names("frozen-clip-vit-b16")

@@ -16,7 +16,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
 from deepfake.registry import aliases, publishing
-from deepfake.registry.tracking import runs, store
+from deepfake.registry.tracking import live_curves, runs, store
 
 NAME = "deepfake-detector"
 ONE = np.ones((1, 1), np.float32)
@@ -138,7 +138,8 @@ def test_figures_and_parameters_go_in_few_calls(
     run = store.connect().get_run(made.run_id)
     assert many.items() <= run.data.metrics.items()
     assert run.data.params == {key: str(value) for key, value in flatten(params).items()}
-    assert set(calls) == {"log_batch"} and len(calls) <= 2 + 2
+    params_calls = -(-len(run.data.params) // 100)  # MLflow takes as many at once; the model itself is one
+    assert set(calls) == {"log_batch"} and len(calls) <= 2 + params_calls + 1
 
 
 def test_a_model_without_its_run_is_rehydrated(repo: Path, params) -> None:
@@ -199,5 +200,5 @@ def test_a_tracker_that_goes_away_does_not_stop_training(repo: Path, params, cap
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    model.fit(ONE, ONE, verbose=0, callbacks=[runs.LiveCurves(Gone(), "run")])  # type: ignore[arg-type]
+    model.fit(ONE, ONE, verbose=0, callbacks=[live_curves.LiveCurves(Gone(), "run")])  # type: ignore[arg-type]
     assert "register will add it" in caplog.text

@@ -21,9 +21,12 @@ from deepfake.params.train import Train
 from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import detector_weights
 
+FACE_DETECTOR, FACTS = "face_detector.onnx", "detector.json"
+DRAWN_ONLY = (
+    "this model was trained on drawn pictures only and has never seen a real face: its verdict on a "
+    "photograph means nothing"
+)
 _AUGMENTATION = "augmentation.json"
-_DETECTOR = "face_detector.onnx"
-_FACTS = "detector.json"
 _REFERENCES = "references.png"
 
 
@@ -61,6 +64,11 @@ class Bundle:
         return self.folder / WEIGHTS
 
     @property
+    def only_drawn(self) -> bool:
+        """Whether all that it was trained on was drawn by a program."""
+        return {source["kind"] for source in self.card["sources"]} == {"synthetic"}
+
+    @property
     def references(self) -> Path:
         """What the explanation method puts in the place of a picture's fine detail; a PNG."""
         return self.folder / _REFERENCES
@@ -88,13 +96,14 @@ def write_bundle(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
-    shutil.copyfile(detector_weights(params.preprocess.faces), folder / _DETECTOR)
-    shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
+    shutil.copyfile(detector_weights(params.preprocess.faces), folder / FACE_DETECTOR)
+    if explanation.method is not None:  # nothing else reads them
+        shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
     train = params.train
     recipe = CropRecipe(
         size=params.preprocess.size,
         limits=params.ingest.limits,
-        faces=params.preprocess.faces.model_copy(update={"weights": _DETECTOR}),
+        faces=params.preprocess.faces.model_copy(update={"weights": FACE_DETECTOR}),
         history=statistics["history"],
     )
     facts = {
@@ -113,7 +122,7 @@ def write_bundle(
         },
         "explanation": asdict(explanation),
     }
-    write_json(folder / _FACTS, facts)
+    write_json(folder / FACTS, facts)
     return read_bundle(folder)
 
 
@@ -123,14 +132,14 @@ def read_bundle(folder: Path) -> Bundle:
     Raises:
         RegistryError: an earlier release of this project wrote it, in another form.
     """
-    facts = read_json(folder / _FACTS)
+    facts = read_json(folder / FACTS)
     if not _is_of_this_form(facts):
         raise RegistryError(
             "this model was registered by an earlier release, in another form: run `make repro`, then "
             "`make promote VERSION=...` with the version that it names"
         )
     recipe = CropRecipe.model_validate(facts["recipe"])
-    faces = recipe.faces.model_copy(update={"weights": str(folder / _DETECTOR)})
+    faces = recipe.faces.model_copy(update={"weights": str(folder / FACE_DETECTOR)})
     return Bundle(
         folder=folder,
         architecture=Architecture.from_json(facts["architecture"]),

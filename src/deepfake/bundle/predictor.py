@@ -10,8 +10,6 @@ import numpy as np
 from deepfake.bundle.bundle import Bundle, read_bundle
 from deepfake.evaluate.calibration import NOT_APPLICABLE
 from deepfake.evaluate.disagreement import spread, view_logits
-from deepfake.explain.methods import METHODS
-from deepfake.explain.references import decode_references
 from deepfake.media.images import ImageRejected
 from deepfake.media.squares import Square
 from deepfake.networks.detector import load_detector_model
@@ -55,6 +53,15 @@ class Predictor:
     def load(cls, folder: Path) -> Predictor:
         """From a bundle's folder."""
         return cls(read_bundle(folder))
+
+    def prepare(self) -> None:
+        """Load what the first picture would load: a frozen model's tower, fetched where it is missing.
+
+        Raises:
+            TrainingError: its weights can't be had; the text says how to go on.
+        """
+        if isinstance(self._model, FrozenDetector):
+            self._model.prepare()
 
     def predict(self, data: bytes, assume_face: bool = False) -> list[FaceVerdict]:
         """Judge every face of a picture.
@@ -102,6 +109,10 @@ class Predictor:
         method = self.bundle.explanation.method
         if method is None:
             return None
+        # Keras comes with them: a frozen detector judges without it.
+        from deepfake.explain.methods import METHODS
+        from deepfake.explain.references import decode_references
+
         references = decode_references(self.bundle.references.read_bytes())
         return METHODS[method](self._model, face.crop[None], references)[0]
 

@@ -1,4 +1,8 @@
-"""The registered model as MLflow serves it: picture bytes in, one row per picture out."""
+"""The registered model as MLflow serves it: picture bytes in, one row per picture out.
+
+A frozen model's bundle holds no tower. Its first picture fetches the tower with pip, checks the digest, and
+keeps the file below `models/pretrained` of the working folder, or of DVC_ROOT where that is set.
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deepfake.explain.methods import TITLES
-
 MIN_PICTURES = 8  # an interval of fewer says nothing
 # Maps of a network without learned weights that agree this much with the trained one's show the picture.
 MAX_RANDOMISED = 0.5
@@ -28,11 +26,13 @@ class Explanation:
         pictures: how many test fakes the scores rest on.
         speed_up: how many times faster the score falls when the method's places are deleted than at
             random; None where none was measured.
+        absent: why there is none, where it was not the test that decided.
     """
 
     method: str | None
     pictures: int
     speed_up: float | None
+    absent: str = ""
 
     @classmethod
     def from_metrics(cls, metrics: Mapping[str, Any]) -> Explanation:
@@ -45,7 +45,9 @@ class Explanation:
     def sentence(self) -> str:
         """The method and its score, or why there is none."""
         if self.method is None:
-            return no_method(self.pictures)
+            return self.absent or no_method(self.pictures)
+        from deepfake.explain.methods import TITLES  # and Keras with them: many judge, few explain
+
         pace = ""
         if self.speed_up is not None:
             pace = f"deleting what it marks lowers the score {self.speed_up:.1f} times as fast as random, "

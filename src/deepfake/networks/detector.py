@@ -1,4 +1,7 @@
-"""The detector: a flat functional graph from a face crop to one logit."""
+"""The detector: a flat functional graph from a face crop to one logit.
+
+Keras is imported where a graph is built: a frozen detector judges without it.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,17 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import keras
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deepfake.base.stage import read_json, write_json
-from deepfake.networks.backbones import BACKBONES
-from deepfake.networks.branches import (
-    OWN_LAYERS,
-    RESIDUALS,
-    residual_branch,
-    rgb_branch,
-    spectral_branch,
-)
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import load_head, save_head
 
+if TYPE_CHECKING:
+    import keras
+
 WEIGHTS = "model.weights.h5"
-Detector: TypeAlias = (
-    keras.Model | FrozenDetector
-)  # both answer `predict_on_batch` and have an `input_shape`
+Detector: TypeAlias = "keras.Model | FrozenDetector"  # both: `predict_on_batch` and `input_shape`
 
 BRANCHES = ("rgb", "residual", "spectral")
 _UNSEEN = "unseen.parquet"  # see `FrozenDetector`
@@ -85,6 +78,10 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
         TrainingError: the backbone's weights can't be had, or it can't take crops of this size.
         ValueError: a name in the architecture is unknown, or it has no branch.
     """
+    import keras
+
+    from deepfake.networks.branches import RESIDUALS, residual_branch, rgb_branch, spectral_branch
+
     _check_names(architecture)
     pictures = keras.Input((architecture.size, architecture.size, 3), name="pictures")
     builders = {
@@ -116,6 +113,9 @@ def _in_order(chosen: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _check_names(architecture: Architecture) -> None:
+    from deepfake.networks.backbones import BACKBONES
+    from deepfake.networks.branches import RESIDUALS
+
     models = [f"hybrid-{name}" for name in BACKBONES]
     for key, chosen, known in (
         ("model", [architecture.model], models),
@@ -129,6 +129,8 @@ def _check_names(architecture: Architecture) -> None:
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers that pretrained weights fill: frozen in phase 1 when there are any."""
+    from deepfake.networks.branches import OWN_LAYERS
+
     return [layer for layer in model.layers if not layer.name.startswith(OWN_LAYERS)]
 
 
@@ -150,6 +152,8 @@ def load_detector(folder: Path) -> tuple[Detector, Architecture]:
     architecture = Architecture.from_json(read_json(folder / "architecture.json"))
     model, unseen = load_detector_model(architecture, folder / WEIGHTS), folder / _UNSEEN
     if isinstance(model, FrozenDetector) and unseen.is_file():
+        import pandas as pd
+
         model.unseen = pd.read_parquet(unseen)
     return model, architecture
 
@@ -161,6 +165,8 @@ def load_detector_model(architecture: Architecture, weights: Path) -> Detector:
     """
     if architecture.model == FROZEN:
         return FrozenDetector(load_head(weights))
+    import keras
+
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:

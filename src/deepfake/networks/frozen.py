@@ -37,6 +37,10 @@ class FrozenDetector:
         self.head, self.unseen = head, unseen
         self._threads = threads
 
+    def prepare(self) -> None:
+        """Load the tower, which else happens at the first crop."""
+        load_tower(self._threads)
+
     def tokens(self, crops: np.ndarray) -> np.ndarray:
         """Class tokens, float32 [n, 13, 768], of crops [n, 224, 224, 3], RGB 0..255."""
         return load_tower(self._threads)(crops)

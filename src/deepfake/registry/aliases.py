@@ -16,6 +16,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.registry.tracking.store import connect
 
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
+HELD_BACK = "held_back_why"  # tag of a version that was registered and not promoted
 
 
 def registered_model(client: mlflow.MlflowClient, name: str) -> RegisteredModel | None:
@@ -79,6 +80,11 @@ def rollback(name: str, why: str) -> str:
     _sign(client, name, current.version, "rolled_back", why)
     _sign(client, name, before.version, "promoted", f"rollback of version {current.version}: {why}")
     return str(before.version)
+
+
+def hold_back(name: str, version: str, why: str) -> None:
+    """Say on a version why it was not promoted."""
+    connect().set_model_version_tag(name, version, HELD_BACK, why)
 
 
 def _sign(client: mlflow.MlflowClient, name: str, version: str, act: str, why: str) -> None:

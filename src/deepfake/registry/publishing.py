@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Publication:
     Attributes:
         loader: the module whose `_load_pyfunc` makes a model of the bundle; nothing is pickled.
         params: all sections, for people to read.
+        run_tag: name of the tag with `weights_sha256` by which the model's run is found.
+        tags: of the version, besides its digests.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Publication:
     metrics: Mapping[str, float]
     artifacts: Sequence[Path]
     description: str
+    run_tag: str = "weights_sha256"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def publish(what: Publication) -> ModelVersion:
@@ -56,15 +60,15 @@ def publish(what: Publication) -> ModelVersion:
         The registered version; a new one has alias `challenger`.
     """
     client = connect()
-    known = _version_of(client, what.name, what.bundle_sha256)
+    known = registered_version(what.name, what.bundle_sha256)
     if known is not None and known.run_id:
         _log_files(client, known.run_id, what)
         if known.description != what.description:
             return client.update_model_version(what.name, known.version, what.description)
         return known
-    run = find_run(client, "weights_sha256", what.weights_sha256)
+    run = find_run(client, what.run_tag, what.weights_sha256)
     if run is None:
-        tags = {"weights_sha256": what.weights_sha256, "rehydrated": "true"}
+        tags = {what.run_tag: what.weights_sha256, "rehydrated": "true"}
         run = create_run(client, what.params, tags)
     run_id = run.info.run_id
     _log_files(client, run_id, what)
@@ -83,9 +87,9 @@ def publish(what: Publication) -> ModelVersion:
         )
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
-    tags = {"bundle_sha256": what.bundle_sha256, "weights_sha256": what.weights_sha256}
+    digests = {"bundle_sha256": what.bundle_sha256, "weights_sha256": what.weights_sha256}
     made = client.create_model_version(
-        what.name, model.model_uri, run_id, tags=tags, description=what.description
+        what.name, model.model_uri, run_id, tags={**what.tags, **digests}, description=what.description
     )
     client.set_registered_model_alias(what.name, CHALLENGER, made.version)
     return made
@@ -117,6 +121,21 @@ def _files_digest(what: Publication) -> str:
     return digest.hexdigest()
 
 
+def flat_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Nested figures under dotted names for the tracker, numbers only."""
+    flat: dict[str, float] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(f"{prefix}/{key}" if prefix else key, inner)
+        elif isinstance(value, int | float):
+            flat[prefix.removesuffix("/value")] = float(value)
+
+    walk("", metrics)
+    return flat
+
+
 def _signature() -> ModelSignature:
     """Bytes in (base64 over REST); one row per picture out."""
     answer = [
@@ -130,6 +149,7 @@ def _signature() -> ModelSignature:
     )
 
 
-def _version_of(client: mlflow.MlflowClient, name: str, digest: str) -> ModelVersion | None:
-    versions = client.search_model_versions(f"name = '{name}'")
+def registered_version(name: str, digest: str) -> ModelVersion | None:
+    """The version that holds the bundle with a digest, or None."""
+    versions = connect().search_model_versions(f"name = '{name}'")
     return next((v for v in versions if v.tags.get("bundle_sha256") == digest), None)

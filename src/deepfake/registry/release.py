@@ -20,12 +20,15 @@ from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.register import Register
 from deepfake.params.train import Train
-from deepfake.registry.aliases import PRODUCTION, alias_version, promote
-from deepfake.registry.publishing import Publication, publish
+from deepfake.registry.aliases import PRODUCTION, alias_version, hold_back, promote
+from deepfake.registry.publishing import Publication, flat_figures, publish
+from deepfake.registry.starter import has_starter, register_starter
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.shards import read_examples, shard_paths
 
 _SMOKE_PICTURES = 4
+_PHOTOGRAPHS = "photographs"  # the gate that only says who goes first
+_DRAWN = "trained on drawn pictures; never judges photographs"
 TOLERANCE = 1e-5  # of a score, between any two consumers of a model
 
 RAW, FACES, MODELS, REPORTS = Path("data/raw"), Path("data/faces"), Path("models"), Path("reports")
@@ -59,9 +62,15 @@ class Release:
 def release(params: ReleaseParams) -> Release:
     """Register the model that lies in the working tree; promote it when it is the first and passes.
 
+    The starter, where it is there, is registered before it, and so is the first. A model that has only
+    seen drawn pictures goes to production where there is nothing else, and the app says so.
+
     Raises:
         RegistryError: MLflow can't be reached.
     """
+    name = params.register_.name
+    if has_starter():
+        register_starter(name)
     metrics = read_json(REPORTS / "evaluate/metrics.json")
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         statistics = read_json(REPORTS / "preprocess/metrics.json")
@@ -73,25 +82,33 @@ def release(params: ReleaseParams) -> Release:
         gates = check_gates(params.register_.min_test_auc, metrics, Predictor(bundle))
         version = publish(
             Publication(
-                name=params.register_.name,
+                name=name,
                 loader=pyfunc.__name__,
                 bundle=bundle.folder,
                 bundle_sha256=bundle_digest(bundle.folder),
                 weights_sha256=bundle.weights_sha256,
                 params=read_params(),
                 history=pd.read_csv(REPORTS / "train/history.csv"),
-                metrics=_flat(metrics),
+                metrics=flat_figures(metrics),
                 artifacts=_artifacts(),
                 description=_describe(metrics, gates),
             )
         ).version
-    name = params.register_.name
-    passed = all(gate["passed"] for gate in gates.values())
+    return Release(gates, str(version), _in_production(name, str(version), gates))
+
+
+def _in_production(name: str, version: str, gates: dict[str, dict[str, Any]]) -> bool:
+    """Promote a version where nothing is in production and it may be; whether it is there then."""
+    failed = {gate for gate, found in gates.items() if not found["passed"]}
     current = alias_version(name, PRODUCTION)
-    if current is None and passed:
-        promote(name, str(version), "first model to pass all gates")
-        current = alias_version(name, PRODUCTION)
-    return Release(gates, str(version), current is not None and current.version == version)
+    if current is None and failed <= {_PHOTOGRAPHS}:
+        promote(name, version, f"first model; {_DRAWN}" if failed else "first model to pass all gates")
+        return True
+    if current is not None and str(current.version) == version:
+        return True
+    if _PHOTOGRAPHS in failed:
+        hold_back(name, version, _DRAWN)
+    return False
 
 
 def check_gates(
@@ -100,12 +117,15 @@ def check_gates(
     """The gates in front of a first production model."""
     verdict = read_json(REPORTS / "validate/verdict.json")
     auc = metrics["test"]["model"]["auc"]["value"]
-    gap = smoke_gap(predictor)
+    gap, drawn = smoke_gap(predictor), predictor.bundle.only_drawn
     return {
         "data_verdict": _gate(verdict["passed"], verdict["passed"], "every critical expectation"),
         "test_auc": _gate(auc >= min_test_auc, auc, f">= {min_test_auc}"),
         # Only the outcome is written: the gap itself is rounding noise.
         "smoke_prediction": _gate(gap < TOLERANCE, gap < TOLERANCE, f"scores within {TOLERANCE}"),
+        _PHOTOGRAPHS: _gate(
+            not drawn, _DRAWN if drawn else "trained on photographs", "to be chosen before another model"
+        ),
     }
 
 
@@ -129,21 +149,6 @@ def smoke_gap(predictor: Predictor) -> float:
             if len(gaps) == _SMOKE_PICTURES:
                 return max(gaps)
     return max(gaps, default=float("inf"))
-
-
-def _flat(metrics: dict[str, Any]) -> dict[str, float]:
-    """Dotted names for the tracker, numbers only."""
-    flat: dict[str, float] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}/{key}" if prefix else key, inner)
-        elif isinstance(value, int | float):
-            flat[prefix.removesuffix("/value")] = float(value)
-
-    walk("", metrics)
-    return flat
 
 
 def _artifacts() -> list[Path]:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.base.stage import read_json
+from deepfake.base.text import plain
 from deepfake.networks.wheels import wheel_facts
 from deepfake.params.train import Train
 from deepfake.report.limits import DATA, EVALUATION, limits
 from deepfake.report.page import environment
-
-_MARKUP = frozenset("\\`*_[]<>#|~")
 
 
 def model_card(facts: Mapping[str, Any], name: str, train: Train, detector: Path) -> str:
@@ -45,8 +44,3 @@ def _render(template: str, facts: Mapping[str, Any], **more: Any) -> str:
     pages.filters["plain"] = plain
     content = {"table": facts[EVALUATION], "data": facts[DATA], "limits": limits(facts)}
     return pages.get_template(template).render(**content, **more)
-
-
-def plain(text: str) -> str:
-    """Text of unknown origin as Markdown that shows it as it is, on one line."""
-    return " ".join("".join(f"\\{char}" if char in _MARKUP else char for char in text).split())

