@@ -86,9 +86,12 @@ class TinyFrozen(FrozenDetector):
         super().__init__(head)
 
     def tokens(self, crops: np.ndarray) -> np.ndarray:
-        sequences = keras.Model(self.twin.inputs, token_sequences(self.twin))
-        parts = sequences.predict_on_batch(crops.astype(np.float32))
+        parts = self.sequences.predict_on_batch(crops.astype(np.float32))
         return np.stack([part[:, 0] for part in parts], axis=1).round(2)
+
+    @cached_property
+    def sequences(self) -> keras.Model:
+        return keras.Model(self.twin.inputs, token_sequences(self.twin))
 
     @cached_property
     def twin(self) -> keras.Model:
