@@ -37,7 +37,8 @@ def face(name: str, label: int, group: str, shot: np.ndarray, square: Square, wi
     return {
         "image_id": name, "label": label, "group": group, "split": "test", "width": width, "height": SIDE,
         "source": "s", "generator": "g" if label else "none", "path": name, "face": 0,
-        "face_left": square.left, "face_top": square.top, "face_side": square.side, "face_angle": square.angle, "crop": crop,
+        "face_left": square.left, "face_top": square.top, "face_side": square.side,
+        "face_angle": square.angle, "crop": crop,
     }  # fmt: skip
 
 
