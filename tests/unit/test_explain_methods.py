@@ -25,7 +25,6 @@ from deepfake.explain.references import (
 )
 from deepfake.networks.detector import Architecture, build_detector
 
-
 OF_MAPS = [name for name, method in METHODS.items() if method.of_maps is not None]
 
 
