@@ -8,12 +8,10 @@ from deepfake.base.stage import run_stage
 from deepfake.explain.explain import Judged, draw_best_and_worst, draw_mean_spectra, score_and_choose
 from deepfake.params.base import Base
 from deepfake.params.explain import Explain
-from deepfake.params.ingest.ingest import Ingest
 
 
 class Params(Sections):
     base: Base
-    ingest: Ingest
     explain: Explain
 
 
@@ -24,7 +22,7 @@ def main() -> None:
     predictions = Path("reports/evaluate/predictions.parquet")
     judged = Judged.load(Path("models/detector"), Path("data/faces"), predictions)
     number, seed = params.explain.scored, params.base.seed
-    detail = score_and_choose(judged, params.ingest.sources, number, seed, references, out)
+    detail = score_and_choose(judged, number, seed, references, out)
     draw_best_and_worst(judged, params.explain.panels, detail, out)
     draw_mean_spectra(judged, out)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import keras
 import numpy as np
 
 from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
+from deepfake.networks.clip import Tower, clip_vit, token_sequences
+from deepfake.networks.frozen import FrozenDetector
+from deepfake.networks.head import Head
 
 SIZE = 32
 FINE = np.outer([1.0, -1.0], [1.0, -1.0]).astype(np.float32)  # grey levels +-1 that alternate
@@ -51,3 +56,53 @@ def fakes(number: int, strength: float = 20.0) -> tuple[np.ndarray, np.ndarray]:
 def no_detail() -> np.ndarray:
     """References of reals without any fine detail."""
     return np.zeros((2, SIZE, SIZE, 3), np.float32)
+
+
+TINY = Tower(blocks=3, width=16, heads=2, patch=8)
+
+
+class TinyFrozen(FrozenDetector):
+    """A frozen detector with a random tower of three blocks, 4 x 4 patches; every layer is read.
+
+    Its served logits are rounded, as those of an int8 tower are.
+    """
+
+    input_shape = (None, SIZE, SIZE, 3)
+
+    def __init__(self, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        width, layers = TINY.width, tuple(range(TINY.blocks + 1))
+        features = width * len(layers)
+        self._seed = seed
+        head = Head(
+            layers=layers,
+            mean=np.zeros(features, np.float32),
+            deviation=np.ones(features, np.float32),
+            weights=rng.normal(0, 0.5, (2, features)).astype(np.float32),
+            biases=rng.normal(0, 0.5, 2).astype(np.float32),
+            axes=np.eye(width, dtype=np.float32),
+            centres=np.zeros((1, width), np.float32),
+        )
+        super().__init__(head)
+
+    def tokens(self, crops: np.ndarray) -> np.ndarray:
+        parts = self.sequences.predict_on_batch(crops.astype(np.float32))
+        return np.stack([part[:, 0] for part in parts], axis=1).round(2)
+
+    @cached_property
+    def sequences(self) -> keras.Model:
+        return keras.Model(self.twin.inputs, token_sequences(self.twin))
+
+    @cached_property
+    def twin(self) -> keras.Model:
+        keras.utils.set_random_seed(self._seed)
+        pictures = keras.Input((SIZE, SIZE, 3))
+        tokens = keras.layers.Flatten()(clip_vit(pictures, TINY).class_tokens)
+        experts = keras.layers.Dense(2)
+        logit = keras.layers.Lambda(lambda odds: keras.ops.logsumexp(odds, axis=1, keepdims=True))
+        model = keras.Model(pictures, logit(experts(tokens)))
+        experts.set_weights([self.head.weights.T, self.head.biases])
+        for weight in model.weights:  # fresh biases are 0, and a random tower hardly looks at its places
+            if "clip" in weight.path:
+                weight.assign(np.array(weight) * 3.0)
+        return model

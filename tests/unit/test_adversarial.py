@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from explain_helpers import TinyFrozen
 from stress_toys import SIZE, calibration, toy_crops, toy_pair, toy_sample
 
 from deepfake.base.errors import DeepfakeError
@@ -200,3 +202,14 @@ def test_a_clean_crop_that_gives_another_logit_is_refused(run: dict, tmp_path: P
     stale = run["sample"].assign(logit=run["sample"]["logit"] + 0.01)
     with pytest.raises(DeepfakeError, match="run the stage evaluate"):
         attacked_logits(run["pair"], stale, run["crops"], HISTORY, EPSILONS, 7, tmp_path)
+
+
+def test_a_frozen_detector_is_attacked_through_its_twin_and_judged_as_it_is_served(tmp_path: Path) -> None:
+    pair = replace(toy_pair(), model=TinyFrozen())
+    sample, crops = toy_sample(pair, 4)
+    found = attacked_logits(pair, sample, crops, None, [8.0], 0, tmp_path)
+    logit = found[found["view"] == "float"].set_index(["attack", "image_id"])["logit"]
+    clean = sample.set_index("image_id")["logit"]
+    np.testing.assert_array_equal(logit["none"][clean.index], clean)
+    direction = 1 - 2 * sample.set_index("image_id")["label"]
+    assert (direction * (logit["pgd-10"] - clean) > 0.1).all()

@@ -8,29 +8,34 @@ from explain_helpers import SIZE, checkerboard_net, fakes, no_detail
 
 from deepfake.base.stage import write_json
 from deepfake.explain.choice import MIN_PICTURES, Explanation, choose, reasons_against
-from deepfake.explain.faithfulness import area, curves
+from deepfake.explain.faithfulness import Faithful, area, curves
+from deepfake.explain.heat import logits
 from deepfake.explain.localisation import overlap, pointing, self_blended
 from deepfake.explain.methods import METHODS
 from deepfake.explain.order import centre_maps, random_maps, rank_correlations, ranks
 from deepfake.explain.references import with_detail
 from deepfake.explain.sanity import randomised, recompressed
-from deepfake.explain.scoring import Faithful, Located, Samples, mean_interval, score_methods
+from deepfake.explain.scoring import Located, Samples, mean_interval, score_methods
 from deepfake.networks.detector import Architecture, build_detector
+
+
+def faithful(crops: np.ndarray, groups: np.ndarray) -> Faithful:
+    replaced, net = with_detail(crops, no_detail()[:1]), checkerboard_net()
+    return Faithful(crops, replaced, logits(net, crops), logits(net, replaced), groups)
 
 
 def make_samples(number: int, located: int) -> Samples:
     crops, masks = fakes(max(number, located))
     groups = np.array([f"person {n}" for n in range(len(crops))])
-    replaced = with_detail(crops, no_detail()[:1])
     return Samples(
-        Faithful(crops[:number], replaced[:number], groups[:number]),
+        faithful(crops[:number], groups[:number]),
         Located(crops[:located], masks[:located], groups[:located]),
     )
 
 
 def areas(heat: np.ndarray, crops: np.ndarray, ties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    replaced = with_detail(crops, no_detail()[:1])
-    found = curves(checkerboard_net(), crops, replaced, ranks(heat, ties), steps=8)
+    fakes = faithful(crops, np.arange(len(crops)))
+    found = curves(checkerboard_net(), fakes, ranks(heat, ties), steps=8)
     for curve, start in ((found.deletion, 1.0), (found.insertion, 0.0)):
         assert curve.shape == (len(crops), 9)
         np.testing.assert_allclose(curve[:, [0, -1]], [[start, 1.0 - start]] * len(crops), atol=1e-6)

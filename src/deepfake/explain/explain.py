@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
 from deepfake.base.stage import write_json
 from deepfake.explain.choice import gains
-from deepfake.explain.gradcam import grad_cam_plus_plus
+from deepfake.explain.heat import logits
 from deepfake.explain.method_figure import draw_methods
+from deepfake.explain.methods import METHODS, skipped
 from deepfake.explain.panels import choose, draw_panels, draw_spectra
 from deepfake.explain.references import encode_references, make_references
 from deepfake.explain.samples import draw_samples, first_crops
 from deepfake.explain.scoring import score_methods
 from deepfake.media.spectrum import power_spectrum
-from deepfake.networks.detector import load_detector
-from deepfake.params.ingest.sources import Source
+from deepfake.networks.detector import Detector, load_detector
+from deepfake.networks.frozen import FrozenDetector
 from deepfake.shards.inputs import load_crops
 from deepfake.shards.manifest import FAKE, REAL
 
@@ -38,7 +37,7 @@ class Judged:
         test: predictions of the test split.
     """
 
-    model: keras.Model
+    model: Detector
     size: int
     faces: Path
     test: pd.DataFrame
@@ -51,13 +50,10 @@ class Judged:
         return cls(model, architecture.size, faces, rows[rows["split"] == "test"])
 
 
-def score_and_choose(
-    judged: Judged, sources: Sequence[Source], number: int, seed: int, references: Path, out: Path
-) -> np.ndarray:
+def score_and_choose(judged: Judged, number: int, seed: int, references: Path, out: Path) -> np.ndarray:
     """Score every method on test fakes and name the best; facts.json, metrics.json, methods.png.
 
     Args:
-        sources: of ingest: what the demo corpus edited is known.
         number: how many recognised fakes are scored.
         references: where the PNG goes that methods put in the place of fine detail.
 
@@ -65,17 +61,31 @@ def score_and_choose(
         What is in that PNG, float32 [n, size, size, 3].
     """
     model, faces = judged.model, judged.faces
-    samples, counts = draw_samples(model, judged.test, faces, sources, number, seed)
+    samples, counts = draw_samples(model, judged.test, faces, number, seed)
     reals = first_crops(faces, judged.size, "train", REAL, _SPECTRUM_SAMPLE)
     detail = make_references(model, reals[:_REFERENCE_SAMPLE], seed)
     references.write_bytes(encode_references(detail))
     table, heats = score_methods(model, samples, detail, seed)
-    write_json(out / "facts.json", table | {"pictures": counts})
-    write_json(out / "metrics.json", {"gain": gains(table["methods"])})
+    twin = twin_gap(model, samples.fakes.crops)
+    more = {"pictures": counts, "skipped": skipped(model), "twin": twin}
+    write_json(out / "facts.json", table | more)
+    write_json(out / "metrics.json", {"gain": gains(table["methods"]), "twin": twin})
     mean = power_spectrum(reals).mean(axis=0)
     draw_methods(samples.fakes.crops, heats, table, mean, out / "methods.png")
     print("\n".join(table["limits"]) or f"best explanation: {table['best']}")
     return detail
+
+
+def twin_gap(model: Detector, crops: np.ndarray) -> dict[str, float] | None:
+    """How far the graph that gradients are taken of is from what is served, in logits of the same crops.
+
+    Returns:
+        None for a model that is its own graph, and where there are no crops.
+    """
+    if not isinstance(model, FrozenDetector) or not len(crops):
+        return None
+    apart = np.abs(logits(model.twin, crops) - logits(model, crops))
+    return {"mean": round(float(apart.mean()), 3), "largest": round(float(apart.max()), 3)}
 
 
 def draw_best_and_worst(judged: Judged, panels: int, references: np.ndarray, out: Path) -> None:
@@ -84,7 +94,7 @@ def draw_best_and_worst(judged: Judged, panels: int, references: np.ndarray, out
     wanted = pd.concat(chosen.values()).drop_duplicates("image_id")
     crops = load_crops(judged.faces, judged.size, "test", list(wanted["image_id"]))
     pictures = np.stack([crops[key] for key in wanted["image_id"]])
-    cams = grad_cam_plus_plus(judged.model, pictures, references)
+    cams = METHODS["gradcam++"](judged.model, pictures, references)
     draw_panels(chosen, crops, dict(zip(wanted["image_id"], cams, strict=True)), out / "gradcam.png")
     facts = ["image_id", "path", "source", "score", "verdict"]
     rows = {kind: frame[facts].to_dict("records") for kind, frame in chosen.items()}

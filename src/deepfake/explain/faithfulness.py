@@ -8,12 +8,32 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from deepfake.explain.heat import logits
+from deepfake.networks.detector import Detector
 
 MIN_FALL = 1.0  # in logits, from fake to substitute: with less there is no evidence to find
+
+
+class Faithful(NamedTuple):
+    """Fakes that the model recognised, and what their pixels are replaced by.
+
+    Attributes:
+        crops, replaced: float32 [n, size, size, 3], RGB 0..255.
+        top, bottom: float32 [n], the logits of either; bottom is the lower one.
+        groups: [n] names, for the intervals.
+    """
+
+    crops: np.ndarray
+    replaced: np.ndarray
+    top: np.ndarray
+    bottom: np.ndarray
+    groups: np.ndarray
+
+    def where(self, fit: np.ndarray) -> Faithful:
+        """The pictures of a boolean mask [n]."""
+        return Faithful(*(values[fit] for values in self))
 
 
 class Curves(NamedTuple):
@@ -28,18 +48,14 @@ class Curves(NamedTuple):
     insertion: np.ndarray
 
 
-def curves(
-    model: keras.Model, crops: np.ndarray, replaced: np.ndarray, order: np.ndarray, steps: int
-) -> Curves:
+def curves(model: Detector, fakes: Faithful, order: np.ndarray, steps: int) -> Curves:
     """Replace or insert the pixels in an order, in equal steps.
 
     Args:
-        crops: float32 [n, size, size, 3].
-        replaced: their substitutes, of the same shape; each has a lower logit than its crop.
         order: from `ranks`.
         steps: equal parts of the picture.
     """
-    top, bottom = logits(model, crops), logits(model, replaced)
+    crops, replaced, top, bottom, _ = fakes
     share = (order + 0.5) / order[0].size
     deletion, insertion = [top], [bottom]
     for step in range(1, steps):

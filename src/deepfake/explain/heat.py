@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepfake.networks.detector import Detector
+
 _BATCH = 64
 
 
@@ -19,7 +21,7 @@ def batches(crops: np.ndarray) -> Iterator[np.ndarray]:
     return (crops[at : at + _BATCH] for at in range(0, max(len(crops), 1), _BATCH))
 
 
-def logits(model: keras.Model, crops: np.ndarray) -> np.ndarray:
+def logits(model: Detector, crops: np.ndarray) -> np.ndarray:
     """The logits, float32 [n], of crops [n, size, size, 3], RGB 0..255; n may be 0."""
     if not len(crops):
         return np.empty(0, np.float32)

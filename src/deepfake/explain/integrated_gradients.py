@@ -7,15 +7,17 @@ from functools import partial
 import keras
 import numpy as np
 
+from deepfake.explain.effort import effort
 from deepfake.explain.heat import blurred, pixel_gradients, stretched, traced_gradients
 from deepfake.explain.references import with_detail
+from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import differentiable
 
-_STEPS = 8
 _ROUNDING = 1e-6  # logits per pixel
 _SMOOTH = 1 / 32  # sigma of the map, share of the side: people can't see single pixels
 
 
-def integrated_gradients(model: keras.Model, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+def integrated_gradients(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Sundararajan et al. 2017, averaged over references as baselines (Erion et al. 2021, "Improving
     performance of deep learning models with axiomatic attribution priors and expected gradients").
 
@@ -27,10 +29,11 @@ def integrated_gradients(model: keras.Model, crops: np.ndarray, references: np.n
     Returns:
         float32 [n, size, size], 0..1; pixels that lower the logit are 0.
     """
+    graph, steps = differentiable(model), effort(model).path
     total = np.zeros(crops.shape[:3], np.float32)
     for reference in references:
         baseline = with_detail(crops, reference[None])
-        total += attributions(model, crops.astype(np.float32), baseline, _STEPS).sum(axis=-1)
+        total += attributions(graph, crops.astype(np.float32), baseline, steps).sum(axis=-1)
     return stretched(np.maximum(blurred(total, _SMOOTH * crops.shape[1]), 0.0), _ROUNDING)
 
 

@@ -3,27 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.explain.integrated_gradients import integrated_gradients
 from deepfake.explain.occlusion import occlusion
 from deepfake.explain.patch_logits import patch_logits
+from deepfake.explain.tokens import attention_flow, patch_tokens, token_cam
+from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import FrozenDetector
 
 # (model, crops [n, size, size, 3] in RGB 0..255, references) -> heat float32 [n, size, size], 0..1.
-Method = Callable[[keras.Model, np.ndarray, np.ndarray], np.ndarray]
+Explainer = Callable[[Detector, np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method is for each kind of model.
+
+    Attributes:
+        of_maps: for networks that average feature maps over places; None: it does not apply.
+        of_tower: for frozen towers, whose logit is read from class tokens; likewise.
+    """
+
+    of_maps: Callable[..., np.ndarray] | None
+    of_tower: Callable[..., np.ndarray] | None
+
+    def fitting(self, model: Detector) -> Callable[..., np.ndarray] | None:
+        """What it is for a model; None: it does not apply."""
+        return self.of_tower if isinstance(model, FrozenDetector) else self.of_maps
+
+    def __call__(self, model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """Heat float32 [n, size, size], 0..1, of crops [n, size, size, 3], RGB 0..255.
+
+        Raises:
+            ValueError: it does not apply to the model.
+        """
+        explain = self.fitting(model)
+        if explain is None:
+            raise ValueError("this method does not apply to this kind of model")
+        return explain(model, crops, references)
+
 
 METHODS: dict[str, Method] = {
-    "gradcam++": grad_cam_plus_plus,
-    "patch-logits": patch_logits,
-    "integrated-gradients": integrated_gradients,
-    "occlusion": occlusion,
+    "gradcam++": Method(grad_cam_plus_plus, token_cam),
+    "patch-logits": Method(patch_logits, patch_tokens),
+    "attention-flow": Method(None, attention_flow),
+    "integrated-gradients": Method(integrated_gradients, integrated_gradients),
+    "occlusion": Method(occlusion, occlusion),
 }
 TITLES = {
     "gradcam++": "Grad-CAM++",
     "patch-logits": "Patch logits",
+    "attention-flow": "Attention flow",
     "integrated-gradients": "Integrated gradients",
     "occlusion": "Occlusion",
 }
+
+
+def methods_of(model: Detector) -> dict[str, Explainer]:
+    """The methods that apply to a model, by name."""
+    return {name: method for name, method in METHODS.items() if method.fitting(model) is not None}
+
+
+def skipped(model: Detector) -> list[str]:
+    """What is said of the methods that do not apply to a model."""
+    kind = "a frozen tower" if isinstance(model, FrozenDetector) else "a network of feature maps"
+    return [
+        f"{TITLES[name]} does not apply to {kind}." for name in METHODS if name not in methods_of(model)
+    ]

@@ -3,16 +3,18 @@
 What counts as the absence of evidence decides what an explanation shows. A blurred or grey picture, as
 usual elsewhere, is none for a detector of traces: it may look more fake than the fake. A picture with
 its own coarse content and the fine detail of reals is: the face stays, the traces go. So that no person
-can be recognised in a reference that is shipped with a model, it is a patchwork of many people's.
+can be recognised in a reference that is shipped with a model, it is a patchwork of many people's. A frozen
+tower, trained on pictures of any sharpness, needs none: for it, no detail at all is as good.
 """
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from deepfake.explain.heat import blurred, logits
 from deepfake.media.encoding import decode_crop, encode_png
+from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import FrozenDetector
 
 REFERENCES = 2  # so that no single patch decides; time is proportional
 _COARSE = 1 / 32  # sigma of what counts as coarse, share of the side
@@ -39,15 +41,34 @@ def fine_detail(crops: np.ndarray) -> np.ndarray:
     return crops.astype(np.float32) - blurred(crops, _COARSE * crops.shape[1])
 
 
-def make_references(model: keras.Model, reals: np.ndarray, seed: int) -> np.ndarray:
+def substitutes(model: Detector, pictures: np.ndarray, donors: np.ndarray) -> np.ndarray:
+    """What pictures look like without evidence: with the detail of donors; for a frozen tower with none.
+
+    Measured on the starter, with 16 fakes: without detail every logit falls, by 3.9 in the mean; with a
+    real's detail by 2.7, and one in four by less than `MIN_FALL`.
+
+    Args:
+        pictures: [n, size, size, 3], RGB 0..255.
+        donors: real pictures of the same size, one or more; they take turns.
+    """
+    if isinstance(model, FrozenDetector):
+        return with_detail(pictures, np.zeros((1, *pictures.shape[1:]), np.float32))
+    return with_detail(pictures, fine_detail(donors[np.arange(len(pictures)) % len(donors)]))
+
+
+def make_references(model: Detector, reals: np.ndarray, seed: int) -> np.ndarray:
     """Patchworks of the detail of reals, each patch from another picture, at the place where it was.
+
+    For a frozen tower one without any detail.
 
     Args:
         reals: [n, size, size, 3], RGB 0..255, real pictures of the training split.
 
     Returns:
-        float32 [REFERENCES, size, size, 3], whole grey levels from -128 to 127.
+        float32 [1 or REFERENCES, size, size, 3], whole grey levels from -128 to 127.
     """
+    if isinstance(model, FrozenDetector):
+        return np.zeros((1, *reals.shape[1:]), np.float32)
     order = np.argsort(logits(model, reals), kind="stable")
     pool = fine_detail(reals[order[: max(1, int(_SUREST * len(reals)))]])
     size, rng = reals.shape[1], np.random.default_rng(seed)
@@ -75,6 +96,6 @@ def encode_references(references: np.ndarray) -> bytes:
 
 
 def decode_references(png: bytes) -> np.ndarray:
-    """float32 [REFERENCES, size, size, 3] from `encode_references`."""
+    """float32 [1 or REFERENCES, size, size, 3] from `encode_references`."""
     sheet = decode_crop(png)
     return sheet.reshape(-1, sheet.shape[1], sheet.shape[1], 3).astype(np.float32) - _GREY

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
-from deepfake.explain.demo_edits import demo_edits, edit_masks
-from deepfake.explain.faithfulness import MIN_FALL
+from deepfake.explain.faithfulness import MIN_FALL, Faithful
 from deepfake.explain.heat import blurred, logits
 from deepfake.explain.localisation import self_blended
-from deepfake.explain.references import fine_detail, with_detail
-from deepfake.explain.scoring import Faithful, Located, Samples
-from deepfake.params.ingest.sources import Source
+from deepfake.explain.parents import altered_places
+from deepfake.explain.references import substitutes
+from deepfake.explain.scoring import Located, Samples
+from deepfake.networks.detector import Detector
 from deepfake.shards.inputs import evaluation_batches, load_crops
 from deepfake.shards.manifest import FAKE, LABEL_NAMES, read_manifest
 
@@ -25,7 +23,7 @@ _TRIED = 8  # reals made into pseudo-fakes for each one wanted: models miss most
 
 
 def draw_samples(
-    model: keras.Model, test: pd.DataFrame, faces: Path, sources: Sequence[Source], number: int, seed: int
+    model: Detector, test: pd.DataFrame, faces: Path, number: int, seed: int
 ) -> tuple[Samples, dict[str, Any]]:
     """Fakes that the model recognised, as evenly over generators as can be, and such as have masks.
 
@@ -34,40 +32,43 @@ def draw_samples(
     Args:
         test: predictions of the test split.
         faces: folder of the face shards.
-        sources: of ingest; what the demo corpus edited is known.
-        number: how many fakes at most; half as many self-blended ones, and of the demo's edits.
+        number: how many fakes at most; half as many self-blended ones, and such as lie beside the
+            pictures that they were made of.
 
     Returns:
         The samples; and the counts that metrics.json states.
     """
-    size = int(model.inputs[0].shape[1])
+    size = int(model.input_shape[1])
     called = (test["verdict"] == LABEL_NAMES[FAKE]) & (test["logit"] > 0.0)
-    known = test[(test["label"] == 1) & called]
-    turn = known.groupby("generator").cumcount()
-    chosen = known.assign(turn=turn).sort_values(["turn", "image_id"]).head(number)
+    known = _in_turn(test[(test["label"] == 1) & called])
+    chosen = known.head(number)
     reals = test[(test["label"] == 0) & ~called].sort_values(["logit", "image_id"])
     parents = test[test["label"] == 0].sort_values("image_id").head(_TRIED * number)
     half = -(-number // 2)
-    edits = demo_edits(known, sources).sort_values("image_id").head(half)
+    manifest = read_manifest(faces / "manifest.parquet")
+    edits, masks = altered_places(known, manifest, faces, size, half)
     keys = [*(each["image_id"] for each in (chosen, reals.head(number), parents, edits))]
     crops = load_crops(faces, size, "test", list(dict.fromkeys(pd.concat(keys))))
     fakes, counts = _with_substitutes(model, chosen, reals.head(number), crops, size)
     # Calibration never changes the order of scores.
     lowest = float(test.loc[called, "logit"].min()) if called.any() else np.inf
     blends, made = _self_blended(model, lowest, parents, crops, size, half, seed)
-    squares = read_manifest(faces / "manifest.parquet").set_index("image_id").loc[edits["image_id"]]
-    masks = edit_masks(squares, sources, seed, size)
-    whole = masks.any(axis=(1, 2))
-    pictures = _stacked(edits, crops, size)[whole], masks[whole], edits["group"].to_numpy()[whole]
+    pictures = _stacked(edits, crops, size), masks, edits["group"].to_numpy()
     located = Located(*(np.concatenate(both) for both in zip(blends, pictures, strict=True)))
     facts = {
         "recognised_fakes": len(known),
         "test_fakes": int((test["label"] == 1).sum()),
         **counts,
         **made,
-        "masked_edits": int(whole.sum()),
+        "masked_edits": len(masks),
     }
     return Samples(fakes, located), facts
+
+
+def _in_turn(fakes: pd.DataFrame) -> pd.DataFrame:
+    """One of each generator, then another one of each."""
+    turn = fakes.groupby("generator").cumcount()
+    return fakes.assign(turn=turn).sort_values(["turn", "image_id"])
 
 
 def _stacked(rows: pd.DataFrame, crops: dict[str, np.ndarray], size: int) -> np.ndarray:
@@ -76,27 +77,27 @@ def _stacked(rows: pd.DataFrame, crops: dict[str, np.ndarray], size: int) -> np.
 
 
 def _with_substitutes(
-    model: keras.Model, chosen: pd.DataFrame, donors: pd.DataFrame, crops: dict[str, np.ndarray], size: int
+    model: Detector, chosen: pd.DataFrame, donors: pd.DataFrame, crops: dict[str, np.ndarray], size: int
 ) -> tuple[Faithful, dict[str, int]]:
     """Only pictures whose substitute looks clearly less fake: else there is nothing to delete."""
     pictures, others = _stacked(chosen, crops, size), _stacked(donors, crops, size)
     replaced = pictures
     if len(pictures) and len(others):
-        replaced = with_detail(pictures, fine_detail(others[np.arange(len(pictures)) % len(others)]))
-    top = logits(model, pictures)
-    fit = top - logits(model, replaced) >= MIN_FALL
-    groups = chosen["group"].to_numpy()
+        replaced = substitutes(model, pictures, others)
+    top, bottom = logits(model, pictures), logits(model, replaced)
+    fit = top - bottom >= MIN_FALL
+    fakes = Faithful(pictures, replaced, top, bottom, chosen["group"].to_numpy())
     faker = logits(model, blurred(pictures, _BLUR * size)) >= top
     counts = {
         "scored": int(fit.sum()),
         "without_contrast": int((~fit).sum()),
         "blur_looks_faker": int(faker[fit].sum()),
     }
-    return Faithful(pictures[fit], replaced[fit], groups[fit]), counts
+    return fakes.where(fit), counts
 
 
 def _self_blended(
-    model: keras.Model,
+    model: Detector,
     lowest: float,
     parents: pd.DataFrame,
     crops: dict[str, np.ndarray],

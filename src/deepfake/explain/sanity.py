@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
 
 from deepfake.media.encoding import jpeg_round_trip
+from deepfake.networks.clip_weights import tower_graph
+from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import FrozenDetector
 
 _QUALITY, _SUBSAMPLING = 80, "yuv420"
 
 
 @contextmanager
-def randomised(model: keras.Model, seed: int, head_only: bool = False) -> Iterator[None]:
-    """The model as if it had learned nothing, for the parameter randomisation test; then as before.
+def randomised(model: Detector, seed: int, head_only: bool = False) -> Iterator[Detector]:
+    """A model that has learned nothing, for the parameter randomisation test; afterwards all is as before.
 
     Adebayo et al. 2018, "Sanity Checks for Saliency Maps": a method whose maps stay the same shows the
     picture's edges, not the model. Every learned tensor's numbers are shuffled, so that scales stay those
@@ -24,17 +30,46 @@ def randomised(model: keras.Model, seed: int, head_only: bool = False) -> Iterat
     Args:
         head_only: shuffle the last learned layer alone, the first step from the top.
     """
+    rng = np.random.default_rng(seed)
+    if isinstance(model, FrozenDetector):
+        with TemporaryDirectory() as folder:
+            yield _forgetful(model, rng, None if head_only else Path(folder) / "tower.onnx")
+        return
     learned = [layer for layer in model.layers if layer.count_params() and not _is_fixed(layer)]
     chosen = learned[-1:] if head_only else learned
     before = [layer.get_weights() for layer in chosen]
-    rng = np.random.default_rng(seed)
     try:
         for layer, old in zip(chosen, before, strict=True):
-            layer.set_weights([rng.permuted(values.ravel()).reshape(values.shape) for values in old])
-        yield
+            layer.set_weights([_shuffled(values, rng) for values in old])
+        yield model
     finally:
         for layer, old in zip(chosen, before, strict=True):
             layer.set_weights(old)
+
+
+def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.permuted(values.ravel()).reshape(values.shape)
+
+
+def _forgetful(model: FrozenDetector, rng: np.random.Generator, tower: Path | None) -> FrozenDetector:
+    """With a shuffled head; and, where a path is given, with a shuffled tower, which is written there."""
+    weights, biases = _shuffled(model.head.weights, rng), _shuffled(model.head.biases, rng)
+    if tower is not None:
+        shuffle_graph(model.graph or tower_graph(), tower, rng)
+    return FrozenDetector(replace(model.head, weights=weights, biases=biases), graph=tower or model.graph)
+
+
+def shuffle_graph(graph: Path, out: Path, rng: np.random.Generator) -> None:
+    """Write an ONNX graph whose weights, int8 and float32, are shuffled within each tensor."""
+    import onnx
+    from onnx import numpy_helper
+
+    shuffled = onnx.load(graph)
+    for tensor in shuffled.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype in (np.int8, np.uint8, np.float32):  # the others are shapes and axes
+            tensor.CopyFrom(numpy_helper.from_array(_shuffled(values, rng), tensor.name))
+    onnx.save(shuffled, out)
 
 
 def _is_fixed(layer: keras.layers.Layer) -> bool:

@@ -6,36 +6,24 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from tqdm import tqdm
 
 from deepfake.base.statistics import Interval, bootstrap_weights, interval, mean
 from deepfake.explain.choice import RULE, choose, limits, reasons_against
-from deepfake.explain.faithfulness import area, curves
+from deepfake.explain.effort import effort
+from deepfake.explain.faithfulness import Faithful, area, curves
 from deepfake.explain.localisation import overlap, pointing
-from deepfake.explain.methods import METHODS, Method
+from deepfake.explain.methods import Explainer, methods_of
 from deepfake.explain.order import centre_maps, random_maps, rank_correlations, ranks
 from deepfake.explain.sanity import randomised, recompressed
+from deepfake.networks.detector import Detector
 
-_STEPS = 8  # of deletion and insertion: each is two passes per picture and map
 _CHECKED = 4  # one picture in so many gets the sanity checks, which take three maps each
+_MOST_CHECKED = 6
 _DRAWS = 1000
 
 Scores = dict[str, np.ndarray]  # one value per picture: float64 [n]
-
-
-class Faithful(NamedTuple):
-    """Fakes that the model recognised, and what their pixels are replaced by.
-
-    Attributes:
-        crops, replaced: float32 [n, size, size, 3], RGB 0..255.
-        groups: [n] names, for the intervals.
-    """
-
-    crops: np.ndarray
-    replaced: np.ndarray
-    groups: np.ndarray
 
 
 class Located(NamedTuple):
@@ -54,19 +42,23 @@ class Samples(NamedTuple):
 
 
 def score_methods(
-    model: keras.Model,
+    model: Detector,
     samples: Samples,
     references: np.ndarray,
     seed: int,
-    methods: Mapping[str, Method] = METHODS,
+    methods: Mapping[str, Explainer] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Score every method and both baselines on the same pictures.
+    """Score methods and both baselines on the same pictures.
+
+    Args:
+        methods: by name; None: all that apply to the model.
 
     Returns:
         The table of reports/explain/facts.json; and each method's maps of `samples.fakes`, float32
         [n, size, size].
     """
     fakes, located = samples
+    methods = methods_of(model) if methods is None else methods
     size = fakes.crops.shape[1]
     several = (len(fakes.crops), len(located.crops))
     maps: dict[str, tuple[np.ndarray, np.ndarray]] = {
@@ -85,17 +77,17 @@ def score_methods(
             bar.update()
             found[name] = _map_scores(model, samples, maps[name], ties)
             bar.update()
-            found[name] |= _sanity_scores(partial(explain, model), model, seed, fakes.crops, maps[name][0])
+            found[name] |= _sanity_scores(explain, model, seed, fakes.crops, maps[name][0])
             bar.update()
     return _table(found, samples, list(methods), seed), {name: maps[name][0] for name in methods}
 
 
-def _heat(method: Method, references: np.ndarray, model: keras.Model, crops: np.ndarray) -> np.ndarray:
+def _heat(method: Explainer, references: np.ndarray, model: Detector, crops: np.ndarray) -> np.ndarray:
     return method(model, crops, references) if len(crops) else np.empty(crops.shape[:3], np.float32)
 
 
 def _map_scores(
-    model: keras.Model,
+    model: Detector,
     samples: Samples,
     maps: tuple[np.ndarray, np.ndarray],
     ties: tuple[np.ndarray, np.ndarray],
@@ -103,7 +95,7 @@ def _map_scores(
     fakes, located = samples
     scores: Scores = {}
     if len(fakes.crops):
-        found = curves(model, fakes.crops, fakes.replaced, ranks(maps[0], ties[0]), _STEPS)
+        found = curves(model, fakes, ranks(maps[0], ties[0]), effort(model).steps)
         deletion, insertion = area(found.deletion), area(found.insertion)
         scores |= {"deletion": deletion, "insertion": insertion, "faithfulness": insertion - deletion}
     if len(located.crops):
@@ -113,8 +105,8 @@ def _map_scores(
 
 
 def _sanity_scores(
-    explain: Callable[[np.ndarray], np.ndarray],
-    model: keras.Model,
+    explain: Callable[[Detector, np.ndarray], np.ndarray],
+    model: Detector,
     seed: int,
     crops: np.ndarray,
     heat: np.ndarray,
@@ -122,11 +114,11 @@ def _sanity_scores(
     """Rank correlations of the model's maps with those after forgetting, and with those after JPEG."""
     if not len(crops):
         return {}
-    some = slice(0, -(-len(crops) // _CHECKED))
-    others = {"jpeg_stability": explain(recompressed(crops[some]))}
+    some = slice(0, min(-(-len(crops) // _CHECKED), _MOST_CHECKED))
+    others = {"jpeg_stability": explain(model, recompressed(crops[some]))}
     for name, head_only in (("randomised_head", True), ("randomised_full", False)):
-        with randomised(model, seed, head_only):
-            others[name] = explain(crops[some])
+        with randomised(model, seed, head_only) as forgetful:
+            others[name] = explain(forgetful, crops[some])
     return {name: rank_correlations(heat[some], maps) for name, maps in others.items()}
 
 

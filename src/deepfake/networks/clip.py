@@ -85,7 +85,7 @@ def clip_vit(pictures: Any, tower: Tower = VIT_B16) -> TowerOutputs:
 
 def _block(tokens: Any, name: str, tower: Tower) -> Any:
     """Attention and a perceptron, each on normalised tokens and added to what it was given."""
-    seen = SelfAttention(tower.heads, name=f"{_PREFIX}{name}_attention")(_norm(tokens, f"{name}_norm1"))
+    seen, _ = SelfAttention(tower.heads, name=f"{_PREFIX}{name}_attention")(_norm(tokens, f"{name}_norm1"))
     tokens = keras.layers.Add(name=f"{_PREFIX}{name}_add1")([tokens, seen])
     hidden = keras.layers.Dense(4 * tower.width, name=f"{_PREFIX}{name}_mlp1")(
         _norm(tokens, f"{name}_norm2")
@@ -102,6 +102,24 @@ def _norm(tokens: Any, name: str) -> Any:
 def _grid(tokens: Any, name: str, side: int) -> Any:
     places = keras.layers.Cropping1D((1, 0), name=f"{_PREFIX}{name}_places")(tokens)
     return keras.layers.Reshape((side, side, tokens.shape[-1]), name=f"{_PREFIX}{name}")(places)
+
+
+def token_sequences(model: keras.Model) -> list[Any]:
+    """What a graph of `clip_vit` holds on the way to its output, by the numbers of the class tokens.
+
+    Returns:
+        Tensors [batch, 1 + places, width]: after each block, then, where it is used, the last one
+        layer-normalised.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    blocks = [name for name in layers if name.startswith(f"{_PREFIX}block") and name.endswith("_add2")]
+    names = [*(f"{_PREFIX}block{number}_add2" for number in range(len(blocks))), f"{_PREFIX}norm_post"]
+    return [layers[name].output for name in names if name in layers]
+
+
+def attention_weights(model: keras.Model) -> list[Any]:
+    """Tensors [batch, heads, 1 + places, 1 + places] of a graph of `clip_vit`, block by block."""
+    return [layer.output[1] for layer in model.layers if isinstance(layer, SelfAttention)]
 
 
 def assign_tower(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:

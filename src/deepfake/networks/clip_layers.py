@@ -45,8 +45,9 @@ class TokenSequence(keras.layers.Layer):
 class SelfAttention(keras.layers.Layer):
     """Multi-head self-attention (Vaswani et al. 2017) that also shows its weights.
 
-    Shapes: [batch, tokens, channels] -> the same; with `return_weights` also [batch, heads, tokens,
-    tokens], whose rows (one per token that looks) sum to 1.
+    Shapes: [batch, tokens, channels] -> the same, and the weights [batch, heads, tokens, tokens], whose
+    rows (one per token that looks) sum to 1. They lie on the way to the output, so it has a gradient with
+    respect to them.
 
     Args:
         heads: they share the channels equally.
@@ -65,7 +66,7 @@ class SelfAttention(keras.layers.Layer):
             setattr(self, name, part)
             part.build(input_shape)
 
-    def call(self, tokens: Any, return_weights: bool = False) -> Any:
+    def call(self, tokens: Any) -> tuple[Any, Any]:
         batch, length, channels = ops.shape(tokens)[0], tokens.shape[1], tokens.shape[2]
         each = channels // self.heads
 
@@ -76,11 +77,13 @@ class SelfAttention(keras.layers.Layer):
         scores = ops.matmul(query * each**-0.5, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(scores, axis=-1)
         seen = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        out = self.out(ops.reshape(seen, (batch, length, channels)))
-        return (out, weights) if return_weights else out
+        return self.out(ops.reshape(seen, (batch, length, channels))), weights
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+        batch, length, _ = input_shape
+        return input_shape, (batch, self.heads, length, length)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads}

@@ -6,13 +6,14 @@ A twin of it in Keras serves those who need gradients.
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepfake.networks.clip_weights import SIDE, tower_arrays, tower_graph
+from deepfake.networks.clip_weights import SIDE, class_token_graph, tower_arrays, tower_graph
 from deepfake.networks.head import Head
-from deepfake.networks.tower import load_tower
+from deepfake.networks.tower import ClassTokens, load_tower
 
 if TYPE_CHECKING:
     import keras
@@ -28,22 +29,35 @@ class FrozenDetector:
         head: from class tokens to the logit.
         unseen: image_id, generator, group and logit of validation fakes, each judged by a head that never
             saw a fake of its generator; None where that was not asked.
+        graph: file with the tower's weights; None: those that the head was trained with.
         input_shape: (None, 224, 224, 3), as Keras has it.
     """
 
     input_shape = (None, SIDE, SIDE, 3)
 
-    def __init__(self, head: Head, unseen: pd.DataFrame | None = None, threads: int = 2) -> None:
-        self.head, self.unseen = head, unseen
+    def __init__(
+        self,
+        head: Head,
+        threads: int = 2,
+        graph: Path | None = None,
+        unseen: pd.DataFrame | None = None,
+    ) -> None:
+        self.head, self.graph, self.unseen = head, graph, unseen
         self._threads = threads
 
     def prepare(self) -> None:
         """Load the tower, which else happens at the first crop."""
-        load_tower(self._threads)
+        _ = self._tower
 
     def tokens(self, crops: np.ndarray) -> np.ndarray:
         """Class tokens, float32 [n, 13, 768], of crops [n, 224, 224, 3], RGB 0..255."""
-        return load_tower(self._threads)(crops)
+        return self._tower(crops)
+
+    @cached_property
+    def _tower(self) -> ClassTokens:
+        if self.graph is None:
+            return load_tower(self._threads)
+        return ClassTokens(class_token_graph(self.graph), self._threads)
 
     def predict_on_batch(self, crops: np.ndarray) -> np.ndarray:
         """Logits, float32 [n, 1], of crops [n, 224, 224, 3], RGB 0..255."""
@@ -60,11 +74,15 @@ class FrozenDetector:
         Its weights are the int8 tower's, its activations are not rounded: the logits are close to those of
         `predict_on_batch`, not equal.
         """
-        return build_twin(self.head)
+        return build_twin(self.head, tower_arrays(self.graph or tower_graph()))
 
 
-def build_twin(head: Head) -> keras.Model:
-    """Tower and head in one flat graph: [batch, 224, 224, 3], RGB 0..255 -> logit [batch, 1]."""
+def build_twin(head: Head, arrays: dict[str, np.ndarray]) -> keras.Model:
+    """Tower and head in one flat graph: [batch, 224, 224, 3], RGB 0..255 -> logit [batch, 1].
+
+    Args:
+        arrays: see `tower_arrays`.
+    """
     import keras
     from keras import ops
 
@@ -76,7 +94,7 @@ def build_twin(head: Head) -> keras.Model:
     experts = keras.layers.Dense(len(head.biases), name="experts")
     logit = keras.layers.Lambda(_total, output_shape=(1,), name="logit")(experts(chosen))
     model = keras.Model(pictures, logit, name=FROZEN.replace("-", "_"))
-    assign_tower(model, tower_arrays(tower_graph()))
+    assign_tower(model, arrays)
     kernel = (head.weights / head.deviation).T  # the standardisation, folded into the experts
     experts.set_weights([kernel, head.biases - head.mean @ kernel])
     model.trainable = False

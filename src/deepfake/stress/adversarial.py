@@ -21,6 +21,7 @@ from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.media.encoding import decode_crop, jpeg_round_trip
 from deepfake.media.fields import Field, Pixels, as_field, to_pixels
 from deepfake.media.history import History, neutralise
+from deepfake.networks.frozen import differentiable
 from deepfake.shards.resume import map_resumed
 from deepfake.shards.sample import draw_sample
 from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
@@ -90,7 +91,7 @@ def attacked_logits(
         `attack`, `view`, `epsilon`, `image_id`, `logit`, `baseline_logit`.
     """
     gradients = {
-        MODEL: logit_gradient(partial(pair.model, training=False), pair.size),
+        MODEL: logit_gradient(partial(differentiable(pair.model), training=False), pair.size),
         BASELINE: logit_gradient(baseline_logit(pair.baseline, pair.size), pair.size),
     }
     chunks = [sample.iloc[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]

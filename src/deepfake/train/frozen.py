@@ -62,7 +62,7 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
         ]
     )
     architecture = Architecture(FROZEN, SIDE, 0.0, 0.0, branches=("rgb",), layers=head.layers)
-    return FrozenDetector(head, unseen_logits(recipe, folder)), architecture, history
+    return FrozenDetector(head, unseen=unseen_logits(recipe, folder)), architecture, history
 
 
 def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:

@@ -1,0 +1,108 @@
+"""How the places of a picture reach the logit of a frozen tower, which is read from class tokens alone.
+
+A place acts on a class token through the attention of later blocks: places of the last block have no part
+in the logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isqrt
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deepfake.explain.gradcam import weighted_maps
+from deepfake.explain.heat import enlarged, stretched
+from deepfake.networks.clip import attention_weights, token_sequences
+from deepfake.networks.frozen import FrozenDetector
+
+_BATCH = 4  # a gradient through ViT-B/16 takes 200 MB a picture
+_BLOCK = 8  # whose grid Grad-CAM++ takes, from 0
+
+
+def token_cam(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Grad-CAM++ on the grid of tokens after a block; arguments and result as `grad_cam_plus_plus`."""
+    tokens = token_sequences(model.twin)[_BLOCK]
+    pairs = [(grid(seen[0]), grid(slopes[0])) for seen, slopes in _with_gradients(model, [tokens], crops)]
+    return _heat(np.concatenate([weighted_maps(*pair) for pair in pairs]), crops)
+
+
+def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """The logit of each patch's tokens, put through the head in the place of the class tokens.
+
+    Args:
+        model: a frozen detector.
+        crops: [n, size, size, 3], RGB 0..255.
+        references: not used.
+
+    Returns:
+        float32 [n, size, size], stretched to 0..1 from the place with the lowest logit to that with the
+        highest.
+    """
+    seen = keras.Model(model.twin.inputs, token_sequences(model.twin))
+    maps = []
+    for pictures in _batches(crops):
+        tokens = np.stack([np.asarray(part)[:, 1:] for part in seen(pictures, training=False)], axis=2)
+        number, places, *rest = tokens.shape
+        maps.append(model.head(tokens.reshape(-1, *rest)).reshape(number, places))
+    return _heat(_square(np.concatenate(maps)), crops)
+
+
+def attention_flow(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Where the class tokens look, weighted by what that does to the logit, followed through all blocks.
+
+    Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6. Arguments and result as `patch_tokens`.
+    """
+    maps = [followed(*pair) for pair in _with_gradients(model, attention_weights(model.twin), crops)]
+    return _heat(_square(np.concatenate(maps)), crops)
+
+
+def followed(weights: list[np.ndarray], slopes: list[np.ndarray]) -> np.ndarray:
+    """What reaches the class token from each place, through all blocks.
+
+    Args:
+        weights: of each block's attention, [n, heads, 1 + places, 1 + places].
+        slopes: the logit's gradients with respect to them, of the same shapes.
+
+    Returns:
+        [n, places], at least 0.
+    """
+    flow = np.eye(weights[0].shape[-1], dtype=np.float32)[None]
+    for weight, slope in zip(weights, slopes, strict=True):
+        flow = flow + np.maximum(weight * slope, 0.0).mean(axis=1) @ flow
+    return np.asarray(flow[:, 0, 1:])
+
+
+def grid(tokens: np.ndarray) -> np.ndarray:
+    """Tokens in their places, without the class token: [n, 1 + side * side, w] -> [n, side, side, w]."""
+    return _square(tokens[:, 1:])
+
+
+def _square(places: np.ndarray) -> np.ndarray:
+    side = isqrt(places.shape[1])
+    return places.reshape(len(places), side, side, *places.shape[2:])
+
+
+def _heat(maps: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    return stretched(enlarged(maps, crops.shape[1]))
+
+
+def _batches(crops: np.ndarray) -> Iterator[Any]:
+    for at in range(0, len(crops), _BATCH):
+        yield tf.convert_to_tensor(crops[at : at + _BATCH], tf.float32)
+
+
+def _with_gradients(
+    model: FrozenDetector, tensors: list[Any], crops: np.ndarray
+) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Batch by batch: the values of tensors of the twin, and the logit's gradients with respect to them."""
+    seen = keras.Model(model.twin.inputs, [*tensors, model.twin.outputs[0]])
+    for pictures in _batches(crops):
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)  # so that everything on the way to the logit is recorded
+            *values, logit = seen(pictures, training=False)
+        slopes = tape.gradient(logit, values)
+        yield [np.asarray(one) for one in values], [np.asarray(one) for one in slopes]
