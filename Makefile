@@ -72,7 +72,7 @@ experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 sweep: env  ## search parameters with Optuna; continues after a stop: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
-study: env  ## train without each generator in turn, test on it: [NAME=faces] [SET="key=value ..."]
+study: env  ## train without each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
 bench: env  ## speed and memory as ratios to limits of this machine
