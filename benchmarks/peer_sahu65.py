@@ -49,7 +49,9 @@ def main() -> None:
     fetch_file(HEAD, head_file)
     head = json.loads(head_file.read_text(encoding="utf-8"))
     weights = np.array(head["weights"], np.float32)
-    tower = onnxruntime.InferenceSession(tower_graph(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more would wait for each other on a busy machine
+    tower = onnxruntime.InferenceSession(tower_graph(), options, providers=["CPUExecutionProvider"])
     scores = {}
     for image_id, picture in tqdm(_pictures({*rows.index}), total=len(rows), unit="picture"):
         pixels = pixel_values(picture)
