@@ -16,7 +16,8 @@ from deepfake.embed.embed import Embeddings, read_embeddings
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.lab.study.folds import Fold, folds_of, generators_with_clips
 from deepfake.lab.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key
-from deepfake.lab.study.head_tables import HeadFigures, head_summary, head_tables, measure_heads
+from deepfake.lab.study.head_figures import HeadFigures, measure_heads
+from deepfake.lab.study.head_tables import head_summary, head_tables
 from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
 from deepfake.lab.study.profiles import profiled_views
 from deepfake.lab.study.risk import draw_risk, judged_with_p, risk_table
