@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from deepfake.embed.embed import Embeddings
+from deepfake.embed.features import Embeddings
 
-TOKENS, WIDTH = 13, 8
+TOKENS, WIDTH = 13, 768
 _SPLITS = ("train", "val", "test")
 
 

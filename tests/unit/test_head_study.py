@@ -115,7 +115,9 @@ def test_a_draw_of_groups_keeps_views_together() -> None:
 
 
 def cells(study: HeadStudy) -> list[HeadCell]:
-    content = tiny_params(**{"train.head.layers": [TOKENS - 1], "train.head.altered": ["swap"]})
+    content = tiny_params(
+        **{"train.head.made_layers": [TOKENS - 1], "train.head.altered_layers": [TOKENS - 1]}
+    )
     return [*variant_cells(study, content, folds_of(toy_embeddings().facts, study))]
 
 

@@ -113,7 +113,9 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     used = facts["view"].str.startswith((PLAIN, AUGMENTED, SELF_BLENDED)) & ~facts["generator"].isin(
         left_out
     )
-    read = {*recipe.made_layers} if recipe.altered is None else {*recipe.made_layers, *recipe.altered_layers}
+    read = (
+        {*recipe.made_layers} if recipe.altered is None else {*recipe.made_layers, *recipe.altered_layers}
+    )
     layers = tuple(sorted(read))
     rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), layers, recipe.altered)
     kinds = [(rows.altered, recipe.altered_layers), (~rows.altered, recipe.made_layers)]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import SourceError
-from deepfake.embed.views import DAMAGED, PLAIN
+from deepfake.embed.features import DAMAGED, PLAIN
 from deepfake.lab.study.settings import HeadStudy, Kind
 from deepfake.shards.manifest import FAKE, REAL
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepfake.embed.embed import Embeddings
+from deepfake.embed.features import Embeddings
 from deepfake.evaluate.baseline import fit_baseline
 from deepfake.lab.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
 from deepfake.lab.study.settings import BASELINE, HeadVariant

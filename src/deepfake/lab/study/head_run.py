@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime
-from deepfake.embed.embed import Embeddings, read_embeddings
+from deepfake.embed.features import Embeddings, read_embeddings
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.lab.study.folds import Fold, folds_of, generators_with_clips
 from deepfake.lab.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from deepfake.embed.views import DAMAGED, PLAIN, View, make_view
+from deepfake.embed.features import DAMAGED, PLAIN
+from deepfake.embed.views import View, make_view
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.shards.resume import resume_key
