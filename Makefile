@@ -76,7 +76,7 @@ starter-train: env  ## train the starter on photographs, write models/starter: S
 sweep: env  ## search parameters with Optuna; continues after a stop: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
-study: env  ## train without each generator in turn, test on it: [NAME=faces] [SET="key=value ..."]
+study: env  ## train without each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
 bench: env  ## speed and memory as ratios to limits of this machine

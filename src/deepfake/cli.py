@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--trials", type=int, default=20, help="finished ones to have in the end")
     sweep.set_defaults(run=_sweep)
 
-    study = commands.add_parser("study", help="leave one generator out, for every variant of a study file")
+    study = commands.add_parser(
+        "study", help="leave generators out in turn, for every variant of a study file"
+    )
     study.add_argument("name", help="file name in experiments/studies/, without .yaml")
     study.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     study.set_defaults(run=_study)
@@ -196,15 +198,22 @@ def _sweep(options: argparse.Namespace) -> None:
 def _study(options: argparse.Namespace) -> None:
     from deepfake.base.runtime import configure
     from deepfake.lab.experiment import read_changes, read_sections, run_experiment
+    from deepfake.lab.study.head_run import run_head_study
     from deepfake.lab.study.run import parse_study, run_study
+    from deepfake.lab.study.settings import HeadStudy
 
     file = _file(Path("experiments/studies"), options.name)
     study = parse_study(read_sections(file), origin=str(file))
-    run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), "preprocess")
+    last = "embed" if isinstance(study, HeadStudy) else "preprocess"
+    run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), last)
     content = read_sections(Path("params.yaml"))  # as DVC has just changed it
-    out = Path("reports/study") / options.name
+    out, work = Path("reports/study") / options.name, Path(".resume/study")
     runtime, faces = configure(load_params(Params).base), Path("data/faces")
-    lines = run_study(options.name, study, content, runtime, faces, Path(".resume/study"), out)
+    if isinstance(study, HeadStudy):
+        features = Path("data/embeddings")
+        lines = run_head_study(options.name, study, content, runtime, faces, features, work, out)
+    else:
+        lines = run_study(options.name, study, content, runtime, faces, work, out)
     print("\n".join([*lines, f"see {out / 'study.html'}"]))
 
 

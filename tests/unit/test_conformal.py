@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.evaluate.conformal import conformal_quantile, enough, worst_source_quantile
+from deepfake.evaluate.conformal import conformal_quantile, enough, p_values, worst_source_quantile
 
 QUICK = settings(max_examples=80, derandomize=True, deadline=None)
 ROWS = st.lists(
@@ -132,3 +132,14 @@ def test_the_worst_source_keeps_the_rate_that_the_pool_breaks() -> None:
         pooled.append((fresh > conformal_quantile(scores, np.arange(200), error)).mean())
         worst.append((fresh > worst_source_quantile(scores, sources, np.arange(200), error)[0]).mean())
     assert np.mean(worst) <= error + 0.005 and np.mean(pooled) > 2 * error
+
+
+def test_p_values_are_ranks_among_calibration_scores_and_never_zero() -> None:
+    found = p_values(np.array([3.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.5, 3.0, 4.0]))
+    assert found.tolist() == [1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_p_values_of_pictures_like_calibrations_are_uniform() -> None:
+    rng = np.random.default_rng(0)
+    rare = [(p_values(rng.normal(size=99), rng.normal(size=1)) <= 0.1)[0] for _ in range(2000)]
+    assert np.mean(rare) == pytest.approx(0.1, abs=0.02)

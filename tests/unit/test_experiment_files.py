@@ -9,7 +9,10 @@ from helpers import REPO
 
 from deepfake.base.parameters import parse_params
 from deepfake.lab.experiment import flat_overrides, read_sections, with_changes
+from deepfake.lab.study.folds import Fold
+from deepfake.lab.study.head_run import variant_cells
 from deepfake.lab.study.run import parse_study, variant_params
+from deepfake.lab.study.settings import HeadStudy
 from deepfake.params.whole import Params
 
 PARAMS = read_sections(REPO / "params.yaml")
@@ -28,6 +31,10 @@ def test_an_experiment_fits_and_says_how_to_run_it_and_what_it_reached(file: Pat
 def test_a_study_fits(file: Path) -> None:
     study = parse_study(read_sections(file), file.name)
     content = with_changes(PARAMS, dict(flat_overrides(study.data)))
+    if isinstance(study, HeadStudy):
+        cells = variant_cells(study, content, [Fold("generator", "somebody", ("somebody",))])
+        assert {cell.name for cell in cells} == {*study.variants}
+        return
     left_out = {"somebody"}.union(*(variant.held_out for variant in study.variants.values()))
     tried = {name for held_out in left_out for name, _ in variant_params(study, content, held_out)}
     assert tried == {*study.variants}

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepfake.base.statistics import Interval
 from deepfake.lab.study.statistics import COLUMNS, draw_cells
-from deepfake.lab.study.tables import _reading, measure
+from deepfake.lab.study.tables import measure, reading
 
 
 def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:
@@ -61,9 +61,9 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
 
 def test_a_change_no_larger_than_a_seeds_is_not_called_help() -> None:
     better = Interval(0.04, 0.01, 0.07)
-    assert [_reading(better, seeds) for seeds in (0.0, 0.05)] == ["helps", "no more than a seed"]
-    assert _reading(Interval(-0.04, -0.07, -0.01), 0.03) == "hurts"
-    assert _reading(Interval(0.04, -0.01, 0.09), 0.0) == "noise"
+    assert [reading(better, seeds) for seeds in (0.0, 0.05)] == ["helps", "no more than a seed"]
+    assert reading(Interval(-0.04, -0.07, -0.01), 0.03) == "hurts"
+    assert reading(Interval(0.04, -0.01, 0.09), 0.0) == "noise"
 
 
 def test_only_generators_that_both_were_tried_on_are_compared() -> None:

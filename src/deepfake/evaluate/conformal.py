@@ -73,3 +73,20 @@ def worst_source_quantile(
         if quantile > highest:
             highest, worst = quantile, None
     return highest, worst
+
+
+def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Conformal p-values: how rare a score as high as this is among calibration pictures.
+
+    Of a fresh picture like them, the p-value is at most `a` with a probability of at most `a`.
+
+    Args:
+        calibration: float [n].
+        scores: float [m].
+
+    Returns:
+        (1 + number of calibration scores at or above it) / (n + 1), float64 [m].
+    """
+    ordered = np.sort(calibration)
+    as_high = len(ordered) - np.searchsorted(ordered, scores, side="left")
+    return np.asarray((1.0 + as_high) / (len(ordered) + 1.0))

@@ -79,13 +79,14 @@ class Head(Section):
         made_layers, altered_layers: class tokens that each expert reads: after block n from 0 on; 12 is the
             last one, normalised.
         altered: generators that change a photograph (swaps, composites). Self-blended pictures are of these
-            too; the fakes of all other generators are wholly made.
+            too; the fakes of all other generators are wholly made. null: one expert, which reads the layers
+            of the made ones, looks for all.
         strength: inverse of the penalty on the weights, as scikit-learn's C.
     """
 
     made_layers: Layers
     altered_layers: Layers
-    altered: tuple[str, ...]
+    altered: tuple[str, ...] | None
     strength: Annotated[float, Field(gt=0.0)]
 
 

@@ -48,7 +48,9 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
         TrainingError: there are no features, or a class is missing.
     """
     left_out = {*recipe.exclude_generators, *recipe.select_holdout}
-    head = fit_head(read_embeddings(folder, splits=("train",)), recipe.head, left_out)
+    training = read_embeddings(folder, splits=("train",))
+    _check_names(training.facts, recipe.head)
+    head = fit_head(training, recipe.head, left_out)
     rows = {split: read_embeddings(folder, (PLAIN,), (split,)) for split in ("train", "val")}
     history = pd.DataFrame(
         [
@@ -85,6 +87,15 @@ def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def _check_names(facts: pd.DataFrame, recipe: HeadRecipe) -> None:
+    """A generator that is misspelt would go to the wrong expert without a word."""
+    known = sorted(set(facts.loc[facts["label"] == 1, "generator"]))
+    if unknown := sorted({*(recipe.altered or ())} - {*known}):
+        raise TrainingError(
+            f"head.altered: no fakes of {', '.join(unknown)} to learn from; there are: {', '.join(known)}"
+        )
+
+
 def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[str] = ()) -> Head:
     """Fit experts on plain, augmented and self-blended views.
 
@@ -102,7 +113,10 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     used = facts["view"].str.startswith((PLAIN, AUGMENTED, SELF_BLENDED)) & ~facts["generator"].isin(
         left_out
     )
-    layers = tuple(sorted({*recipe.made_layers, *recipe.altered_layers}))
+    read = (
+        {*recipe.made_layers} if recipe.altered is None else {*recipe.made_layers, *recipe.altered_layers}
+    )
+    layers = tuple(sorted(read))
     rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), layers, recipe.altered)
     kinds = [(rows.altered, recipe.altered_layers), (~rows.altered, recipe.made_layers)]
     wanted = [(part, chosen) for part, chosen in kinds if (part & (rows.label == 1)).any()]
@@ -125,7 +139,7 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
 
 
 def _training_rows(
-    embeddings: Embeddings, layers: Sequence[int], altered: Collection[str]
+    embeddings: Embeddings, layers: Sequence[int], altered: Collection[str] | None
 ) -> tuple[_Rows, np.ndarray, np.ndarray]:
     """Rows with standardised features, and the mean and deviation that did it."""
     facts = embeddings.facts
@@ -136,9 +150,17 @@ def _training_rows(
         features=standardised(features, mean, deviation),
         label=np.where(blended, 1, facts["label"]),
         origin=np.where(blended, SELF_BLENDED, facts["source"] + "/" + facts["generator"]),
-        altered=(blended | facts["generator"].isin([*altered])).to_numpy(),
+        altered=_altered(facts, altered),
     )
     return rows, mean, deviation
+
+
+def _altered(facts: pd.DataFrame, altered: Collection[str] | None) -> np.ndarray:
+    """Which rows [n] show altered photographs; none where one expert looks for all fakes."""
+    if altered is None:
+        return np.zeros(len(facts), bool)
+    blended = facts["view"].str.startswith(SELF_BLENDED)
+    return np.asarray(blended | facts["generator"].isin([*altered]))
 
 
 def _expert(

@@ -1,1 +1,1 @@
-"""Leave one generator out: which part of a detector earns its place on fakes it never saw."""
+"""Leave generators out in turn: which part of a detector earns its place on fakes it never saw."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -26,10 +27,15 @@ def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(title: str, lines: list[str], found: list[Table], plot: bytes) -> str:
-    """The same with the plot, without scripts, links or dates."""
+def to_html(title: str, lines: list[str], found: list[Table], plots: Mapping[str, bytes]) -> str:
+    """The same with plots, without scripts, links or dates.
+
+    Args:
+        plots: what a plot shows, in words -> the PNG file's bytes.
+    """
     page = templates(Path(__file__).parent).get_template("page.html")
-    return page.render(title=title, lines=lines, tables=found, picture=data_uri("png", plot))
+    pictures = {words: data_uri("png", plot) for words, plot in plots.items()}
+    return page.render(title=title, lines=lines, tables=found, pictures=pictures)
 
 
 def draw_matrix(draws: Draws, condition: str, path: Path) -> None:

@@ -16,7 +16,7 @@ from deepfake.base.runtime import Runtime
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.lab.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
 from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
-from deepfake.lab.study.settings import BASELINE, Study
+from deepfake.lab.study.settings import BASELINE, HeadStudy, Study
 from deepfake.lab.study.statistics import draw_cells
 from deepfake.lab.study.tables import measure, tables
 from deepfake.params.whole import Params
@@ -25,14 +25,15 @@ from deepfake.shards.inputs import shards_digest
 from deepfake.shards.manifest import read_manifest
 
 
-def parse_study(content: Any, origin: str) -> Study:
+def parse_study(content: Any, origin: str) -> Study | HeadStudy:
     """Check a study's file; `origin` names it in the error's text.
 
     Raises:
         ParamsError: it does not fit; the text says where and why.
     """
+    kind = HeadStudy if isinstance(content, Mapping) and "kind" in content else Study
     try:
-        return Study.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
         raise ParamsError(f"{origin}: " + "; ".join(lines)) from error
@@ -121,8 +122,8 @@ def _write(title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Pat
         draw_matrix(draws, condition, out / f"{condition}.png")
     lines = _facts(scores, faces)
     found = tables(study, figures)
-    plot = (out / "clean.png").read_bytes()
-    (out / "study.html").write_text(to_html(title, lines, found, plot), encoding="utf-8")
+    plots = {"AUC per held-out generator and variant": (out / "clean.png").read_bytes()}
+    (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
     (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
     return lines
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -56,9 +57,65 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _names_that_mean_one_thing(self) -> Study:
-        if BASELINE in self.variants:
-            raise ValueError(f"{BASELINE} is there without being named: call the variant something else")
-        for name, variant in self.variants.items():
-            if variant.without is not None and variant.without not in self.variants:
-                raise ValueError(f"{name} is `without` {variant.without}, which is no variant")
+        _check_names({name: variant.without for name, variant in self.variants.items()})
         return self
+
+
+Kind = Literal["generator", "pipeline", "reals"]  # what is left out at a time
+
+
+class HeadVariant(Section):
+    """One way to fit a head on cached features.
+
+    Attributes:
+        head: what it changes in `train.head`.
+        views: kinds of views that it is fitted on.
+        resamples: 0: one fit on all training pictures. Else as many fits, each on training groups drawn
+            with replacement: how far the choice of training pictures moves the figures. Nothing else in a
+            fit is random.
+        leaves_out: what is left out in turn.
+        without: the variant that this one is compared with.
+    """
+
+    head: Overrides = Field(default_factory=dict)
+    views: Annotated[tuple[Literal["plain", "augmented", "self-blended"], ...], Field(min_length=1)] = (
+        "plain", "augmented", "self-blended",
+    )  # fmt: skip
+    resamples: Annotated[int, Field(ge=0)] = 0
+    leaves_out: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("generator", "pipeline")
+    without: str | None = None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """0 stands for all training pictures as they are."""
+        return tuple(range(1, self.resamples + 1)) or (0,)
+
+
+class HeadStudy(Section):
+    """Heads of a frozen tower, fitted in seconds without each generator, pipeline and source of reals.
+
+    Attributes:
+        data: what the study changes on params.yaml, up to the stage embed.
+        variants: by name; the first is what the others are compared with.
+        pipelines: generators that work alike, by name: left out together.
+        bootstrap_draws: of groups.
+    """
+
+    kind: Literal["heads"]
+    data: Overrides = Field(default_factory=dict)
+    variants: Annotated[dict[str, HeadVariant], Field(min_length=1)]
+    pipelines: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    bootstrap_draws: Annotated[int, Field(ge=10)] = 1000
+
+    @model_validator(mode="after")
+    def _names_that_mean_one_thing(self) -> HeadStudy:
+        _check_names({name: variant.without for name, variant in self.variants.items()})
+        return self
+
+
+def _check_names(without: Mapping[str, str | None]) -> None:
+    if BASELINE in without:
+        raise ValueError(f"{BASELINE} is there without being named: call the variant something else")
+    for name, other in without.items():
+        if other is not None and other not in without:
+            raise ValueError(f"{name} is `without` {other}, which is no variant")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,13 @@ class Draws:
             raise ValueError(f"{variant} and {other} were tried on no common generator")
         return estimate(self._mean(variant, common) - self._mean(other, common))
 
+    def only(self, held_out: Collection[str], variants: Collection[str] | None = None) -> Draws:
+        """Some of the cells; of all variants where none is named."""
+        kept = [
+            key for key in self.values if key[1] in held_out and (variants is None or key[0] in variants)
+        ]
+        return Draws({key: self.values[key] for key in kept}, {key: self.spread[key] for key in kept})
+
     def seed_means(self, variant: str, generators: list[str]) -> np.ndarray:
         """Mean over generators for each of the variant's seeds, float64 [seeds]."""
         return np.asarray(np.mean([self.spread[variant, name] for name in generators], axis=0))
@@ -107,6 +114,16 @@ def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metr
         values[key] = np.mean(seeds, axis=0)
         spread[key] = np.array([one[0] for one in seeds])
     return Draws(values, spread)
+
+
+def worst_of(parts: Mapping[str, Draws], variant: str, held_out: str) -> tuple[str, Interval]:
+    """The part (a source of reals) with the lowest estimate of a cell, and the cell's interval there.
+
+    Of shares caught at few false alarms, this is the share that is caught where no part exceeds them.
+    """
+    there = [name for name, draws in parts.items() if (variant, held_out) in draws.values]
+    worst = min(there, key=lambda name: parts[name].cell(variant, held_out).value)
+    return worst, parts[worst].cell(variant, held_out)
 
 
 def _cells(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:

@@ -60,12 +60,12 @@ def tables(study: Study, figures: Figures) -> list[Table]:
     """What the study found; its first variant is what the others are compared with."""
     drawn = figures.aucs
     found = [_headline(drawn), _few_alarms(figures.caught), _by_source(figures.by_source)]
-    found += [_matrix(condition, draws) for condition, draws in drawn.items()]
+    found += [matrix(condition, draws) for condition, draws in drawn.items()]
     ablations = {name: v.without for name, v in study.variants.items() if v.without is not None}
     if ablations:
         found.append(_ablations(ablations, drawn))
     if any(len(variant.seeds) > 1 for variant in study.variants.values()):
-        found.append(_seeds(drawn))
+        found.append(seeds_table(drawn))
     return found
 
 
@@ -117,7 +117,7 @@ def _by_source(by_source: Mapping[str, Draws]) -> Table:
     return Table("By source of the real pictures", note, pd.DataFrame(rows))
 
 
-def _matrix(condition: str, draws: Draws) -> Table:
+def matrix(condition: str, draws: Draws) -> Table:
     """Worst generator first, by the mean of all variants."""
     variants = draws.tried_on_all
     average = {
@@ -139,7 +139,7 @@ def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Tabl
         for condition, draws in drawn.items():
             change = draws.difference(name, whole)
             row[condition] = shown(change, sign=True)
-            row[f"reading, {condition}"] = _reading(change, draws.seed_range(whole, on))
+            row[f"reading, {condition}"] = reading(change, draws.seed_range(whole, on))
         rows.append(row)
     note = (
         "Change of the mean AUC when one part is changed. The interval is over pictures: one that covers "
@@ -149,7 +149,7 @@ def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Tabl
     return Table("One part at a time", note, pd.DataFrame(rows))
 
 
-def _seeds(drawn: Mapping[str, Draws]) -> Table:
+def seeds_table(drawn: Mapping[str, Draws]) -> Table:
     rows = []
     for condition, draws in drawn.items():
         for variant in draws.variants:
@@ -172,7 +172,7 @@ def _paired(draws: Draws, variant: str, first: str) -> str:
     return shown(draws.difference(variant, first), sign=True)
 
 
-def _reading(change: Interval, seed_range: float) -> str:
+def reading(change: Interval, seed_range: float) -> str:
     if change.low <= 0.0 <= change.high:
         return "noise"
     if abs(change.value) <= seed_range:

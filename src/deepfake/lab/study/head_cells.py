@@ -1,0 +1,102 @@
+"""One cell of a study of heads: a fit on cached features that never sees something, and its scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepfake.embed.features import Embeddings
+from deepfake.evaluate.baseline import fit_baseline
+from deepfake.lab.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
+from deepfake.lab.study.settings import BASELINE, HeadVariant
+from deepfake.lab.study.statistics import COLUMNS
+from deepfake.params.train import Head as HeadRecipe
+from deepfake.shards.resume import resume_key
+from deepfake.train.frozen import fit_head
+
+# `kind` is the fold's; `distance` is how unlike training a picture is. Rows of validation that are
+# not judged calibrate that distance and the threshold: `judged` is False.
+HEAD_COLUMNS = [*COLUMNS, "kind", "generator", "split", "distance", "judged"]
+
+
+@dataclass(frozen=True)
+class HeadCell:
+    """A variant fitted without a fold.
+
+    Attributes:
+        seed: 0: on all training pictures. Else: on groups of them drawn with replacement.
+    """
+
+    name: str
+    variant: HeadVariant
+    recipe: HeadRecipe
+    fold: Fold
+    seed: int
+
+
+def head_scores(cell: HeadCell, embeddings: Embeddings) -> pd.DataFrame:
+    """Fit a cell's head and score what judges it, with validation beside it; columns `HEAD_COLUMNS`."""
+    facts = embeddings.facts
+    rows = embeddings.where(training_rows(facts, cell.fold, cell.variant.views))
+    head = fit_head(rows if cell.seed == 0 else resampled(rows, cell.seed), cell.recipe)
+    wanted = judged_rows(facts, cell.fold) | calibration_rows(facts, cell.fold)
+    shown = embeddings.where(wanted)
+    judged = judged_rows(facts, cell.fold)[wanted]
+    scores = shown.facts.assign(
+        logit=head(shown.tokens), distance=head.distance(shown.tokens), judged=judged
+    )
+    return _finished(scores, cell.name, cell.fold, cell.seed)
+
+
+def resampled(embeddings: Embeddings, seed: int) -> Embeddings:
+    """As many groups as there are, drawn with replacement; all views of a picture come together."""
+    names, member = np.unique(embeddings.facts["group"].to_numpy(str), return_inverse=True)
+    drawn = np.random.default_rng(seed).integers(len(names), size=len(names))
+    rows = np.repeat(np.arange(len(member)), np.bincount(drawn, minlength=len(names))[member])
+    return Embeddings(embeddings.facts.iloc[rows].reset_index(drop=True), embeddings.tokens[rows])
+
+
+def baseline_head_scores(fold: Fold, facts: pd.DataFrame, profiles: np.ndarray) -> pd.DataFrame:
+    """What the spectrum baseline makes of the pictures that judge heads without this fold.
+
+    Args:
+        facts: a row per view, as those of embeddings.
+        profiles: float32 [rows, radii], of the same rows.
+
+    Returns:
+        Columns `HEAD_COLUMNS`; the variant is `BASELINE`, it knows no distance.
+    """
+    fit = training_rows(facts, fold, ("plain",))
+    baseline = fit_baseline(profiles[fit], facts.loc[fit, "label"].to_numpy())
+    judged = judged_rows(facts, fold)
+    logit = baseline.decision_function(profiles[judged])
+    scores = facts[judged].assign(logit=logit, distance=np.nan, judged=True)
+    return _finished(scores, BASELINE, fold, 0)
+
+
+def head_cell_key(cell: HeadCell, digest: str) -> str:
+    """Identity of a cell: recipe, views, what is left out, seed, code, and the features' digest."""
+    parts = (cell.recipe.model_dump_json(), *sorted(cell.variant.views), repr(cell.fold), str(cell.seed))
+    return resume_key(__name__, *parts, digest)
+
+
+def finished_scores(cell: HeadCell, embeddings: Embeddings, digest: str, work: Path) -> pd.DataFrame:
+    """A cell's scores: those of an earlier run of it, else of a fit."""
+    path = work / f"{head_cell_key(cell, digest)}.parquet"
+    if not path.exists():
+        partial = path.with_name(f"partial-{path.name}")
+        head_scores(cell, embeddings).to_parquet(partial, index=False)
+        partial.replace(path)
+    # Equal fits under two names are one: the name is the caller's.
+    return pd.read_parquet(path).assign(variant=cell.name)
+
+
+def _finished(scores: pd.DataFrame, variant: str, fold: Fold, seed: int) -> pd.DataFrame:
+    conditions = scores["view"].map(CONDITIONS)
+    named = scores.assign(
+        variant=variant, held_out=fold.name, kind=fold.kind, seed=seed, condition=conditions
+    )
+    return named.sort_values(["condition", "image_id"], ignore_index=True)[HEAD_COLUMNS]

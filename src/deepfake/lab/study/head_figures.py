@@ -1,0 +1,95 @@
+"""What a study of heads measures: AUCs per fold, against own clips, and per source of reals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from deepfake.base.roc import auc
+from deepfake.base.statistics import Metric
+from deepfake.evaluate.metrics import tpr_at_fpr
+from deepfake.lab.study.settings import BASELINE
+from deepfake.lab.study.statistics import Draws, draw_cells
+from deepfake.lab.study.tables import FEW_ALARMS
+
+MIN_REALS = 20  # of a source, for a figure of its own
+
+
+@dataclass(frozen=True)
+class HeadFigures:
+    """What the tables are made of. The first variant is the one that ships.
+
+    Attributes:
+        clips: what was left out that is made from clips: judged against these clips' own frames.
+        others: generators without clips; `generators` are both.
+        aucs: condition -> AUCs; of `clips` against their own frames, of all others against all reals.
+        all_reals: AUCs against all reals; clean, of the first variant and the baseline, as the next two.
+        worst_auc, worst_caught: source of reals -> figures against its pictures alone. Caught: at
+            `FEW_ALARMS` of its pictures.
+        new_reals: AUCs of sources of reals that were left out, clean.
+    """
+
+    clips: list[str]
+    others: list[str]
+    aucs: dict[str, Draws]
+    all_reals: Draws
+    worst_auc: dict[str, Draws]
+    worst_caught: dict[str, Draws]
+    new_reals: Draws | None
+
+    @property
+    def generators(self) -> list[str]:
+        clips = [name for name in self.clips if not name.startswith("all ")]
+        return self.others + clips
+
+
+def measure_heads(
+    scores: pd.DataFrame, with_clips: Collection[str], pipelines: Mapping[str, Collection[str]], draws: int
+) -> HeadFigures:
+    """Draw the figures of all cells' scores (columns `HEAD_COLUMNS`).
+
+    Args:
+        with_clips: generators whose fakes are made from clips that are there.
+        pipelines: generators by pipeline; one is judged against clips where all of its generators are.
+    """
+    judged = scores[scores["judged"]]
+    left = judged[judged["kind"] != "reals"]
+    made = [f"all {name}" for name, members in pipelines.items() if {*members} <= {*with_clips}]
+    clips = [*sorted(with_clips), *made]
+    names = left.loc[left["kind"] == "generator", "held_out"].unique()
+    own = pd.concat([left[~left["held_out"].isin(clips)], own_frames(left[left["held_out"].isin(clips)])])
+    conditions = [str(name) for name in judged["condition"].unique()]
+    first = str(scores["variant"].iloc[0])
+    clean = left[(left["condition"] == "clean") & left["variant"].isin([first, BASELINE])]
+    new = judged[judged["kind"] == "reals"]
+    few_alarms = partial(tpr_at_fpr, limit=FEW_ALARMS)
+    return HeadFigures(
+        clips=clips,
+        others=[str(name) for name in names if name not in clips],
+        aucs={name: draw_cells(own, name, draws, 1) for name in conditions},
+        all_reals=draw_cells(clean, "clean", draws, 1),
+        worst_auc=_by_source(clean, draws, auc),
+        worst_caught=_by_source(clean, draws, few_alarms),
+        new_reals=draw_cells(new, "clean", draws, 1) if len(new) else None,
+    )
+
+
+def own_frames(rows: pd.DataFrame) -> pd.DataFrame:
+    """Fakes, and the reals of their own groups: frames of the clips that they were made from."""
+    fakes = rows["label"] == 1
+    key = rows["held_out"] + "\0" + rows["group"]
+    return rows[fakes | key.isin(set(key[fakes]))]
+
+
+def _by_source(rows: pd.DataFrame, draws: int, metric: Metric) -> dict[str, Draws]:
+    fakes, reals = rows[rows["label"] == 1], rows[rows["label"] == 0]
+    pictures = reals.drop_duplicates("image_id")["source"].value_counts()
+    return {
+        str(source): draw_cells(
+            pd.concat([reals[reals["source"] == source], fakes]), "clean", draws, 1, metric
+        )
+        for source in sorted(pictures.index[pictures >= MIN_REALS])
+    }

@@ -1,0 +1,147 @@
+"""A study of heads from cached features to its page; a killed one goes on at the next fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from deepfake.base.parameters import parse_params
+from deepfake.base.runtime import Runtime
+from deepfake.embed.features import Embeddings, read_embeddings
+from deepfake.lab.experiment import flat_overrides, with_changes
+from deepfake.lab.study.folds import Fold, folds_of, generators_with_clips
+from deepfake.lab.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key
+from deepfake.lab.study.head_figures import HeadFigures, measure_heads
+from deepfake.lab.study.head_tables import head_summary, head_tables
+from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
+from deepfake.lab.study.profiles import profiled_views
+from deepfake.lab.study.risk import draw_risk, judged_with_p, risk_table
+from deepfake.lab.study.settings import BASELINE, HeadStudy
+from deepfake.params.whole import Params
+from deepfake.registry.tracking.runs import nested_run, parent_run
+from deepfake.shards.inputs import shards_digest
+
+
+def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold]) -> Iterator[HeadCell]:
+    """Every fit of the study.
+
+    Args:
+        content: params.yaml's, the study's `data` included.
+
+    Raises:
+        ParamsError: a variant's head does not fit.
+    """
+    for name, variant in study.variants.items():
+        changes = dict(flat_overrides(variant.head, "train.head."))
+        params = parse_params(Params, with_changes(content, changes), origin=f"variant {name}")
+        for fold in folds:
+            if fold.kind in variant.leaves_out:
+                for seed in variant.seeds:
+                    yield HeadCell(name, variant, params.train.head, fold, seed)
+
+
+def run_head_study(
+    title: str,
+    study: HeadStudy,
+    content: Mapping[str, Any],
+    runtime: Runtime,
+    faces: Path,
+    features: Path,
+    work: Path,
+    out: Path,
+) -> list[str]:
+    """Fit and score every cell, then write the pages.
+
+    Args:
+        title: names the study in its pages and in MLflow.
+        content: params.yaml's, the study's `data` included; `faces` and `features` were made with it.
+        faces: what preprocess wrote, for the spectrum baseline.
+        features: what embed wrote.
+        work: finished cells, by key.
+        out: gets summary.json, study.html, study.md, the plots and scores.parquet.
+
+    Returns:
+        The lines that the pages begin with.
+    """
+    embeddings = read_embeddings(features)
+    folds = folds_of(embeddings.facts, study)
+    cells = [*variant_cells(study, content, folds)]
+    digest = shards_digest(features)
+    work.mkdir(parents=True, exist_ok=True)
+    parts = []
+    with tqdm(total=len(cells), desc="study", unit="fit") as bar:
+        for name in study.variants:
+            own = [cell for cell in cells if cell.name == name]
+            parts += _variant_scores(title, own, content, runtime, embeddings, digest, work, bar)
+    facts, profiles = profiled_views(faces, shards_digest(faces), work)
+    baselines = [baseline_head_scores(fold, facts, profiles) for fold in tqdm(folds, desc="baseline")]
+    clips = generators_with_clips(embeddings.facts)
+    lines = [
+        f"{len(cells)} fits, each without one of {len(folds)} generators, pipelines and sources of reals.",
+        f"Features: sha256 {digest}.",
+    ]
+    _write(title, study, pd.concat([*parts, *baselines], ignore_index=True), clips, lines, out)
+    return lines
+
+
+def _variant_scores(
+    title: str,
+    cells: list[HeadCell],
+    content: Mapping[str, Any],
+    runtime: Runtime,
+    embeddings: Embeddings,
+    digest: str,
+    work: Path,
+    bar: tqdm,
+) -> list[pd.DataFrame]:
+    """Scores of one variant's cells; a run in MLflow where one of them has to be fitted."""
+
+    def scores() -> Iterator[pd.DataFrame]:
+        for cell in cells:
+            yield finished_scores(cell, embeddings, digest, work)
+            bar.update()
+
+    keys = [head_cell_key(cell, digest) for cell in cells]
+    if all((work / f"{key}.parquet").exists() for key in keys):
+        return [*scores()]
+    changes = {f"train.head.{key}": value for key, value in cells[0].recipe.model_dump(mode="json").items()}
+    params = with_changes(content, changes)
+    parent = parent_run("study", title, params)
+    with nested_run(parent, cells[0].name, f"study-{keys[0]}", params, runtime) as run:
+        found = [*scores()]
+        run.client.log_metric(run.run_id, "study/fits", len(found))
+    return found
+
+
+def _write(
+    title: str, study: HeadStudy, scores: pd.DataFrame, clips: list[str], lines: list[str], out: Path
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    scores.to_parquet(out / "scores.parquet", index=False)
+    figures = measure_heads(scores, clips, study.pipelines, study.bootstrap_draws)
+    first = next(iter(study.variants))
+    found, plots = head_tables(study, figures), _draw_aucs(figures, first, out)
+    risk = None
+    if study.pipelines:
+        judged = judged_with_p(scores, first)
+        risk = risk_table(judged, study.bootstrap_draws)
+        found.append(risk)
+        draw_risk(judged, out / "risk_coverage.png")
+        plots["Risk against coverage per pipeline left out"] = (out / "risk_coverage.png").read_bytes()
+    summary = json.dumps(head_summary(figures, risk), indent=1, sort_keys=True)
+    (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
+    (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
+    (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
+
+
+def _draw_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:
+    """A plot per condition, and the clean one's bytes for the page."""
+    for condition, draws in figures.aucs.items():
+        shown = draws.only(draws.all_generators, (first, BASELINE))
+        draw_matrix(shown, condition, out / f"{condition}.png")
+    return {"AUC of what was left out, clean": (out / "clean.png").read_bytes()}

@@ -1,0 +1,107 @@
+"""What is gained where a face unlike training gets no verdict, on pipelines that training never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deepfake.base.plots import QUIET, STYLE, save_figure
+from deepfake.base.statistics import Interval, bootstrap_weights, estimate, mean
+from deepfake.evaluate.conformal import p_values, worst_source_quantile
+from deepfake.lab.study.tables import FEW_ALARMS, Table, shown
+
+_LIMITS = (0.01, 0.05, 0.1, 0.2)  # shares of pictures like validation's that may get no verdict
+
+
+def judged_with_p(scores: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Test pictures of the pipelines' folds with `wrong` and `p`, and the left-out fakes of all splits.
+
+    A verdict is `fake` from the threshold on that holds `FEW_ALARMS` on the worst source of validation's
+    reals; p is the conformal p-value of the distance among pictures of validation.
+
+    Args:
+        scores: columns `HEAD_COLUMNS`.
+    """
+    rows = scores[(scores["variant"] == variant) & (scores["kind"] == "pipeline")]
+    rows = rows[rows["condition"] == "clean"]
+    parts = [_judged(fold) for _, fold in rows.groupby("held_out", sort=False)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _judged(fold: pd.DataFrame) -> pd.DataFrame:
+    left_out = fold["judged"] & (fold["label"] == 1)
+    validation = fold[(fold["split"] == "val") & ~left_out]
+    reals = validation[validation["label"] == 0]
+    threshold, _ = worst_source_quantile(
+        reals["logit"].to_numpy(), reals["source"].to_numpy(), reals["group"].to_numpy(), FEW_ALARMS
+    )
+    # Reals of validation set threshold and p-values: they cannot judge them.
+    judged = fold[fold["judged"] & ((fold["label"] == 1) | (fold["split"] == "test"))]
+    called = judged["logit"] > threshold
+    p = p_values(validation["distance"].to_numpy(), judged["distance"].to_numpy())
+    return judged.assign(wrong=called != (judged["label"] == 1), p=p)
+
+
+def risk_table(judged: pd.DataFrame, draws: int) -> Table:
+    """Wrong verdicts, and how many turn into `uncertain`, per pipeline and p-value."""
+    rows = []
+    for name, fold in judged.groupby("held_out", sort=False):
+        fakes, reals = fold[fold["label"] == 1], fold[fold["label"] == 0]
+        for limit in _LIMITS:
+            rows.append({
+                "left out": name, "no verdict where p <=": f"{limit:g}",
+                "fakes called real": shown(_share(fakes, fakes["wrong"], None, draws)),
+                "of these now uncertain": shown(_share(fakes, fakes["p"] <= limit, fakes["wrong"], draws)),
+                "of right verdicts on fakes": shown(
+                    _share(fakes, fakes["p"] <= limit, ~fakes["wrong"], draws)
+                ),
+                "of verdicts on reals": shown(_share(reals, reals["p"] <= limit, None, draws)),
+                "wrong of what is answered, before": shown(_share(fold, fold["wrong"], None, draws)),
+                "and after": shown(_share(fold, fold["wrong"], fold["p"] > limit, draws)),
+            })  # fmt: skip
+    note = (
+        "Distance of a face to the nearest source of training, as a conformal p-value among validation's "
+        "pictures. Threshold: 5 % false alarms on the worst source of validation's reals. Shares of fakes "
+        "of the pipeline that is left out, and of the test split's reals. It helps where a wrong verdict "
+        "is more likely to become uncertain than a right one."
+    )
+    return Table("Unlike anything in training", note, pd.DataFrame(rows))
+
+
+def _share(frame: pd.DataFrame, hits: pd.Series, among: pd.Series | None, draws: int) -> Interval:
+    drawn = bootstrap_weights(frame["group"].to_numpy(), frame["label"].to_numpy(), draws, 1)
+    weights = np.vstack([np.ones((1, len(frame))), drawn])
+    if among is not None:
+        weights = weights * among.to_numpy()
+    return estimate(mean(hits.to_numpy(), weights))
+
+
+def draw_risk(judged: pd.DataFrame, path: Path) -> None:
+    """Share of wrong verdicts against the share of answered pictures; classes weigh the same."""
+    with matplotlib.rc_context(STYLE):
+        canvas = Figure(figsize=(6.0, 4.0), layout="constrained")
+        axes = canvas.subplots()
+        for name, fold in judged.groupby("held_out", sort=False):
+            coverage, risk = risk_coverage(fold)
+            (line,) = axes.plot(coverage, risk, label=str(name))
+            axes.axhline(risk[-1], color=line.get_color(), linestyle=":", linewidth=0.8)
+        axes.axvline(0.95, color=QUIET, linestyle=":")
+        axes.set(
+            xlabel="share answered, the most familiar faces first", ylabel="share of wrong verdicts",
+            xlim=(0.3, 1.0), ylim=(0.0, None), title="A pipeline that training never saw",
+        )  # fmt: skip
+        axes.legend()
+        save_figure(canvas, path)
+
+
+def risk_coverage(fold: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage and share of wrong verdicts [n], falling p; fakes and reals count the same in total."""
+    ordered = fold.sort_values("p", ascending=False, kind="stable")
+    label = ordered["label"].to_numpy()
+    weight = np.where(label == 1, 0.5 / max((label == 1).sum(), 1), 0.5 / max((label == 0).sum(), 1))
+    answered = np.cumsum(weight)
+    return answered / answered[-1], np.cumsum(weight * ordered["wrong"].to_numpy()) / answered
