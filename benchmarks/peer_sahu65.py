@@ -25,11 +25,11 @@ from deepfake.base.parameters import load_params
 from deepfake.base.places import root
 from deepfake.base.stage import run_stage
 from deepfake.media.images import decode_image
-from deepfake.networks.clip_weights import NAME, PIXEL_DEVIATION, PIXEL_MEAN, SIDE, tower_graph
-from deepfake.networks.fetched import fetch_file
-from deepfake.networks.wheels import wheel_of
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.whole import Params
+from deepfake.pretrained.clip_weights import NAME, PIXEL_DEVIATION, PIXEL_MEAN, SIDE, tower_graph
+from deepfake.pretrained.fetched import fetch_file
+from deepfake.pretrained.wheels import wheel_of
 from deepfake.shards.manifest import read_manifest, usable
 from deepfake.shards.shards import read_examples, shard_paths
 

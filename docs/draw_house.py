@@ -36,6 +36,7 @@ SHARED_ROOMS = {
     "what more than one stage needs": {
         "audit": "what besides forgery tells real from fake",
         "networks": "layers, backbones, branches, detector",
+        "pretrained": "weights that come from elsewhere",
         "sources": "one file per kind of source",
         "demo": "the embedded corpus",
         "degrade": "damage and pseudo-fakes",

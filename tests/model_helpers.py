@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks.clip_weights import tower_graph
+from deepfake.pretrained.clip_weights import tower_graph
 
 
 def noise(number: int, size: int) -> np.ndarray:

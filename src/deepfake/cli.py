@@ -165,7 +165,7 @@ def _ui(options: argparse.Namespace) -> None:
 
 
 def _weights(options: argparse.Namespace) -> None:
-    from deepfake.networks.clip_weights import tower_graph
+    from deepfake.pretrained.clip_weights import tower_graph
 
     print(tower_graph())
 

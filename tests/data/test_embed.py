@@ -17,10 +17,10 @@ from deepfake.embed import embed as stage
 from deepfake.embed.embed import embed
 from deepfake.embed.features import read_embeddings
 from deepfake.media.encoding import encode_png
-from deepfake.networks.clip_weights import SIDE, WIDTH
 from deepfake.networks.tower import TOKENS
 from deepfake.params.embed import Embed
 from deepfake.params.whole import Params
+from deepfake.pretrained.clip_weights import SIDE, WIDTH
 from deepfake.shards.shards import FACE_EXAMPLE, read_shard, shard_path, shard_paths, write_shard
 
 PER_SHARD = 2

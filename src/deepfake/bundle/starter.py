@@ -23,9 +23,9 @@ from deepfake.evaluate.predictions import read_predictions, write_predictions
 from deepfake.explain.choice import Explanation
 from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.networks.frozen import FROZEN
-from deepfake.networks.wheels import wheel_facts
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
+from deepfake.pretrained.wheels import wheel_facts
 
 CARD, STARTER = "model_card.md", "starter.json"
 _COPIED = (  # as the stages left them

@@ -13,9 +13,9 @@ import pyarrow as pa
 from deepfake.base.errors import TrainingError
 from deepfake.embed.views import make_view, views_of
 from deepfake.media.encoding import decode_crop
-from deepfake.networks.clip_weights import NAME, SIDE, WIDTH, tower_graph
 from deepfake.networks.tower import TOKENS, load_tower
 from deepfake.params.embed import Embed
+from deepfake.pretrained.clip_weights import NAME, SIDE, WIDTH, tower_graph
 from deepfake.shards.executors import open_executor
 from deepfake.shards.inputs import shards_digest
 from deepfake.shards.resume import map_resumed, publish, resume_key, workspace

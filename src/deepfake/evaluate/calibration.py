@@ -26,8 +26,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from deepfake.base.conformal import conformal_quantile, enough, worst_source_quantile
 from deepfake.base.errors import DeepfakeError
-from deepfake.evaluate.conformal import conformal_quantile, enough, worst_source_quantile
 from deepfake.evaluate.scaling import Scaling, fit_scaling
 
 REAL, FAKE, UNCERTAIN, NOT_APPLICABLE = "real", "fake", "uncertain", "not_applicable"

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from deepfake.media.encoding import jpeg_round_trip
-from deepfake.networks.clip_weights import tower_graph
 from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import FrozenDetector
+from deepfake.pretrained.clip_weights import tower_graph
 
 _QUALITY, _SUBSAMPLING = 80, "yuv420"
 

@@ -11,11 +11,11 @@ import keras
 
 from deepfake.base.errors import TrainingError
 from deepfake.networks.clip import clip_backbone
-from deepfake.networks.clip_weights import NAME as CLIP
 from deepfake.networks.efficientnet_lite import pretrained_lite
 from deepfake.networks.layers import ImageNetCaffe
 from deepfake.networks.transformers import swin, vit
-from deepfake.networks.wheels import wheel_of
+from deepfake.pretrained.clip_weights import NAME as CLIP
+from deepfake.pretrained.wheels import wheel_of
 
 
 def backbone(name: str, pictures: Any, weights: str | None, end: str | None = None) -> Any:

@@ -15,9 +15,9 @@ from keras import ops
 from scipy.ndimage import zoom
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks import clip_weights
 from deepfake.networks.clip_layers import SelfAttention, TokenSequence, quick_gelu
 from deepfake.networks.clip_preset import preset_arrays
+from deepfake.pretrained import clip_weights
 
 _PREFIX = "clip_"  # of the layers' names; the rest is a name of `tower_arrays`
 _EPSILON = 1e-5  # of layer normalisation, as trained

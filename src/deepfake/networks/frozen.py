@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepfake.networks.clip_weights import SIDE, class_token_graph, tower_arrays, tower_graph
 from deepfake.networks.head import Head
 from deepfake.networks.tower import ClassTokens, load_tower
+from deepfake.pretrained.clip_weights import SIDE, class_token_graph, tower_arrays, tower_graph
 
 if TYPE_CHECKING:
     import keras

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfake.networks.clip_weights import (
+from deepfake.pretrained.clip_weights import (
     BLOCKS,
     PIXEL_DEVIATION,
     PIXEL_MEAN,

@@ -8,8 +8,8 @@ from typing import Any
 
 from deepfake.base.stage import read_json
 from deepfake.base.text import plain
-from deepfake.networks.wheels import wheel_facts
 from deepfake.params.train import Train
+from deepfake.pretrained.wheels import wheel_facts
 from deepfake.report.limits import DATA, EVALUATION, limits
 from deepfake.report.page import environment
 

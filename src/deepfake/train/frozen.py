@@ -13,12 +13,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from deepfake.base.errors import TrainingError
 from deepfake.embed.features import AUGMENTED, PLAIN, SELF_BLENDED, Embeddings, read_embeddings
-from deepfake.networks.clip_weights import SIDE, WIDTH
 from deepfake.networks.detector import Architecture
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import Head, flat, standardised
 from deepfake.params.train import Head as HeadRecipe
 from deepfake.params.train import Train
+from deepfake.pretrained.clip_weights import SIDE, WIDTH
 
 _STEPS = 200  # of the solver; it stops earlier where the loss no longer moves
 _AXES = 64  # of the last token, for distances: those along which sources spread most

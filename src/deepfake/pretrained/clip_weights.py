@@ -10,8 +10,8 @@ import numpy as np
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.places import root
-from deepfake.networks.fetched import fetch_file
-from deepfake.networks.wheels import wheel_of
+from deepfake.pretrained.fetched import fetch_file
+from deepfake.pretrained.wheels import wheel_of
 
 NAME = "clip-vit-b16"
 BLOCKS, WIDTH, HEADS, PATCH = 12, 768, 12, 16
