@@ -17,8 +17,7 @@ from deepfake.networks.tower import TOKENS, load_tower
 from deepfake.params.embed import Embed
 from deepfake.pretrained.clip_weights import NAME, SIDE, WIDTH, tower_graph
 from deepfake.shards.executors import open_executor
-from deepfake.shards.inputs import shards_digest
-from deepfake.shards.resume import map_resumed, publish, resume_key, workspace
+from deepfake.shards.resume import map_resumed, publish, resume_key, shards_digest, workspace
 from deepfake.shards.shards import array_column, read_examples, shard_paths, write_shard
 
 _FACTS = ("image_id", "source", "generator", "group")

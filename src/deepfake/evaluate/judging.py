@@ -17,8 +17,7 @@ from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, Detector, weights_digest
 from deepfake.networks.frozen import FrozenDetector
 from deepfake.shards.index import split_facts
-from deepfake.shards.inputs import shards_digest
-from deepfake.shards.resume import map_resumed, resume_key
+from deepfake.shards.resume import map_resumed, resume_key, shards_digest
 from deepfake.shards.shards import read_shard, shard_paths
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -48,17 +47,6 @@ def evaluation_batches(
 
     data = tf.data.Dataset.from_tensor_slices(np.flatnonzero(kept)).batch(batch)
     return data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
-def shards_digest(faces: Path) -> str:
-    """sha256 over all face shards, by name and content."""
-    digest = hashlib.sha256()
-    for path in sorted(faces.rglob("*")):
-        if path.is_file():
-            digest.update(path.relative_to(faces).as_posix().encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def load_crops(faces: Path, size: int, split: str, image_ids: list[str]) -> dict[str, np.ndarray]:

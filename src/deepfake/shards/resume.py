@@ -50,6 +50,17 @@ def listing_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
+def shards_digest(faces: Path) -> str:
+    """sha256 over all face shards, by name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(faces.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(faces).as_posix().encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
 @contextmanager
 def workspace(root: Path | None, stage: str, key: str) -> Iterator[Path]:
     """The folder of a run, removed at its end; after an error or a kill it stays for the next run.

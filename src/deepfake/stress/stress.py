@@ -11,8 +11,8 @@ from deepfake.evaluate.predictions import MODEL, Predictions
 from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.params.stress import Stress
-from deepfake.shards.inputs import load_crops, shards_digest
-from deepfake.shards.resume import resume_key
+from deepfake.shards.inputs import load_crops
+from deepfake.shards.resume import resume_key, shards_digest
 from deepfake.shards.sample import draw_sample
 from deepfake.stress.adversarial import attackable, attacked_logits
 from deepfake.stress.attack_table import attack_rows, attack_table

@@ -26,7 +26,7 @@ from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
 from deepfake.shards import resume
-from deepfake.shards.inputs import evaluation_batches, shards_digest
+from deepfake.shards.inputs import evaluation_batches
 from deepfake.train.autoencoder import forgers
 from deepfake.train.averaging import MovingAverage
 from deepfake.train.backup import Backup, finished_epochs
@@ -96,7 +96,7 @@ def resume_key(params: Settings, faces: Path) -> str:
     """Identity of a training run: parameters, data and code. Only the same run is ever resumed."""
     sections = (params.base, params.train)
     texts = [str(params.preprocess.size), *(section.model_dump_json() for section in sections)]
-    return resume.resume_key(__name__, shards_digest(faces), *texts)
+    return resume.resume_key(__name__, resume.shards_digest(faces), *texts)
 
 
 def train(

@@ -24,7 +24,7 @@ from deepfake.lab.study.risk import draw_risk, judged_with_p, risk_table
 from deepfake.lab.study.settings import BASELINE, HeadStudy
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
-from deepfake.shards.inputs import shards_digest
+from deepfake.shards.resume import shards_digest
 
 
 def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold]) -> Iterator[HeadCell]:

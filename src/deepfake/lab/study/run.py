@@ -21,8 +21,8 @@ from deepfake.lab.study.statistics import draw_cells
 from deepfake.lab.study.tables import measure, tables
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
-from deepfake.shards.inputs import shards_digest
 from deepfake.shards.manifest import read_manifest
+from deepfake.shards.resume import shards_digest
 
 
 def parse_study(content: Any, origin: str) -> Study | HeadStudy:
