@@ -16,6 +16,7 @@ from deepfake.explain.integrated_gradients import attributions
 from deepfake.explain.methods import METHODS, TITLES
 from deepfake.explain.panels import choose, overlay
 from deepfake.explain.patch_logits import contributions
+from deepfake.explain.random_occlusion import patch_weights, patterns
 from deepfake.explain.references import (
     decode_references,
     encode_references,
@@ -201,3 +202,15 @@ def test_panels_hold_the_most_certain_and_the_worst() -> None:
         "fakes, most certain": "fe", "fakes, worst misses": "de",
         "reals, most certain": "ab", "reals, worst misses": "cb",
     }  # fmt: skip
+
+
+def test_random_occlusion_finds_the_weights_of_patches_that_add_up() -> None:
+    kept = patterns(4, 60)
+    assert kept.shape == (120, 16) and (kept.sum(axis=1) == 8).all()
+    np.testing.assert_array_equal(kept[:60], ~kept[60:])
+    true = np.zeros(16)
+    true[[3, 9]] = 2.0, -1.0
+    found = patch_weights(kept, kept @ true - 4.0)
+    # All patterns keep half, so only differences between patches can be told.
+    assert np.corrcoef(found, true)[0, 1] > 0.98
+    assert found.argmax() == 3 and found.argmin() == 9

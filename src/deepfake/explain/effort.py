@@ -14,15 +14,13 @@ class Effort(NamedTuple):
     Attributes:
         steps: of deletion and insertion, when maps are scored; each is two passes.
         path: points on the way of integrated gradients; each is a gradient per reference.
-        cells: patches per side that occlusion covers, one after the other.
     """
 
     steps: int
     path: int
-    cells: int
 
 
 def effort(model: Detector) -> Effort:
     """For a model of this kind."""
-    # 7: two of the tower's own patches. A pass takes 60 ms on two cores, a gradient ten times that.
-    return Effort(4, 4, 7) if isinstance(model, FrozenDetector) else Effort(8, 8, 8)
+    # A tower's pass takes 60 ms on two cores, a gradient several times that.
+    return Effort(4, 3) if isinstance(model, FrozenDetector) else Effort(8, 8)

@@ -11,6 +11,7 @@ from deepfake.explain.gradcam import grad_cam_plus_plus
 from deepfake.explain.integrated_gradients import integrated_gradients
 from deepfake.explain.occlusion import occlusion
 from deepfake.explain.patch_logits import patch_logits
+from deepfake.explain.random_occlusion import random_occlusion
 from deepfake.explain.tokens import attention_flow, patch_tokens, token_cam
 from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import FrozenDetector
@@ -52,7 +53,7 @@ METHODS: dict[str, Method] = {
     "patch-logits": Method(patch_logits, patch_tokens),
     "attention-flow": Method(None, attention_flow),
     "integrated-gradients": Method(integrated_gradients, integrated_gradients),
-    "occlusion": Method(occlusion, occlusion),
+    "occlusion": Method(occlusion, random_occlusion),
 }
 TITLES = {
     "gradcam++": "Grad-CAM++",

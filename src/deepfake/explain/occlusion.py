@@ -6,16 +6,16 @@ from itertools import product
 
 import numpy as np
 
-from deepfake.explain.effort import effort
 from deepfake.explain.heat import logits, stretched
 from deepfake.explain.references import with_detail
 from deepfake.networks.detector import Detector
 
 _ROUNDING = 1e-4  # logits
+_CELLS = 8  # patches per side
 
 
 def occlusion(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Zeiler and Fergus 2014, with patches that do not overlap.
+    """Zeiler and Fergus 2014, with patches of an eighth of the side that do not overlap.
 
     Args:
         model: a detector.
@@ -25,12 +25,12 @@ def occlusion(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.
     Returns:
         float32 [n, size, size], 0..1, one value per patch; patches without which the logit rises are 0.
     """
-    size, cells = crops.shape[1], effort(model).cells
+    size = crops.shape[1]
     clean = [with_detail(crops, reference[None]) for reference in references]
     whole = logits(model, crops)
-    edges = np.linspace(0, size, cells + 1).round().astype(int)
+    edges = np.linspace(0, size, _CELLS + 1).round().astype(int)
     heat = np.zeros(crops.shape[:3], np.float32)
-    for row, column in product(range(cells), repeat=2):
+    for row, column in product(range(_CELLS), repeat=2):
         place = (
             slice(None), slice(edges[row], edges[row + 1]), slice(edges[column], edges[column + 1])
         )  # fmt: skip

@@ -19,7 +19,8 @@ from deepfake.shards.inputs import evaluation_batches, load_crops
 from deepfake.shards.manifest import FAKE, LABEL_NAMES, read_manifest
 
 _BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
-_TRIED = 8  # reals made into pseudo-fakes for each one wanted: models miss most of them
+_MASKED = 4  # one picture with a mask of either kind for so many scored
+_TRIED = 4  # reals made into pseudo-fakes for each one wanted: models miss most of them
 
 
 def draw_samples(
@@ -32,7 +33,7 @@ def draw_samples(
     Args:
         test: predictions of the test split.
         faces: folder of the face shards.
-        number: how many fakes at most; half as many self-blended ones, and such as lie beside the
+        number: how many fakes at most; a quarter as many self-blended ones, and such as lie beside the
             pictures that they were made of.
 
     Returns:
@@ -44,7 +45,7 @@ def draw_samples(
     chosen = known.head(number)
     reals = test[(test["label"] == 0) & ~called].sort_values(["logit", "image_id"])
     parents = test[test["label"] == 0].sort_values("image_id").head(_TRIED * number)
-    half = -(-number // 2)
+    half = -(-number // _MASKED)
     manifest = read_manifest(faces / "manifest.parquet")
     edits, masks = altered_places(known, manifest, faces, size, half)
     keys = [*(each["image_id"] for each in (chosen, reals.head(number), parents, edits))]

@@ -20,7 +20,7 @@ from deepfake.explain.sanity import randomised, recompressed
 from deepfake.networks.detector import Detector
 
 _CHECKED = 4  # one picture in so many gets the sanity checks, which take three maps each
-_MOST_CHECKED = 6
+_MOST_CHECKED = 4
 _DRAWS = 1000
 
 Scores = dict[str, np.ndarray]  # one value per picture: float64 [n]
