@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepfake.embed.features import Embeddings
 
-TOKENS, WIDTH = 13, 768
+TOKENS, WIDTH = 13, 8
 _SPLITS = ("train", "val", "test")
 
 

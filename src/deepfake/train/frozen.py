@@ -18,7 +18,7 @@ from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import Head, flat, standardised
 from deepfake.params.train import Head as HeadRecipe
 from deepfake.params.train import Train
-from deepfake.pretrained.clip_weights import SIDE, WIDTH
+from deepfake.pretrained.clip_weights import SIDE
 
 _STEPS = 200  # of the solver; it stops earlier where the loss no longer moves
 _AXES = 64  # of the last token, for distances: those along which sources spread most
@@ -116,14 +116,14 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     read = (
         {*recipe.made_layers} if recipe.altered is None else {*recipe.made_layers, *recipe.altered_layers}
     )
-    layers = tuple(sorted(read))
+    layers, width = tuple(sorted(read)), embeddings.tokens.shape[2]
     rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), layers, recipe.altered)
     kinds = [(rows.altered, recipe.altered_layers), (~rows.altered, recipe.made_layers)]
     wanted = [(part, chosen) for part, chosen in kinds if (part & (rows.label == 1)).any()]
     if not wanted or not (rows.label == 0).any():
         raise TrainingError("the head needs training pictures of both classes: exclude fewer generators")
     experts = [
-        _expert(rows, part, np.repeat(np.isin(layers, chosen), WIDTH), recipe.strength)
+        _expert(rows, part, np.repeat(np.isin(layers, chosen), width), recipe.strength)
         for part, chosen in wanted
     ]
     axes, centres = _places(embeddings.where((used & (facts["view"] == PLAIN)).to_numpy()))
