@@ -61,7 +61,8 @@ def backbone(name: str, pictures: Any, weights: str | None, end: str | None = No
 
 
 def _cut(whole: keras.Model, end: str) -> Any:
-    outputs = {layer.name: layer.output for layer in whole.layers if len(layer.output.shape) == 4}
+    single = {layer.name: layer.output for layer in whole.layers if not isinstance(layer.output, list)}
+    outputs = {name: output for name, output in single.items() if len(output.shape) == 4}
     if end not in outputs:
         some = ", ".join([*outputs][-1 :: -max(1, len(outputs) // 8)])
         raise TrainingError(f"train.backbone_end: no feature maps come from a layer {end}; such as: {some}")
