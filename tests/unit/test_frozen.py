@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from deepfake.networks import clip, frozen
 from deepfake.networks.clip import Tower, clip_vit
 from deepfake.networks.detector import Architecture, load_detector, save_detector
-from deepfake.networks.frozen import FROZEN, FrozenDetector, build_twin, differentiable
+from deepfake.networks.frozen import FROZEN, FrozenDetector, differentiable
 from deepfake.networks.head import Head
 from deepfake.networks.tower import TOKENS, ClassTokens
 from deepfake.pretrained.clip_weights import SIDE, WIDTH, class_token_graph
@@ -159,7 +159,7 @@ def tiny_tower(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
 
 def test_the_twin_is_the_head_on_the_towers_tokens(tiny_tower: keras.Model) -> None:
     head, pictures = random_head((1, 2), TINY.width), noise(3, SIDE)
-    twin = build_twin(head)
+    twin = FrozenDetector(head).twin
     logits = twin.predict_on_batch(pictures)
     assert logits.shape == (3, 1) and not twin.trainable_variables
     tokens = tiny_tower.predict_on_batch(pictures)
@@ -189,7 +189,7 @@ def test_twin_and_int8_tower_are_close() -> None:
     head = replace(
         random_head((8, 12), WIDTH), mean=features.mean(axis=0), deviation=features.std(axis=0) + 1e-3
     )
-    logits, twins = head(int8), build_twin(head).predict_on_batch(pictures)[:, 0]
+    logits, twins = head(int8), FrozenDetector(head).twin.predict_on_batch(pictures)[:, 0]
     gap, alike = np.abs(twins - logits).mean(), np.corrcoef(logits, twins)[0, 1]
     print(f"gap of the logits {gap:.3f}, their deviation {logits.std():.3f}, correlation {alike:.3f}")
     # Patterns are worse than photographs: of 200 random heads the median gap is 0.57
