@@ -4,7 +4,7 @@ What counts as the absence of evidence decides what an explanation shows. A blur
 usual elsewhere, is none for a detector of traces: it may look more fake than the fake. A picture with
 its own coarse content and the fine detail of reals is: the face stays, the traces go. So that no person
 can be recognised in a reference that is shipped with a model, it is a patchwork of many people's. A frozen
-tower, trained on pictures of any sharpness, needs none: for it, no detail at all is as good.
+tower, trained on pictures of any sharpness, needs none: its fakes lose their score without any detail.
 """
 
 from __future__ import annotations
