@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepfake.base.statistics import Interval
 from deepfake.lab.study.statistics import COLUMNS, draw_cells
-from deepfake.lab.study.tables import measure, reading
+from deepfake.lab.study.tables import measure, reading, shown
 
 
 def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:
@@ -92,3 +92,8 @@ def test_other_metrics_and_single_sources_are_measured_on_the_same_scores() -> N
     without = measure(frame[~hard], draws=20).caught["clean"].cell("a", "swap").value
     cut = np.sort(easy.loc[easy["label"] == 0, "logit"])[-2]  # 2 of 42 may be above
     assert without == pytest.approx((easy.loc[easy["label"] == 1, "logit"] > cut).mean(), abs=0.026)
+
+
+def test_a_share_of_nothing_is_told_as_none() -> None:
+    assert shown(Interval(np.nan, np.nan, np.nan)) == "none"
+    assert shown(Interval(0.1, -0.05, 0.25), sign=True) == "+0.100 [-0.050, +0.250]"

@@ -163,7 +163,9 @@ def seeds_table(drawn: Mapping[str, Draws]) -> Table:
 
 
 def shown(interval: Interval, sign: bool = False) -> str:
-    """`0.700 [0.650, 0.750]`; differences carry their sign."""
+    """`0.700 [0.650, 0.750]`; differences carry their sign. `none` where there is nothing to measure."""
+    if np.isnan(interval.value):
+        return "none"
     form = "+.3f" if sign else ".3f"
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
