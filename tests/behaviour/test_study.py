@@ -76,7 +76,7 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     for words in ("Unseen generators", "One part at a time", "| gan", "| swap", "no flip", "jpeg60"):
         assert words in markdown
     page = (out / "study.html").read_text()
-    assert "data:image/png;base64," in page and "http" not in page
+    assert "data:image/png;base64," in page and "://" not in page
     found = tables(study, measure(scores, study.bootstrap_draws))
     assert found[0].title == "Unseen generators"
     rows = [table.frame.to_numpy().tolist() for table in found]
