@@ -12,7 +12,7 @@ from scipy.stats import betabinom
 
 from deepfake.base.statistics import bootstrap_weights, interval
 from deepfake.evaluate.abstention import abstention, with_verdicts
-from deepfake.evaluate.calibration import IN_BAND, UNSTABLE, Calibration
+from deepfake.evaluate.calibration import IN_BAND, UNLIKE, UNSTABLE, Calibration
 from deepfake.evaluate.predictions import Predictions, calibrated
 from deepfake.evaluate.scaling import Scaling
 
@@ -47,7 +47,7 @@ def test_verdicts_and_reasons_are_counted(found: dict[str, Any]) -> None:
         "real_called_real": 2, "real_called_uncertain": 3, "real_called_fake": 1,
         "fake_called_real": 1, "fake_called_uncertain": 1, "fake_called_fake": 5,
     }  # fmt: skip
-    assert found["abstention"]["reasons"] == {IN_BAND: 3, UNSTABLE: 1}
+    assert found["abstention"]["reasons"] == {IN_BAND: 3, UNSTABLE: 1, UNLIKE: 0}
 
 
 def test_shares_are_of_those_that_they_name_with_the_bootstraps_interval(found: dict[str, Any]) -> None:

@@ -140,7 +140,7 @@ def test_caffe_preprocessing_is_keras_own() -> None:
 
 
 def test_a_missing_weights_file_says_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="wheel, imagenet or null"):
+    with pytest.raises(TrainingError, match="wheel, preset, imagenet or null"):
         build_detector(ARCHITECTURE, str(tmp_path / "none.weights.h5"))
 
 
