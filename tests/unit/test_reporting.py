@@ -22,6 +22,7 @@ from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.figures import draw_evaluation
 from deepfake.evaluate.predictions import METADATA, calibrated
 from deepfake.evaluate.tables import score_table
+from deepfake.explain.methods import TITLES
 from deepfake.media.encoding import encode_png
 from deepfake.params.whole import Params
 from deepfake.report.cards import data_card, model_card
@@ -118,6 +119,21 @@ def test_what_the_model_cannot_do_comes_first(facts: dict, tmp_path: Path) -> No
         assert any(words in sentence for sentence in found), words
     page = render_page("page", [], facts, tmp_path)
     assert page.index("What it cannot do") < page.index("Weakest on fakes of") < page.index("<main>")
+
+
+def test_the_page_has_a_title_for_every_method_of_explanation() -> None:
+    section = (REPO / "src/deepfake/report/sections/explanations.html").read_text()
+    missing = [name for name, title in TITLES.items() if f'"{name}": "{title}"' not in section]
+    assert not missing
+
+
+def test_few_wrong_verdicts_are_not_rounded_to_none() -> None:
+    table = score_table(make_predictions())
+    table["abstention"]["wrong_of_answered"]["value"] = 0.004
+    assert any(
+        "0.4 % are wrong" in text.replace("\u202f", " ").replace("0.4%", "0.4 %")
+        for text in limits({"evaluate/metrics.json": table})
+    )
 
 
 def test_a_model_that_does_not_beat_its_baselines_is_told_so() -> None:

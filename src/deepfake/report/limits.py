@@ -89,7 +89,7 @@ def _abstaining(table: Mapping[str, Any]) -> Iterator[str]:
         return
     found = table["abstention"]
     wrong = found["wrong_of_answered"]["value"]
-    rest = "" if wrong is None else f"; of the verdicts it gives {percent(wrong, 0)} are wrong"
+    rest = "" if wrong is None else f"; of the verdicts it gives {percent(wrong)} are wrong"
     yield f"It gives no verdict on {percent(found['uncertain']['value'], 0)} of test pictures{rest}."
     for name, covered in found["coverage"].items():
         if covered["value"] is not None and covered["value"] < covered["from"]:
