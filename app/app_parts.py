@@ -18,6 +18,7 @@ GREY = "#6b6b6b"  # white text on it can be read, unlike on the figures' grey
 COLOURS = {REAL: REAL_COLOUR, FAKE: FAKE_COLOUR, UNCERTAIN: GREY}
 WORDS = {REAL: "Looks real", FAKE: "Looks fake", UNCERTAIN: "Uncertain"}
 LONGEST = 640  # pixels of the upload as the browser gets it
+LEAST_FOR_A_WORD = 12  # per cent of the scale: a shorter stretch shows its colour alone
 CROP = 192  # pixels, likewise
 # Text colours are left to the theme, light or dark, wherever the ground is.
 CSS = """<style>
@@ -60,7 +61,10 @@ def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> Non
     stretches = ((REAL, low), (UNCERTAIN, high - low), (FAKE, 100.0 - high))
     st.html(
         f'<div class="scale" role="img" aria-label="score {face.score:.3f} on a scale from 0 to 1">'
-        + "".join(f'<span style="width:{w}%;background:{COLOURS[v]}">{v}</span>' for v, w in stretches)
+        + "".join(
+            f'<span style="width:{w}%;background:{COLOURS[v]}">{v if w >= LEAST_FOR_A_WORD else ""}</span>'
+            for v, w in stretches
+        )
         + f'<i style="left:{100.0 * face.score}%"></i>'
         f'<em style="left:clamp(8rem, {high}%, 100% - 8rem)">fake from {calibration.threshold:.3f} '
         f"(false-positive rate {_percent(calibration.target_fpr)})</em></div>"
@@ -75,6 +79,8 @@ def threshold_facts(calibration: Calibration, test: Mapping[str, Any]) -> None:
         f" So is a score that mirroring, JPEG 80 or scaling to 0.75 and back moves by more than "
         f"{calibration.max_spread:.3f}."
     )  # fmt: skip
+    if calibration.max_distance is not None:
+        views += " So is a face that is unlike anything in training."
     st.markdown(
         f"- **Fake from {calibration.threshold:.3f}**: at most {_percent(calibration.target_fpr)} of new "
         f"real pictures should score that high{of_each}, judged by {calibration.val_reals} real validation "
