@@ -25,9 +25,9 @@ from deepfake.demo.corpus import make_pair
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
-from deepfake.media.history import resolve_history
 from deepfake.networks.detector import build_detector
 from deepfake.params.whole import Params
+from deepfake.preprocess.common_side import resolve_history
 from deepfake.preprocess.crops import CropRecipe, face_crops
 from deepfake.train.batches import training_batches
 from deepfake.train.phases import architecture_of

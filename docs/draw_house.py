@@ -50,7 +50,8 @@ SHARED_ROOMS = {
 }
 # Above the stages: what people use. The first two start work; the others bring a model to a verdict.
 TOP_ROOMS = {
-    "lab": "experiments, sweeps, studies",
+    "study": "what generalises, part by part",
+    "lab": "experiments, sweeps",
     "cli": "the command `deepfake`",
     "app/": "Streamlit pages, no room",
     "serve": "file → faces → scores → verdict",

@@ -198,9 +198,9 @@ def _sweep(options: argparse.Namespace) -> None:
 def _study(options: argparse.Namespace) -> None:
     from deepfake.base.runtime import configure
     from deepfake.lab.experiment import read_changes, read_sections, run_experiment
-    from deepfake.lab.study.head_run import run_head_study
-    from deepfake.lab.study.run import parse_study, run_study
-    from deepfake.lab.study.settings import HeadStudy
+    from deepfake.study.head_run import run_head_study
+    from deepfake.study.run import parse_study, run_study
+    from deepfake.study.settings import HeadStudy
 
     file = _file(Path("experiments/studies"), options.name)
     study = parse_study(read_sections(file), origin=str(file))

@@ -22,7 +22,8 @@ _TWO_ON_ONE_HOST = """
 import dataclasses, sys
 from pathlib import Path
 import tensorflow as tf
-from deepfake.params import load_params
+from deepfake.base.parameters import load_params
+from deepfake.params.whole import Params
 from deepfake.base.runtime import configure
 from deepfake.train.fit import train
 cpu = tf.config.list_physical_devices("CPU")[0]

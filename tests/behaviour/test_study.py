@@ -11,11 +11,11 @@ from behaviour_data import write_faces
 from helpers import tiny_params
 
 from deepfake.base.errors import ParamsError, SourceError
-from deepfake.lab.study.cells import held_out_generators, judged_pictures
-from deepfake.lab.study.run import parse_study, run_study, variant_params
-from deepfake.lab.study.settings import BASELINE
-from deepfake.lab.study.tables import measure, tables
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
+from deepfake.study.cells import held_out_generators, judged_pictures
+from deepfake.study.run import parse_study, run_study, variant_params
+from deepfake.study.settings import BASELINE
+from deepfake.study.tables import measure, tables
 
 STUDY = {
     "min_fakes": 4,

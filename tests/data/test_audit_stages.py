@@ -16,7 +16,7 @@ from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import usable
 
-EACH, SIZE = 50, 32
+EACH, SIZE = 80, 32
 
 
 @pytest.fixture(scope="module")

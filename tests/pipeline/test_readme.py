@@ -58,7 +58,7 @@ def test_make_test_is_what_runs_this() -> None:
     done = run(["make", "--dry-run", "test", f"VENV={Path(sys.executable).parents[1]}"], REPO)
     # Make, run by make, adds lines of its own.
     programs = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith("make[")]
-    assert programs[-4:] == ["ruff", "ruff", "mypy", "pytest"]
+    assert programs[-5:] == ["ruff", "ruff", "lint-imports", "mypy", "pytest"]
     assert (REPO / ".ci/run").read_text().rstrip().endswith("make test")
 
 

@@ -101,7 +101,7 @@ def test_the_command_line_gives_the_pipelines_scores(trained: Path, pictures: Pa
     rows = list(csv.DictReader(output.read_text().splitlines()))
     assert list(rows[0]) == [
         "path", "face", "score", "verdict", "reason", "threshold",
-        "box_left", "box_top", "box_side", "model_version",
+        "box_left", "box_top", "box_side", "left_out", "model_version",
     ]  # fmt: skip
     expected = expected_scores(trained)
     judged = {Path(row["path"]).stem: row for row in rows if row["score"]}
@@ -123,7 +123,7 @@ def test_the_served_model_gives_the_pipelines_scores(trained: Path, pictures: Pa
     }}  # fmt: skip
     code = (
         "import json, sys\n"
-        "from deepfake.registry.store import connect; connect()\n"
+        "from deepfake.registry.tracking.store import connect; connect()\n"
         "import mlflow\n"
         "from mlflow.pyfunc.scoring_server import invocations, load_model\n"
         "model = load_model('models:/deepfake-detector@production')\n"
@@ -146,11 +146,11 @@ def test_an_empty_registry_says_what_to_run(make_clone, pictures: Path) -> None:
     assert "make repro" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_an_unknown_key_stops_every_stage_with_a_sentence(make_clone) -> None:
+def test_an_unknown_key_stops_its_stage_with_a_sentence(make_clone) -> None:
     folder = make_clone("typo")
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["train"]["batchsize"] = 4
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    done = run([sys.executable, "pipelines/ingest.py"], folder, check=False)
+    done = run([sys.executable, "pipelines/train.py"], folder, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "unknown key train.batchsize (did you mean 'batch_size'?)" in done.stderr

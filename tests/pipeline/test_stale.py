@@ -69,8 +69,8 @@ def test_nothing_is_stale_at_first(project: Path) -> None:
     "path",
     [
         "src/deepfake/serve/batch.py",
-        "src/deepfake/lab/study/run.py",
-        "src/deepfake/lab/study/settings.py",
+        "src/deepfake/study/run.py",
+        "src/deepfake/study/settings.py",
         "src/deepfake/lab/sweep.py",
         "src/deepfake/params/whole.py",
         "src/deepfake/cli.py",

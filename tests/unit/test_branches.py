@@ -29,6 +29,7 @@ from deepfake.networks.detector import (
     load_detector,
     save_detector,
 )
+from deepfake.networks.frozen import FROZEN
 from deepfake.networks.residuals import ConstrainedResidual, HighPassConstraint, NeighbourResidual
 from deepfake.networks.spectral import AzimuthalProfile, BlockDCT
 from deepfake.params.train import Branch, Model, Residual
@@ -57,7 +58,7 @@ def of(layer: keras.layers.Layer, pictures: np.ndarray) -> np.ndarray:
 
 
 def test_params_and_models_know_the_same_names() -> None:
-    assert set(get_args(Model)) == {f"hybrid-{name}" for name in BACKBONES}
+    assert set(get_args(Model)) == {FROZEN, *(f"hybrid-{name}" for name in BACKBONES)}
     assert get_args(Branch) == BRANCHES
     assert set(get_args(Residual)) == set(RESIDUALS)
 

@@ -9,11 +9,11 @@ from helpers import REPO
 
 from deepfake.base.parameters import parse_params
 from deepfake.lab.experiment import flat_overrides, read_sections, with_changes
-from deepfake.lab.study.folds import Fold
-from deepfake.lab.study.head_run import variant_cells
-from deepfake.lab.study.run import parse_study, variant_params
-from deepfake.lab.study.settings import HeadStudy
 from deepfake.params.whole import Params
+from deepfake.study.folds import Fold
+from deepfake.study.head_run import variant_cells
+from deepfake.study.run import parse_study, variant_params
+from deepfake.study.settings import HeadStudy
 
 PARAMS = read_sections(REPO / "params.yaml")
 FILES = sorted((REPO / "experiments").glob("*.yaml"))

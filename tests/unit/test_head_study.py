@@ -12,7 +12,7 @@ from helpers import tiny_params
 from sklearn.metrics import roc_auc_score
 
 from deepfake.base.errors import ParamsError, SourceError
-from deepfake.lab.study.folds import (
+from deepfake.study.folds import (
     Fold,
     calibration_rows,
     folds_of,
@@ -20,7 +20,7 @@ from deepfake.lab.study.folds import (
     judged_rows,
     training_rows,
 )
-from deepfake.lab.study.head_cells import (
+from deepfake.study.head_cells import (
     HEAD_COLUMNS,
     HeadCell,
     baseline_head_scores,
@@ -29,12 +29,12 @@ from deepfake.lab.study.head_cells import (
     head_scores,
     resampled,
 )
-from deepfake.lab.study.head_figures import measure_heads, own_frames
-from deepfake.lab.study.head_run import variant_cells
-from deepfake.lab.study.head_tables import head_summary, head_tables
-from deepfake.lab.study.risk import judged_with_p, risk_coverage, risk_table
-from deepfake.lab.study.run import parse_study
-from deepfake.lab.study.settings import BASELINE, HeadStudy
+from deepfake.study.head_figures import measure_heads, own_frames
+from deepfake.study.head_run import variant_cells
+from deepfake.study.head_tables import head_summary, head_tables
+from deepfake.study.risk import judged_with_p, risk_coverage, risk_table
+from deepfake.study.run import parse_study
+from deepfake.study.settings import BASELINE, HeadStudy
 
 SWAP = Fold("generator", "swap", ("swap",))
 GAN = Fold("generator", "gan", ("gan",))

@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from deepfake.base.statistics import Interval
-from deepfake.lab.study.statistics import COLUMNS, draw_cells
-from deepfake.lab.study.tables import measure, reading, shown
+from deepfake.study.statistics import COLUMNS, draw_cells
+from deepfake.study.tables import measure, reading, shown
 
 
 def cell(variant: str, held_out: str, strength: float, seed: int = 7, noise: int = 0) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from deepfake.base.conformal import p_values, worst_source_quantile
 from deepfake.base.plots import QUIET, STYLE, save_figure
 from deepfake.base.statistics import Interval, bootstrap_weights, estimate, mean
-from deepfake.lab.study.tables import FEW_ALARMS, Table, shown
+from deepfake.study.tables import FEW_ALARMS, Table, shown
 
 _LIMITS = (0.01, 0.05, 0.1, 0.2)  # shares of pictures like validation's that may get no verdict
 

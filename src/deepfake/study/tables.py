@@ -11,8 +11,8 @@ import pandas as pd
 
 from deepfake.base.statistics import Interval
 from deepfake.evaluate.metrics import tpr_at_fpr
-from deepfake.lab.study.settings import Study
-from deepfake.lab.study.statistics import Draws, draw_cells
+from deepfake.study.settings import Study
+from deepfake.study.statistics import Draws, draw_cells
 
 FEW_ALARMS = 0.05  # of the real pictures
 

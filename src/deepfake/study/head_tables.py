@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.lab.study.head_figures import MIN_REALS, HeadFigures
-from deepfake.lab.study.settings import BASELINE, HeadStudy
-from deepfake.lab.study.statistics import Draws, worst_of
-from deepfake.lab.study.tables import FEW_ALARMS, Table, matrix, reading, seeds_table, shown
+from deepfake.study.head_figures import MIN_REALS, HeadFigures
+from deepfake.study.settings import BASELINE, HeadStudy
+from deepfake.study.statistics import Draws, worst_of
+from deepfake.study.tables import FEW_ALARMS, Table, matrix, reading, seeds_table, shown
 
 
 def head_tables(study: HeadStudy, figures: HeadFigures) -> list[Table]:

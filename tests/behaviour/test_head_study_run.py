@@ -11,13 +11,13 @@ import pytest
 from head_toys import toy_embeddings
 from helpers import tiny_params
 
-from deepfake.lab.study.head_run import run_head_study
-from deepfake.lab.study.run import parse_study
-from deepfake.lab.study.settings import BASELINE, HeadStudy
 from deepfake.media.encoding import encode_png
 from deepfake.registry.tracking.store import connect, experiment_id
 from deepfake.shards.manifest import SPLITS
 from deepfake.shards.shards import array_column, shard_path, write_shard
+from deepfake.study.head_run import run_head_study
+from deepfake.study.run import parse_study
+from deepfake.study.settings import BASELINE, HeadStudy
 
 FACTS = ["image_id", "label", "source", "generator", "group"]
 

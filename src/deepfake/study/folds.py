@@ -14,8 +14,8 @@ import pandas as pd
 
 from deepfake.base.errors import SourceError
 from deepfake.embed.features import DAMAGED, PLAIN
-from deepfake.lab.study.settings import HeadStudy, Kind
 from deepfake.shards.manifest import FAKE, REAL
+from deepfake.study.settings import HeadStudy, Kind
 
 CONDITIONS = {PLAIN: "clean", **{view: view for view in DAMAGED}}  # view -> name in tables
 

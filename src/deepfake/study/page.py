@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from deepfake.base.page import templates
 from deepfake.base.plots import QUIET, STYLE, data_uri, save_figure
-from deepfake.lab.study.statistics import Draws
-from deepfake.lab.study.tables import Table
+from deepfake.study.statistics import Draws
+from deepfake.study.tables import Table
 
 
 def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:

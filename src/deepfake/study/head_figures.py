@@ -11,9 +11,9 @@ import pandas as pd
 from deepfake.base.roc import auc
 from deepfake.base.statistics import Metric
 from deepfake.evaluate.metrics import tpr_at_fpr
-from deepfake.lab.study.settings import BASELINE
-from deepfake.lab.study.statistics import Draws, draw_cells
-from deepfake.lab.study.tables import FEW_ALARMS
+from deepfake.study.settings import BASELINE
+from deepfake.study.statistics import Draws, draw_cells
+from deepfake.study.tables import FEW_ALARMS
 
 MIN_REALS = 20  # of a source, for a figure of its own
 

@@ -14,15 +14,15 @@ from deepfake.base.errors import ParamsError
 from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime
 from deepfake.lab.experiment import flat_overrides, with_changes
-from deepfake.lab.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
-from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
-from deepfake.lab.study.settings import BASELINE, HeadStudy, Study
-from deepfake.lab.study.statistics import draw_cells
-from deepfake.lab.study.tables import measure, tables
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.resume import shards_digest
+from deepfake.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
+from deepfake.study.page import draw_matrix, to_html, to_markdown
+from deepfake.study.settings import BASELINE, HeadStudy, Study
+from deepfake.study.statistics import draw_cells
+from deepfake.study.tables import measure, tables
 
 
 def parse_study(content: Any, origin: str) -> Study | HeadStudy:

@@ -10,11 +10,11 @@ import pandas as pd
 
 from deepfake.embed.features import Embeddings
 from deepfake.evaluate.baseline import fit_baseline
-from deepfake.lab.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
-from deepfake.lab.study.settings import BASELINE, HeadVariant
-from deepfake.lab.study.statistics import COLUMNS
 from deepfake.params.train import Head as HeadRecipe
 from deepfake.shards.resume import resume_key
+from deepfake.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
+from deepfake.study.settings import BASELINE, HeadVariant
+from deepfake.study.statistics import COLUMNS
 from deepfake.train.frozen import fit_head
 
 # `kind` is the fold's; `distance` is how unlike training a picture is. Rows of validation that are

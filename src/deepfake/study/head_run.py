@@ -14,17 +14,17 @@ from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime
 from deepfake.embed.features import Embeddings, read_embeddings
 from deepfake.lab.experiment import flat_overrides, with_changes
-from deepfake.lab.study.folds import Fold, folds_of, generators_with_clips
-from deepfake.lab.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key
-from deepfake.lab.study.head_figures import HeadFigures, measure_heads
-from deepfake.lab.study.head_tables import head_summary, head_tables
-from deepfake.lab.study.page import draw_matrix, to_html, to_markdown
-from deepfake.lab.study.profiles import profiled_views
-from deepfake.lab.study.risk import draw_risk, judged_with_p, risk_table
-from deepfake.lab.study.settings import BASELINE, HeadStudy
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.resume import shards_digest
+from deepfake.study.folds import Fold, folds_of, generators_with_clips
+from deepfake.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key
+from deepfake.study.head_figures import HeadFigures, measure_heads
+from deepfake.study.head_tables import head_summary, head_tables
+from deepfake.study.page import draw_matrix, to_html, to_markdown
+from deepfake.study.profiles import profiled_views
+from deepfake.study.risk import draw_risk, judged_with_p, risk_table
+from deepfake.study.settings import BASELINE, HeadStudy
 
 
 def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold]) -> Iterator[HeadCell]:
