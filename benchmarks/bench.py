@@ -100,7 +100,9 @@ def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
     model = build_detector(architecture)
     model.save_weights(folder / "model.weights.h5")
     # Without the views of each crop: the limit is one pass of the network.
-    calibration = Calibration(Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1)
+    calibration = Calibration(
+        Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
+    )
     no_explanation = Explanation(None, 0, None)
     bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {}, no_explanation)
     predictor = Predictor(bundle)
