@@ -72,7 +72,7 @@ def test_the_small_backbone_is_small_and_sees_little(small: keras.Model) -> None
 
 
 def test_small_has_no_imagenet_weights_but_takes_a_file(small: keras.Model, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no imagenet weights of the small backbone"):
+    with pytest.raises(TrainingError, match="no imagenet weights"):
         build_detector(SMALL, "imagenet")
     trunk = keras.Model(small.inputs[0], small.get_layer("small4_relu").output)
     trunk.save_weights(tmp_path / "trunk.weights.h5")

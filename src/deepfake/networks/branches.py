@@ -1,4 +1,4 @@
-"""The branches of the detector; each ends in a vector per picture that the head fuses."""
+"""The branches of the detector. Each gives one vector per picture; the head joins them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deepfake.networks.backbones import backbone
 from deepfake.networks.residuals import ConstrainedResidual, HighPassResidual, NeighbourResidual
 from deepfake.networks.spectral import AzimuthalProfile, BlockDCT
 
-# The last feature maps of the two branches that have any: what Grad-CAM++ looks at.
+# The last feature maps of the two convolutional branches. Grad-CAM++ reads them.
 RGB_FEATURES = "rgb_features"
 RESIDUAL_FEATURES = "residual_features"
 
-# What layers of branches and head begin with; everything else is the backbone's.
+# The names of the branches' and the head's layers start with these. All other layers are the backbone's.
 OWN_LAYERS = ("pictures", "high_pass", "residual", "rgb_", "spectral", "fused", "logit")
 
 RESIDUALS = {
@@ -26,19 +26,19 @@ RESIDUALS = {
 
 
 def rgb_branch(pictures: Any, name: str, weights: str | None, end: str | None = None) -> Any:
-    """A backbone on RGB sees content; [batch, channels of its last feature maps]."""
+    """A backbone on RGB, which sees content: [batch, channels of its last feature maps]."""
     maps = keras.layers.Activation("linear", name=RGB_FEATURES)(backbone(name, pictures, weights, end))
     return keras.layers.GlobalAveragePooling2D(name="rgb_pooled")(maps)
 
 
 def residual_branch(pictures: Any, kinds: Sequence[str]) -> Any:
-    """A small CNN on high-pass residuals sees noise and resampling; [batch, 128].
+    """A small CNN on high-pass residuals, which sees noise and resampling: [batch, 128].
 
-    The first two of its blocks keep full resolution, where the traces live.
+    Its first block keeps the full resolution, because the traces are in single pixels.
 
     Args:
         pictures: tensor [batch, height, width, 3], RGB, 0..255.
-        kinds: keys of `RESIDUALS`; what they leave is joined along the channels.
+        kinds: keys of `RESIDUALS`; their outputs are joined along the channels.
     """
     seen = [RESIDUALS[kind]()(pictures) for kind in kinds]
     maps = seen[0] if len(seen) == 1 else keras.layers.Concatenate(name="residual_kinds")(seen)
@@ -54,11 +54,11 @@ def residual_branch(pictures: Any, kinds: Sequence[str]) -> Any:
 
 
 def spectral_branch(pictures: Any) -> Any:
-    """Two dense layers on a power profile and block-DCT statistics; float32 [batch, 32]."""
+    """Two dense layers on a power profile and on block-DCT statistics: float32 [batch, 32]."""
     features = keras.layers.Concatenate(name="spectral_kinds", dtype="float32")(
         [AzimuthalProfile(name="spectral_profile")(pictures), BlockDCT(name="spectral_dct")(pictures)]
     )
-    # Log powers differ by orders of magnitude from one frequency to the next.
+    # Log powers have very different ranges at different frequencies.
     features = keras.layers.BatchNormalization(name="spectral_norm", dtype="float32")(features)
     for number, units in enumerate((64, 32)):
         features = keras.layers.Dense(

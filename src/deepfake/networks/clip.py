@@ -1,6 +1,6 @@
-"""The image tower of CLIP ViT-B/16 (Radford et al. 2021), a flat graph that takes crops of any side.
+"""The image tower of CLIP ViT-B/16 (Radford et al. 2021), a flat graph for crops of any side.
 
-keras-hub has the network too, but each of its blocks is one layer that shows neither tokens nor attention.
+keras-hub also has this network, but there each block is one layer and hides its tokens and attention.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from deepfake.networks.clip_layers import SelfAttention, TokenSequence, quick_ge
 from deepfake.networks.clip_preset import preset_arrays
 from deepfake.pretrained import clip_weights
 
-_PREFIX = "clip_"  # of the layers' names; the rest is a name of `tower_arrays`
-_EPSILON = 1e-5  # of layer normalisation, as trained
+_PREFIX = "clip_"  # of a layer's name; the rest of the name is the one in `tower_arrays`
+_EPSILON = 1e-5  # of layer normalisation, as in CLIP's training
 
 
 @dataclass(frozen=True)
 class Tower:
-    """How large a tower is; the defaults are those of ViT-B/16."""
+    """The size of a tower; the defaults are ViT-B/16's."""
 
     blocks: int = clip_weights.BLOCKS
     width: int = clip_weights.WIDTH
@@ -37,12 +37,12 @@ VIT_B16 = Tower()
 
 
 class TowerOutputs(NamedTuple):
-    """What `clip_vit` gives.
+    """The outputs of `clip_vit`.
 
     Attributes:
-        class_tokens: [batch, blocks + 1, width]: after each block, then the last one layer-normalised.
-        grids: a tensor [batch, side / patch, side / patch, width] per block, its tokens in their places
-            (the layer `clip_block{n}_grid`); then the last one layer-normalised (`clip_grid`).
+        class_tokens: [batch, blocks + 1, width]: one after each block, then the last one layer-normalised.
+        grids: one tensor [batch, side / patch, side / patch, width] per block, its patch tokens in their
+            places (the layer `clip_block{n}_grid`); then the last one layer-normalised (`clip_grid`).
     """
 
     class_tokens: Any
@@ -54,10 +54,10 @@ def clip_vit(pictures: Any, tower: Tower = VIT_B16) -> TowerOutputs:
 
     Args:
         pictures: tensor [batch, side, side, 3], RGB, 0..255; the side is a multiple of the patch.
-        tower: its size; fewer blocks than the weights have is a tower that ends early.
+        tower: its size. It may have fewer blocks than the weights; then it ends early.
 
     Raises:
-        TrainingError: the side does not fit.
+        TrainingError: the side is no multiple of the patch.
     """
     side = pictures.shape[1]
     if side != pictures.shape[2] or not side or side % tower.patch:
@@ -84,7 +84,7 @@ def clip_vit(pictures: Any, tower: Tower = VIT_B16) -> TowerOutputs:
 
 
 def _block(tokens: Any, name: str, tower: Tower) -> Any:
-    """Attention and a perceptron, each on normalised tokens and added to what it was given."""
+    """Attention, then a perceptron. Each reads normalised tokens and adds its output to the tokens."""
     seen, _ = SelfAttention(tower.heads, name=f"{_PREFIX}{name}_attention")(_norm(tokens, f"{name}_norm1"))
     tokens = keras.layers.Add(name=f"{_PREFIX}{name}_add1")([tokens, seen])
     hidden = keras.layers.Dense(4 * tower.width, name=f"{_PREFIX}{name}_mlp1")(
@@ -105,11 +105,11 @@ def _grid(tokens: Any, name: str, side: int) -> Any:
 
 
 def token_sequences(model: keras.Model) -> list[Any]:
-    """What a graph of `clip_vit` holds on the way to its output, by the numbers of the class tokens.
+    """All tokens of a graph of `clip_vit`, in the order of the class tokens.
 
     Returns:
-        Tensors [batch, 1 + places, width]: after each block, then, where it is used, the last one
-        layer-normalised.
+        Tensors [batch, 1 + places, width]: one after each block, then the last one layer-normalised, if
+        the graph uses it.
     """
     layers = {layer.name: layer for layer in model.layers}
     blocks = [name for name in layers if name.startswith(f"{_PREFIX}block") and name.endswith("_add2")]
@@ -123,7 +123,7 @@ def attention_weights(model: keras.Model) -> list[Any]:
 
 
 def assign_tower(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
-    """Fill the tower in a model; learned positions are interpolated to its number of places.
+    """Fill the tower in a model. Learned positions are interpolated to its number of places.
 
     Args:
         model: contains the graph of `clip_vit`, of as many blocks as `arrays` or fewer.
@@ -138,41 +138,41 @@ def assign_tower(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
         for weight in layer.weights:
             name = weight.path.removeprefix(_PREFIX)
             if name not in arrays:
-                raise TrainingError(f"weights of another network: no {name}")
+                raise TrainingError(f"these are weights of another network: there is no {name}")
             array = arrays[name]
             if name == "tokens/positions":
                 array = interpolated_positions(array, weight.shape[0])
             if array.shape != tuple(weight.shape):
                 raise TrainingError(
-                    f"weights of another network: {name} is {array.shape}, not {weight.shape}"
+                    f"these are weights of another network: {name} is {array.shape}, not {weight.shape}"
                 )
             weight.assign(array)
 
 
 def interpolated_positions(positions: np.ndarray, number: int) -> np.ndarray:
-    """Learned positions for another square grid of places, by cubic splines; the class token's stays.
+    """Learned positions for another square grid of places, by cubic splines. The class token's stays.
 
     Args:
         positions: float32 [1 + n * n, channels].
-        number: 1 + m * m, of the grid that is wanted.
+        number: 1 + m * m, for a grid of m x m places.
 
     Returns:
-        float32 [number, channels]; the same array where nothing has to change.
+        float32 [number, channels]; the same array if the grid has the right size already.
     """
     if len(positions) == number:
         return positions
     old, new = isqrt(len(positions) - 1), isqrt(number - 1)
     grid = positions[1:].reshape(old, old, -1)
-    # Not Keras' resize: each backend rounds the cubic's coefficients in its own way.
+    # Not Keras' resize: each backend rounds the cubic coefficients differently.
     resized = zoom(grid, (new / old, new / old, 1), order=3, mode="nearest", grid_mode=True)
     return np.concatenate([positions[:1], resized.reshape(new * new, -1)])
 
 
 def clip_backbone(pictures: Any, weights: str | None, tower: Tower = VIT_B16) -> list[Any]:
-    """The tower's grids, the last one layer-normalised; see `backbone` for pictures and weights.
+    """The tower's grids; the last one is layer-normalised. See `backbone` for pictures and weights.
 
     Raises:
-        TrainingError: the weights can't be had, or the pictures' side does not fit.
+        TrainingError: the weights can't be had, or the pictures' side is no multiple of the patch.
     """
     if weights == "imagenet":
         raise TrainingError(

@@ -1,4 +1,4 @@
-"""Layers of CLIP's image tower that Keras lacks, or whose insides explanations need to see."""
+"""Layers of CLIP's image tower that Keras lacks, or that explanations must look into."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def quick_gelu(values: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class TokenSequence(keras.layers.Layer):
-    """Maps as a sequence of tokens behind a learned class token; each gets its learned position.
+    """Turns maps into a sequence of tokens. A learned class token comes first; learned positions are added.
 
     Shapes: [batch, height, width, channels] -> [batch, 1 + height * width, channels].
     """
@@ -24,7 +24,7 @@ class TokenSequence(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         _, height, width, channels = input_shape
         if height is None or width is None:
-            raise ValueError("a position is learned for each place: give the pictures' height and width")
+            raise ValueError("each place has a learned position: give the pictures' height and width")
         self.class_token = self.add_weight(name="class_token", shape=(channels,))
         self.positions = self.add_weight(
             name="positions", shape=(1 + height * width, channels), initializer="random_normal"
@@ -45,12 +45,12 @@ class TokenSequence(keras.layers.Layer):
 class SelfAttention(keras.layers.Layer):
     """Multi-head self-attention (Vaswani et al. 2017) that also shows its weights.
 
-    Shapes: [batch, tokens, channels] -> the same, and the weights [batch, heads, tokens, tokens], whose
-    rows (one per token that looks) sum to 1. They lie on the way to the output, so it has a gradient with
-    respect to them.
+    Shapes: [batch, tokens, channels] -> the same, and the weights [batch, heads, tokens, tokens]. Row i
+    holds the weights of token i over all tokens; it sums to 1. The output is computed from the weights, so
+    it has a gradient with respect to them.
 
     Args:
-        heads: they share the channels equally.
+        heads: number of heads; each gets an equal part of the channels.
     """
 
     def __init__(self, heads: int, **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ class SelfAttention(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         channels = input_shape[-1]
         if channels is None or channels % self.heads:
-            raise ValueError(f"{channels} channels can't be shared by {self.heads} heads")
+            raise ValueError(f"{self.heads} heads can't share {channels} channels equally")
         for name in ("query", "key", "value", "out"):
             part = keras.layers.Dense(channels, name=name, dtype=self.dtype_policy)
             setattr(self, name, part)

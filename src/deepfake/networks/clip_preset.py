@@ -1,4 +1,4 @@
-"""keras-hub's weights of CLIP's image tower, for those with a network: float, as they were trained."""
+"""CLIP's image tower with keras-hub's float weights, as trained. They need a download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PARTS = {"query": "query", "key": "key", "value": "value", "attention_output": 
 
 
 def preset_arrays() -> dict[str, np.ndarray]:
-    """The preset's arrays under the names of `tower_arrays`; a download of the whole of CLIP, once.
+    """The preset's arrays under the names of `tower_arrays`. keras-hub downloads all of CLIP once.
 
     Raises:
         TrainingError: keras-hub is not installed, or the download fails.
@@ -55,7 +55,7 @@ def encoder_arrays(encoder: Any) -> dict[str, np.ndarray]:
             found[f"block{number}_attention/{_PARTS[part]}/{kind}"] = weight
     width = encoder.hidden_dim
     arrays = {name: np.asarray(weight.numpy(), np.float32) for name, weight in found.items()}
-    # Its attention splits kernels and biases by heads, of which our order of channels knows nothing.
+    # keras-hub splits the attention's kernels and biases by heads. Ours hold all heads side by side.
     shapes = {"kernel": (width, width), "bias": (width,)}
     return {
         name: array.reshape(shapes[name.rsplit("/", 1)[1]]) if "_attention/" in name else array

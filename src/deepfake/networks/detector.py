@@ -1,6 +1,6 @@
 """The detector: a flat functional graph from a face crop to one logit.
 
-Keras is imported where a graph is built: a frozen detector judges without it.
+Keras is imported only where a graph is built, because a frozen detector runs without it.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _LISTS = ("branches", "residuals", "layers")  # JSON knows no tuples
 
 @dataclass(frozen=True)
 class Architecture:
-    """All that is needed to build the graph again, before weights are loaded.
+    """All facts that are needed to build the graph again.
 
     Attributes:
         model: `hybrid-<name of the RGB backbone>`, or `frozen-<name of the tower>`.
         size: side of the input crop in pixels.
         dropout: share of fused features dropped in training.
         batch_norm_momentum: of the running statistics.
-        branches: of `BRANCHES`; their order says nothing.
-        residuals: what the residual branch sees, of `RESIDUALS`; likewise. Not read without the branch.
-        backbone_end: name of the backbone's layer whose output is the last that is used; None: all of it.
-        layers: class tokens that the head of a frozen tower reads; empty for every other model.
+        branches: some of `BRANCHES`, in any order.
+        residuals: some of `RESIDUALS`, in any order: the input of the residual branch. Ignored without it.
+        backbone_end: the backbone ends after the layer of this name; None: the whole backbone.
+        layers: class tokens that the head of a frozen tower reads; empty for all other models.
     """
 
     model: str
     size: int
     dropout: float
     batch_norm_momentum: float
-    # What releases before the choice built, and so what their files without these keys mean.
+    # Older releases had no such choice: these defaults give a file without the keys its old meaning.
     branches: tuple[str, ...] = ("rgb", "residual")
     residuals: tuple[str, ...] = ("srm",)
     backbone_end: str | None = None
@@ -63,9 +63,9 @@ class Architecture:
 
 
 def build_detector(architecture: Architecture, backbone_weights: str | None = None) -> keras.Model:
-    """The hybrid classifier; with the backbone resnet50, the Hybrid CNN + ResNet50.
+    """The hybrid classifier. With the backbone resnet50 it is the Hybrid CNN + ResNet50.
 
-    Up to three branches look at a crop; their vectors are joined and end in one logit (above 0: fake).
+    Up to three branches read a crop. Their vectors are joined and give one logit (above 0: fake).
 
     Args:
         architecture: what to build.
@@ -75,8 +75,8 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
         A model from [batch, size, size, 3] (RGB, 0..255) to float32 [batch, 1].
 
     Raises:
-        TrainingError: the backbone's weights can't be had, or it can't take crops of this size.
-        ValueError: a name in the architecture is unknown, or it has no branch.
+        TrainingError: the backbone's weights can't be had, or it can't read crops of this size.
+        ValueError: a name in the architecture is unknown, or it names no branch.
     """
     import keras
 
@@ -98,7 +98,7 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
     fused = vectors[0] if len(vectors) == 1 else keras.layers.Concatenate(name="fused")(vectors)
     fused = keras.layers.BatchNormalization(name="fused_norm")(fused)  # the branches differ in scale
     fused = keras.layers.Dropout(architecture.dropout, name="fused_dropout")(fused)
-    # float32 whatever the policy: a rounded logit can't be calibrated.
+    # float32 under every dtype policy: a rounded logit can't be calibrated.
     logit = keras.layers.Dense(1, dtype="float32", name="logit")(fused)
     model = keras.Model(pictures, logit, name=architecture.model.replace("-", "_"))
     for layer in model.layers:
@@ -108,7 +108,7 @@ def build_detector(architecture: Architecture, backbone_weights: str | None = No
 
 
 def _in_order(chosen: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Equal sets give equal graphs, so that weights files fit whatever the order in params."""
+    """The chosen names in the order of `known`, so that weights fit for any order in params."""
     return [name for name in known if name in chosen]
 
 
@@ -128,7 +128,7 @@ def _check_names(architecture: Architecture) -> None:
 
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that pretrained weights fill: frozen in phase 1 when there are any."""
+    """The layers that pretrained weights fill. Phase 1 freezes them."""
     from deepfake.networks.branches import OWN_LAYERS
 
     return [layer for layer in model.layers if not layer.name.startswith(OWN_LAYERS)]
@@ -138,7 +138,7 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
     """Write `model.weights.h5` and `architecture.json`; returns the weights' sha256."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(model, FrozenDetector):
-        save_head(model.head, folder / WEIGHTS)  # its tower comes by digest
+        save_head(model.head, folder / WEIGHTS)  # the tower is not saved: its digest finds it again
         if model.unseen is not None:
             model.unseen.to_parquet(folder / _UNSEEN, index=False)
     else:
@@ -148,7 +148,7 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
 
 
 def load_detector(folder: Path) -> tuple[Detector, Architecture]:
-    """Read what `save_detector` wrote, as a float32 inference model."""
+    """Read the output of `save_detector` as a float32 inference model."""
     architecture = Architecture.from_json(read_json(folder / "architecture.json"))
     model, unseen = load_detector_model(architecture, folder / WEIGHTS), folder / _UNSEEN
     if isinstance(model, FrozenDetector) and unseen.is_file():
@@ -161,7 +161,7 @@ def load_detector(folder: Path) -> tuple[Detector, Architecture]:
 def load_detector_model(architecture: Architecture, weights: Path) -> Detector:
     """Build the graph in float32 and load trained weights.
 
-    Inference never runs in mixed precision, so that every consumer gets the same score.
+    Inference never runs in mixed precision, so pipeline, app, CLI and REST get the same score.
     """
     if architecture.model == FROZEN:
         return FrozenDetector(load_head(weights))
@@ -179,6 +179,6 @@ def load_detector_model(architecture: Architecture, weights: Path) -> Detector:
 
 
 def weights_digest(path: Path) -> str:
-    """sha256 of a weights file: the identity of a model."""
+    """sha256 of a weights file. It identifies a model."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

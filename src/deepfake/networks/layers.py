@@ -1,4 +1,4 @@
-"""Layers of our own that don't belong to one branch, and how fixed numbers become weights."""
+"""Our own layers that several branches use, and a way to make constants weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 
 
 def add_fixed_weight(layer: keras.layers.Layer, name: str, values: np.ndarray) -> Any:
-    """A non-trainable weight that holds `values`, so that every export keeps them."""
+    """A non-trainable weight that holds `values`. Every export keeps a weight."""
     return layer.add_weight(
         name=name, shape=values.shape, trainable=False,
         initializer=lambda shape, dtype=None: ops.convert_to_tensor(values, dtype=dtype),
@@ -19,7 +19,7 @@ def add_fixed_weight(layer: keras.layers.Layer, name: str, values: np.ndarray) -
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class ImageNetCaffe(keras.layers.Layer):
-    """RGB 0..255 -> the BGR, mean-free values that Keras' ResNet50 weights were trained on.
+    """Turns RGB 0..255 into BGR minus ImageNet's mean, the input of Keras' ResNet50 weights.
 
     Shapes: [batch, height, width, 3] -> the same.
     """
@@ -35,9 +35,9 @@ class ImageNetCaffe(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class Float32Layer(keras.layers.Layer):
-    """A layer that computes in float32 whatever the dtype policy.
+    """A layer that computes in float32 under every dtype policy.
 
-    Differences of a few grey levels out of 255, and logarithms of powers, do not survive bfloat16's 8 bits.
+    bfloat16 has 8 bits: it loses differences of a few grey levels and details of logarithms.
     """
 
     def __init__(self, **kwargs: Any) -> None:

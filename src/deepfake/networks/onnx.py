@@ -1,4 +1,4 @@
-"""A detector as an ONNX graph, for runtimes without Keras; needs the [onnx] extra."""
+"""A detector as an ONNX graph, for runtimes without Keras. It needs the [onnx] extra."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepfake.base.errors import TrainingError
 
 
 def export_onnx(model: keras.Model, path: Path) -> None:
-    """Write a float32 detector; any batch size, the same logits to 1e-4.
+    """Write a float32 detector. The file takes any batch size and gives the same logits within 1e-4.
 
     Args:
         model: from `build_detector` or `load_detector`, on the TensorFlow backend.
@@ -30,7 +30,7 @@ def export_onnx(model: keras.Model, path: Path) -> None:
 
 
 class _Erfc:
-    """1 - erf(x): what TensorFlow makes of GELU, and tf2onnx does not know."""
+    """1 - erf(x). TensorFlow writes GELU with it, and tf2onnx does not know it."""
 
     @classmethod
     def version_9(cls, graph: Any, node: Any, **_: Any) -> None:

@@ -1,7 +1,7 @@
-"""What the residual branch sees: pictures without their content, by three high-pass filters.
+"""The input of the residual branch: three high-pass filters that remove a picture's content.
 
-Every filter clips at `limit` grey levels and scales to -1..1, so that edges of the content do not drown the
-noise and the filters' outputs compare when they are joined.
+Every filter clips at `limit` grey levels and scales to -1..1. Edges of the content then do not hide the
+noise, and the outputs of all filters have one range.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deepfake.networks.layers import Float32Layer, add_fixed_weight
 
 
 class _Residual(Float32Layer):
-    """Clips what a subclass's `residual` leaves of float32 pictures [batch, height, width, 3]."""
+    """Clips the output of a subclass's `residual` on float32 pictures [batch, height, width, 3]."""
 
     def __init__(self, limit: float = 8.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,13 +37,12 @@ class _Residual(Float32Layer):
 class HighPassResidual(_Residual):
     """Fixed high-pass residuals of every colour channel, clipped.
 
-    The kernels are those of steganalysis' spatial rich model that manipulation detectors use
-    (Fridrich and Kodovsky 2012; Zhou et al. 2018, "Learning Rich Features for Image Manipulation
-    Detection"), the second difference both ways: what they leave of a picture is noise and
-    resampling traces, not content.
+    The kernels come from steganalysis' spatial rich model (Fridrich and Kodovsky 2012). Manipulation
+    detectors use them too (Zhou et al. 2018, "Learning Rich Features for Image Manipulation Detection").
+    The second difference is here in both directions. They keep noise and resampling traces, not content.
 
     Args:
-        limit: residuals are clipped to -limit..limit (in grey levels, after each kernel's scale).
+        limit: residuals are clipped to -limit..limit (grey levels, after each kernel's scaling).
 
     Shapes: [batch, height, width, 3], 0..255 -> [batch, height, width, 12], -1..1.
     """
@@ -60,12 +59,11 @@ class HighPassResidual(_Residual):
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class NeighbourResidual(_Residual):
-    """Neighbouring-pixel relations: the picture minus its nearest-neighbour down-up-sampled self.
+    """Relations between neighbouring pixels: each pixel minus the top left pixel of its 2x2 cell.
 
-    Generators end in up-sampling, which ties the pixels of each 2x2 cell to each other (Tan et al. 2024,
-    "Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable Deepfake
-    Detection"). The top left pixel of a cell stands for the cell, so its own residual is 0. The paper does
-    not clip.
+    Generators end in up-sampling, which makes the pixels of a 2x2 cell depend on each other (Tan et al.
+    2024, "Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable Deepfake
+    Detection"). The residual of a top left pixel is 0. The paper does not clip.
 
     Args:
         limit: differences are clipped to -limit..limit grey levels.
@@ -76,7 +74,7 @@ class NeighbourResidual(_Residual):
     def residual(self, pictures: Any) -> Any:
         height, width = pictures.shape[1:3]
         cells = ops.repeat(ops.repeat(pictures[:, ::2, ::2], 2, axis=1), 2, axis=2)
-        return pictures - cells[:, :height, :width]  # the last cells of an odd side are cut
+        return pictures - cells[:, :height, :width]  # an odd side ends within a cell
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -84,11 +82,12 @@ class NeighbourResidual(_Residual):
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class HighPassConstraint(keras.constraints.Constraint):
-    """Prediction-error kernels: the centre is -1, the other weights sum to 1, channel by channel.
+    """Prediction-error kernels: in each channel the centre is -1 and the other weights sum to 1.
 
     Bayar and Stamm 2016, "A Deep Learning Approach to Universal Image Manipulation Detection Using a New
-    Convolutional Layer". They divide by the sum, which explodes where it nears 0; this is the nearest such
-    kernel instead. Such kernels' averages are such kernels, so a moving average of weights stays one.
+    Convolutional Layer". They divide by the sum, which fails near a sum of 0. This class takes the nearest
+    such kernel instead. An average of such kernels is such a kernel, so averaging of weights keeps the
+    constraint.
 
     Shapes: kernels [odd height, odd width, channels, filters] -> the same.
     """
@@ -104,7 +103,7 @@ class HighPassConstraint(keras.constraints.Constraint):
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class ConstrainedResidual(_Residual):
-    """High-pass residuals of every colour channel by learned kernels under `HighPassConstraint`.
+    """High-pass residuals of every colour channel by learned kernels that keep `HighPassConstraint`.
 
     Args:
         limit: residuals are clipped to -limit..limit grey levels.
@@ -137,7 +136,7 @@ class ConstrainedResidual(_Residual):
 
 
 def _kernels() -> np.ndarray:
-    """float32 [5, 5, 3 channels, 4 kernels], each kernel scaled to a centre weight of one."""
+    """float32 [5, 5, 3 channels, 4 kernels]; each kernel is scaled to a centre weight of size 1."""
     second = np.zeros((5, 5))
     second[2, 1:4] = [1, -2, 1]
     square3 = np.zeros((5, 5))

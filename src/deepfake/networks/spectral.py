@@ -1,7 +1,7 @@
 """The spectral branch's features: an azimuthal power profile and block-DCT statistics, in float32.
 
-The Fourier transform is two products with fixed cosine and sine matrices: exact, and unlike an FFT operator
-it exports to ONNX.
+The Fourier transform is a product with fixed cosine and sine matrices. It is exact, and it can be exported
+to ONNX; an FFT operator can't.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from keras import ops
 
 from deepfake.networks.layers import Float32Layer, add_fixed_weight
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG's
-_POWER_FLOOR = 1e-3  # rounding to grey levels alone leaves a power of 1/12: this only keeps the log finite
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in JPEG
+_POWER_FLOOR = 1e-3  # keeps the log finite; far below 1/12, the power of rounding to grey levels
 _BLOCK = 8
 
 
@@ -28,12 +28,12 @@ def _luminance(pictures: Any) -> Any:
 class AzimuthalProfile(Float32Layer):
     """Radial means of the log power spectrum of the luminance.
 
-    Durall et al. 2020, "Watch Your Up-Convolution". The mean is subtracted and a Hann window applied, since
-    a face crop's borders don't match and would paint a cross over the spectrum. Power is divided by the
-    window's own, so white noise of variance v has the power v at every frequency and picture size.
+    Durall et al. 2020, "Watch Your Up-Convolution". The mean is subtracted and a Hann window is applied:
+    opposite borders of a crop differ, which would add a cross to the spectrum. Power is divided by the
+    window's power, so white noise of variance v has power v at every frequency and picture size.
 
     Args:
-        bins: rings of equal width between frequency 0 and Nyquist's; corners beyond are left out.
+        bins: rings of equal width from frequency 0 to the Nyquist frequency; the corners are not used.
 
     Shapes: [batch, size, size, 3], 0..255 -> [batch, bins], natural logarithms.
     """
@@ -73,11 +73,12 @@ class AzimuthalProfile(Float32Layer):
 
 
 def _rings(size: int, bins: int) -> np.ndarray:
-    """float32 [size * (size // 2 + 1), bins]: a frequency's share in its ring's mean."""
+    """float32 [size * (size // 2 + 1), bins]: the weight of each frequency in each ring's mean."""
     down, across = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
-    # Ring k holds the radii in (k, k + 1]; rounded, since a radius on a border must not depend on its sum.
+    # Ring k holds the radii in (k, k + 1]. Rounding first: float errors must not move a radius on a border.
     ring = np.ceil(np.round(np.hypot(down, across) * 2 * bins, 9)).astype(int).ravel() - 1
-    # A column stands for its mirror image too, but for the first and, of an even size, the last.
+    # A column counts twice, for itself and its mirror image. The first column has none, nor has the last
+    # column of an even size.
     share = np.where((across == 0.0) | (across == 0.5), 1.0, 2.0) + np.zeros_like(down)
     inside = np.flatnonzero((ring >= 0) & (ring < bins))
     weights = np.zeros((ring.size, bins))
@@ -87,9 +88,9 @@ def _rings(size: int, bins: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class BlockDCT(Float32Layer):
-    """Mean log magnitude of each 8x8 DCT coefficient of the luminance but the constant one.
+    """Mean log magnitude of each 8x8 DCT coefficient of the luminance, without the constant one.
 
-    Up-sampling and compression leave their traces in these means (Frank et al. 2020, "Leveraging Frequency
+    Up-sampling and compression leave traces in these means (Frank et al. 2020, "Leveraging Frequency
     Analysis for Deep Fake Image Recognition"; Giudice et al. 2021, "Fighting Deepfakes by Detecting GAN DCT
     Anomalies").
 
@@ -109,7 +110,7 @@ class BlockDCT(Float32Layer):
 
 
 def _dct_kernels() -> np.ndarray:
-    """float32 [8, 8, 1, 63]: the orthonormal DCT-II's basis without the constant."""
+    """float32 [8, 8, 1, 63]: the basis of the orthonormal DCT-II without the constant."""
     place = np.arange(_BLOCK)
     basis = np.cos(np.pi * (place[None, :] + 0.5) * place[:, None] / _BLOCK) * np.sqrt(2.0 / _BLOCK)
     basis[0] /= np.sqrt(2.0)

@@ -18,7 +18,7 @@ from deepfake.pretrained.clip_weights import (
     tower_graph,
 )
 
-TOKENS = BLOCKS + 1  # one after each block, then the last one layer-normalised
+TOKENS = BLOCKS + 1  # class tokens: one after each block, then the last one layer-normalised
 
 
 class ClassTokens:
