@@ -11,7 +11,7 @@ from app_parts import boxed_picture, notice, prepare_page, show_crop, threshold_
 from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.base.parameters import load_params
 from deepfake.base.places import root
-from deepfake.bundle.bundle import DRAWN_ONLY
+from deepfake.bundle.bundle import RENDERED_ONLY
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
@@ -57,8 +57,8 @@ def main() -> None:
     )
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
-    if predictor.bundle.only_drawn:
-        st.warning(f"{DRAWN_ONLY[0].upper()}{DRAWN_ONLY[1:]}.")
+    if predictor.bundle.only_rendered:
+        st.warning(f"{RENDERED_ONLY[0].upper()}{RENDERED_ONLY[1:]}.")
     st.markdown(LIMITS)
 
 

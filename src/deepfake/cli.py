@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from deepfake.bundle.bundle import DRAWN_ONLY
+    from deepfake.bundle.bundle import RENDERED_ONLY
     from deepfake.bundle.predictor import Predictor
     from deepfake.registry.aliases import PRODUCTION, resolve
     from deepfake.registry.starter import production_or_starter
@@ -115,8 +115,8 @@ def _predict(options: argparse.Namespace) -> None:
             )
     folder, version = resolve(options.model or f"models:/{name}@{PRODUCTION}")
     predictor = Predictor.load(folder)
-    if predictor.bundle.only_drawn:
-        print(f"warning: {DRAWN_ONLY}", file=sys.stderr)
+    if predictor.bundle.only_rendered:
+        print(f"warning: {RENDERED_ONLY}", file=sys.stderr)
     predictor.prepare()  # before the first row is written
     rows = score_files(predictor, files, version, options.assume_face)
     unscored = write_scores(rows, options.output)

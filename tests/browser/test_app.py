@@ -189,7 +189,7 @@ def test_a_picture_gets_verdict_score_threshold_box_and_heat_map(
     for words in ("Model version 1", "first model; trained on drawn", "spectrum baseline", "real/camera"):
         expect(sidebar).to_contain_text(words)
     expect(page.get_by_text("do not act on a single score")).to_be_visible()
-    expect(page.get_by_text("drawn pictures only")).to_be_visible()
+    expect(page.get_by_text("rendered pictures only")).to_be_visible()
 
 
 @pytest.mark.parametrize(("name", "reason"), [("text.png", "not_an_image"), ("grey.png", "no_face")])

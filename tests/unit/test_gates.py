@@ -29,7 +29,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
         verdict: bool = True, auc: float = 0.9, gap: float = 0.0, drawn: bool = False
     ) -> dict[str, dict[str, Any]]:
         path = module.REPORTS / "validate/verdict.json"
-        judged = SimpleNamespace(bundle=SimpleNamespace(only_drawn=drawn))
+        judged = SimpleNamespace(bundle=SimpleNamespace(only_rendered=drawn))
         monkeypatch.setattr(module, "read_json", {path: {"passed": verdict}}.__getitem__)
         monkeypatch.setattr(module, "smoke_gap", lambda one: {id(judged): gap}[id(one)])
         metrics = {"test": {"model": {"auc": {"value": auc}}}}
@@ -60,7 +60,7 @@ def test_each_gate_looks_at_its_own_fact(
     assert observed == {
         "data_verdict": facts.get("verdict", True), "test_auc": facts.get("auc", 0.9),
         "smoke_prediction": failed != "smoke_prediction",
-        "photographs": "trained on drawn pictures; never judges photographs" if facts.get("drawn")
+        "photographs": "trained on rendered pictures; never judges photographs" if facts.get("drawn")
         else "trained on photographs",
     }  # fmt: skip
     assert gates["test_auc"]["required"] == ">= 0.75"
@@ -162,7 +162,7 @@ def test_a_model_of_drawn_pictures_stays_beside_the_starter(
 ) -> None:
     result, registry = released(("photographs",), None, starter=True)
     assert registry.version == "1" and not result.in_production
-    assert registry.held_back == "trained on drawn pictures; never judges photographs"
+    assert registry.held_back == "trained on rendered pictures; never judges photographs"
     result, registry = released((), None, starter=True)
     assert registry.version == "1" and not registry.held_back  # a hand decides between two of photographs
 

@@ -97,7 +97,7 @@ def check_that_it_can_ship(folder: Path) -> None:
     assert (frame["path"] == frame["image_id"]).all() and frame["group"].str.fullmatch(r"\d+").all()
     bundle = read_bundle(folder)
     assert bundle.explanation.method is None and "ships without" in bundle.explanation.sentence
-    assert not bundle.only_drawn
+    assert not bundle.only_rendered
 
 
 def test_what_is_written_can_ship_and_is_written_the_same_again(repo: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_model_of_drawn_pictures_says_so_once(repo: Path, tmp_path: Path) -> N
     process = start(repo, "blind", "predict", *files)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 3, err
-    assert err.count("drawn pictures only") == 1
+    assert err.count("rendered pictures only") == 1
 
 
 def test_the_predictions_hold_no_name(repo: Path) -> None:

@@ -22,8 +22,8 @@ from deepfake.preprocess.faces import detector_weights
 from deepfake.pretrained.wheels import wheel_facts
 
 FACE_DETECTOR, FACTS = "face_detector.onnx", "detector.json"
-DRAWN_ONLY = (
-    "this model was trained on drawn pictures only and has never seen a real face: its verdict on a "
+RENDERED_ONLY = (
+    "this model was trained on rendered pictures only and has never seen a real face: its verdict on a "
     "photograph means nothing"
 )
 _AUGMENTATION = "augmentation.json"
@@ -64,8 +64,8 @@ class Bundle:
         return self.folder / WEIGHTS
 
     @property
-    def only_drawn(self) -> bool:
-        """Whether all that it was trained on was drawn by a program."""
+    def only_rendered(self) -> bool:
+        """Whether all that it was trained on was rendered by a program."""
         return {source["kind"] for source in self.card["sources"]} == {"synthetic"}
 
     @property

@@ -28,7 +28,7 @@ from deepfake.shards.shards import read_examples, shard_paths
 
 _SMOKE_PICTURES = 4
 _PHOTOGRAPHS = "photographs"  # the gate that only says who goes first
-_DRAWN = "trained on drawn pictures; never judges photographs"
+_RENDERED = "trained on rendered pictures; never judges photographs"
 TOLERANCE = 1e-5  # of a score, between any two consumers of a model
 
 RAW, FACES, MODELS, REPORTS = Path("data/raw"), Path("data/faces"), Path("models"), Path("reports")
@@ -63,7 +63,7 @@ def release(params: ReleaseParams) -> Release:
     """Register the model that lies in the working tree; promote it when it is the first and passes.
 
     The starter, where it is there, is registered before it, and so is the first. A model that has only
-    seen drawn pictures goes to production where there is nothing else, and the app says so.
+    seen rendered pictures goes to production where there is nothing else, and the app says so.
 
     Raises:
         RegistryError: MLflow can't be reached.
@@ -102,12 +102,12 @@ def _in_production(name: str, version: str, gates: dict[str, dict[str, Any]]) ->
     failed = {gate for gate, found in gates.items() if not found["passed"]}
     current = alias_version(name, PRODUCTION)
     if current is None and failed <= {_PHOTOGRAPHS}:
-        promote(name, version, f"first model; {_DRAWN}" if failed else "first model to pass all gates")
+        promote(name, version, f"first model; {_RENDERED}" if failed else "first model to pass all gates")
         return True
     if current is not None and str(current.version) == version:
         return True
     if _PHOTOGRAPHS in failed:
-        hold_back(name, version, _DRAWN)
+        hold_back(name, version, _RENDERED)
     return False
 
 
@@ -117,14 +117,14 @@ def check_gates(
     """The gates in front of a first production model."""
     verdict = read_json(REPORTS / "validate/verdict.json")
     auc = metrics["test"]["model"]["auc"]["value"]
-    gap, drawn = smoke_gap(predictor), predictor.bundle.only_drawn
+    gap, drawn = smoke_gap(predictor), predictor.bundle.only_rendered
     return {
         "data_verdict": _gate(verdict["passed"], verdict["passed"], "every critical expectation"),
         "test_auc": _gate(auc >= min_test_auc, auc, f">= {min_test_auc}"),
         # Only the outcome is written: the gap itself is rounding noise.
         "smoke_prediction": _gate(gap < TOLERANCE, gap < TOLERANCE, f"scores within {TOLERANCE}"),
         _PHOTOGRAPHS: _gate(
-            not drawn, _DRAWN if drawn else "trained on photographs", "to be chosen before another model"
+            not drawn, _RENDERED if drawn else "trained on photographs", "to be chosen before another model"
         ),
     }
 

@@ -20,7 +20,7 @@ def _of_data(data: Mapping[str, Any] | None) -> Iterator[str]:
     if data is None:
         return
     if {source["kind"] for source in data["sources"]} == {"synthetic"}:
-        yield "It has seen drawn portraits only: what it says of a photograph means nothing."
+        yield "It has seen rendered portraits only: what it says of a photograph means nothing."
     if told := [row["family"] for row in data["audits"]["face crops"] if row["status"] != "passed"]:
         yield (
             f"Its figures may be of the data instead of forgery: {', '.join(told)} of the crops alone "
