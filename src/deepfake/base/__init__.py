@@ -1,1 +1,1 @@
-"""What every room stands on: errors, statistics, plots, runtime, the input and output of stages."""
+"""Code that every room may use: errors, statistics, plots, runtime, input and output of stages."""

@@ -1,17 +1,17 @@
-"""Conformal quantiles where pictures come in groups, and the one that the worst source of reals needs.
+"""Conformal quantiles for pictures in groups, and the quantile that the worst source of reals needs.
 
-A quantile of validation scores says where a fresh score will be. With groups (clips, a person, a photo and
-its near-duplicates) the pictures of one group say nearly the same, so groups count, not pictures: each has
-the weight of one, shared equally by its pictures. A picture of a fresh group then stays within the quantile
-with at least the stated probability (Lee, Barber and Willett 2023, "Distribution-free inference with
-hierarchical data", theorem 1; groups of one picture give plain split-conformal prediction).
+A quantile of validation scores says where a fresh score will be. The pictures of one group (a clip, a
+person, a photo and its near-duplicates) say nearly the same. So each group has the weight 1, and its
+pictures share it equally. A picture of a fresh group then stays within the quantile with at least the
+stated probability (Lee, Barber and Willett 2023, "Distribution-free inference with hierarchical data",
+theorem 1). Groups of one picture give plain split-conformal prediction.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_ROUNDING = 1e-9  # of sums of weights, far below one picture's
+_ROUNDING = 1e-9  # error of a sum of weights; far smaller than one picture's weight
 
 
 def conformal_quantile(scores: np.ndarray, groups: np.ndarray, error: float) -> float:
@@ -23,18 +23,18 @@ def conformal_quantile(scores: np.ndarray, groups: np.ndarray, error: float) -> 
         error: 0..1.
 
     Returns:
-        One of the scores; infinity where the groups are too few to promise anything (see `enough`).
+        One of the scores; infinity if there are too few groups (see `enough`).
     """
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(scores, kind="stable")
-    # The fresh group is one more, and may lie anywhere: n + 1, not n.
+    # n + 1, not n: the fresh group counts too, and its scores may lie anywhere.
     reached = np.cumsum(1.0 / sizes[member[order]]) / (len(sizes) + 1)
     place = int(np.searchsorted(reached, 1.0 - error - _ROUNDING))
     return float(scores[order[place]]) if place < len(scores) else float("inf")
 
 
 def enough(groups: np.ndarray, error: float) -> bool:
-    """Whether groups [n] are so many that a quantile at `error` exists: at least 1 / error - 1."""
+    """Whether groups [n] name enough groups for a quantile at `error`: at least 1 / error - 1."""
     count = len(np.unique(groups))
     return count / (count + 1) >= 1.0 - error - _ROUNDING
 
@@ -42,11 +42,11 @@ def enough(groups: np.ndarray, error: float) -> bool:
 def worst_source_quantile(
     scores: np.ndarray, sources: np.ndarray, groups: np.ndarray, error: float
 ) -> tuple[float, str | None]:
-    """The score that a fresh real of no source exceeds with a probability of more than `error`.
+    """A score that a fresh real of any source exceeds with a probability of at most `error`.
 
-    The highest of the conformal quantiles of: each source with enough groups (19 for an error of 0.05); the
-    smaller sources taken together, if they have enough; all pictures. So a small source is protected only
-    as part of the others, and the quantile is never below the one of all pictures.
+    It is the highest of these conformal quantiles: of each source with enough groups (19 for an error of
+    0.05), of all smaller sources together if they have enough, and of all pictures. So a small source is
+    protected only together with others, and the quantile is never below that of all pictures.
 
     Args:
         scores: float [n], of real pictures.
@@ -55,8 +55,8 @@ def worst_source_quantile(
         error: 0..1.
 
     Returns:
-        The quantile, and the source that asks for it; None: the small sources, or all pictures, do.
-        Infinity where even all pictures are too few.
+        The quantile (infinity if all pictures together have too few groups), and the source that it comes
+        from; None if it comes from the small sources or from all pictures.
     """
     highest, worst = conformal_quantile(scores, groups, error), None
     small = np.zeros(len(scores), bool)
@@ -78,7 +78,7 @@ def worst_source_quantile(
 def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Conformal p-values: how rare a score as high as this is among calibration pictures.
 
-    Of a fresh picture like them, the p-value is at most `a` with a probability of at most `a`.
+    A fresh picture of the same kind has a p-value of at most `a` with a probability of at most `a`.
 
     Args:
         calibration: float [n].

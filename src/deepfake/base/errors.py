@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DeepfakeError(Exception):
-    """Base of every error that the project raises on purpose; its text is meant for the user."""
+    """Base of every error that the project raises on purpose. Its text is for the user."""
 
 
 class ParamsError(DeepfakeError):
@@ -12,11 +12,11 @@ class ParamsError(DeepfakeError):
 
 
 class SourceError(DeepfakeError):
-    """A source of pictures is missing, empty or has only one class."""
+    """A source of pictures or a shard is missing, damaged or empty, or a source has only one class."""
 
 
 class ExecutorError(DeepfakeError):
-    """The processes or the cluster that should work on shards are missing or died."""
+    """The processes or the cluster that work on shards are missing or died."""
 
 
 class ValidationFailed(DeepfakeError):

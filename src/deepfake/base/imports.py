@@ -1,4 +1,4 @@
-"""What a module stands on: the project's files that it may import, and the packages that these import."""
+"""What a module depends on: the project's files that it may import, and the packages that these import."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SRC = Path(__file__).parents[2]
 
 
 def code_digest(module: str, src: Path = SRC) -> str:
-    """sha256 over a module, all files of the project that it may import, and the packages' versions.
+    """sha256 over a module, the project's files that it may import, the packages' and Python's versions.
 
-    Results that were made with one digest are never mixed with those of another.
+    Results of two digests must not be mixed.
 
     Args:
-        module: its dotted name; the worker's, for work that can be resumed.
+        module: dotted name.
         src: folder that holds the project's package.
     """
     own = _files(module, src)[-1]
@@ -33,10 +33,7 @@ def code_digest(module: str, src: Path = SRC) -> str:
 
 
 def project_files(script: Path, src: Path = SRC) -> set[Path]:
-    """All files below `src` that running `script` may import, with the packages' __init__ files.
-
-    Imports inside functions count too.
-    """
+    """All files below `src` that `script` may import, also inside functions, and their __init__ files."""
     seen: set[Path] = set()
     todo = [script]
     while todo:
@@ -57,7 +54,7 @@ def package_versions(files: Iterable[Path]) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _distributions() -> dict[str, list[str]]:
-    """Name of a module -> the installed packages that hold it; ours is no package here."""
+    """Name of a module -> the installed packages that hold it, without this project."""
     found = dict(packages_distributions())
     found.pop(PACKAGE, None)
     return found
@@ -74,7 +71,7 @@ def _imported(path: Path) -> set[str]:
 
 
 def _files(module: str, src: Path) -> list[Path]:
-    """The module's own file, last, behind the __init__ files of the packages that it lies in."""
+    """The __init__ files of the packages around a module, then the module's own file."""
     parts = module.split(".")
     found = [src.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
     found.append(src.joinpath(*parts).with_suffix(".py"))

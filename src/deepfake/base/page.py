@@ -1,4 +1,4 @@
-"""One frame for all pages: a room's templates, which extend `base/page.html`."""
+"""One frame for all pages: every room's templates extend `base/page.html`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _HERE = Path(__file__).parent
 
 
 def templates(folder: Path, autoescape: bool = True) -> jinja2.Environment:
-    """The templates of a folder; a name that one misspells is an error.
+    """The templates of a folder. A name in a template that does not exist is an error.
 
     Args:
-        folder: of a room; its pages begin with `{% extends "base/page.html" %}`.
-        autoescape: False for Markdown.
+        folder: the room's folder; its pages begin with `{% extends "base/page.html" %}`.
+        autoescape: True for HTML, False for Markdown.
     """
     own = jinja2.FileSystemLoader(folder, encoding="utf-8")
     shared = jinja2.PrefixLoader({"base": jinja2.FileSystemLoader(_HERE, encoding="utf-8")})

@@ -16,7 +16,7 @@ from deepfake.base.errors import ParamsError
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG, on the IJG scale
-# Not 4:4:4 and 4:2:0: DVC writes them without quotes, and YAML 1.1 then reads numbers to base 60.
+# Not "4:4:4" and "4:2:0": DVC writes them without quotes, and YAML 1.1 reads them as numbers of base 60.
 Chroma = Literal["yuv444", "yuv420"]
 
 
@@ -27,15 +27,15 @@ class Section(BaseModel):
 
 
 class Sections(BaseModel):
-    """The sections of a parameter file that one reader needs, a field each; others are not looked at.
+    """The sections of a parameter file that one reader needs, one field each. It ignores all others.
 
-    A name that pydantic has taken ends in an underscore: `validate_` is the section `validate`.
+    Pydantic uses some names itself. Such a field ends in an underscore: `validate_` is section `validate`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=lambda name: name.rstrip("_"))
 
     def to_json(self) -> dict[str, Any]:
-        """The sections as they may stand in a file, defaults filled in."""
+        """The sections as plain values for a JSON or YAML file, with the defaults filled in."""
         return self.model_dump(by_alias=True, mode="json")
 
 
@@ -46,8 +46,8 @@ def load_params(model: type[S], path: Path = Path("params.yaml")) -> S:
     """Read a parameter file and check the sections that `model` names.
 
     Raises:
-        ParamsError: the file is missing, is no YAML mapping, or does not fit; the text names every
-            offending key, what is wrong with it, and which keys are allowed there.
+        ParamsError: the file is missing, is no YAML mapping, or does not fit the model. The text names
+            every wrong key, what is wrong with it, and which keys are allowed there.
     """
     return parse_params(model, read_params(path), origin=str(path))
 
@@ -56,7 +56,7 @@ def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
     """All sections of a parameter file, unchecked.
 
     Raises:
-        ParamsError: the file is missing, or no YAML mapping.
+        ParamsError: the file is missing, or is no YAML mapping.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
 
 
 def parse_params(model: type[S], content: Any, origin: str) -> S:
-    """Check already parsed parameters; `origin` names them in the error's text."""
+    """Check parameters that are parsed already. `origin` names their file in the error's text."""
     sections = _mapping(content, origin)
     try:
         return model.model_validate(sections)
@@ -84,7 +84,7 @@ def _mapping(content: Any, origin: str) -> dict[str, Any]:
 
 
 def _explain(item: Any, model: type[BaseModel], content: Any) -> str:
-    """One sentence for one pydantic error: where, what is wrong, what is allowed."""
+    """One sentence for one pydantic error: where it is, what is wrong, what is allowed."""
     where = _where(item["loc"], content)
     if item["type"] == "extra_forbidden":
         allowed = _allowed_keys(model, item["loc"])
@@ -112,12 +112,12 @@ def _where(loc: tuple[Any, ...], content: Any) -> str:
 
 
 def _allowed_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """Keys of the section that `loc`'s last element was found in."""
+    """Keys that are allowed beside the last element of `loc`."""
     models: list[type[BaseModel]] = [model]
     for part in loc[:-1]:
         if isinstance(part, int):  # place in a list
             continue
-        if len(models) > 1:  # a union, told apart by the tag that pydantic puts into `loc`
+        if len(models) > 1:  # a union: pydantic puts the tag of the right member into `loc`
             models = [m for m in models if part in get_args(m.model_fields["kind"].annotation)]
         else:
             models = _models_in(_fields(models[0])[part].annotation)
@@ -129,14 +129,14 @@ def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Every parameter model that an annotation names: itself, or inside lists, unions and the like."""
+    """Every parameter model in an annotation, also inside lists and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
 def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted key -> scalar or list, as an experiment tracker wants them."""
+    """Nested sections as one mapping for the experiment tracker: dotted key -> scalar or list."""
     flat: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:

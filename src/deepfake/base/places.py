@@ -1,4 +1,4 @@
-"""Where the repository is, for whatever a process keeps outside of its stage's files."""
+"""The place of the repository, for files that belong to no stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def root() -> Path:
-    """The repository: where DVC says, else the nearest parent folder with a dvc.yaml."""
+    """The repository: DVC_ROOT if it is set, otherwise the nearest folder upwards with a dvc.yaml."""
     if "DVC_ROOT" in os.environ:
         return Path(os.environ["DVC_ROOT"])
     here = Path.cwd().resolve()

@@ -1,4 +1,4 @@
-"""One look for all figures. PNGs carry no date or version, so they are byte-stable."""
+"""One look for all figures. Their PNG files hold no date and no version, so they are byte-stable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STYLE: Any = {
 
 @contextmanager
 def figure(path: Path, width: float = 5.2, height: float = 4.2) -> Iterator[Axes]:
-    """A single-axes figure that is saved to `path` as PNG on exit."""
+    """A figure with one pair of axes; saved to `path` as PNG on exit. Width and height in inches."""
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(width, height), layout="constrained")
         yield canvas.subplots()
@@ -30,11 +30,11 @@ def figure(path: Path, width: float = 5.2, height: float = 4.2) -> Iterator[Axes
 
 
 def save_figure(canvas: Figure, path: Path) -> None:
-    """Write a PNG without the metadata that differs between installations."""
+    """Write a PNG without the software's name and version, which differ between installations."""
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, metadata={"Software": None})
 
 
 def data_uri(kind: str, data: bytes) -> str:
-    """Bytes of a picture as an address that holds them; `kind` is jpeg or png."""
+    """A data URI that holds the bytes of a picture; `kind` is jpeg or png."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,4 +1,4 @@
-"""The ROC curve and the area under it, for many bootstrap draws at once; in the form of `Metric`."""
+"""The ROC curve and its area, for many bootstrap resamples at once. Arguments as for a `Metric`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 def roc(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """ROC points, one per distinct score and (0, 0).
+    """ROC points: (0, 0), then one per distinct score.
 
     Returns:
-        false-positive rates and true-positive rates [draws, points], thresholds [points], falling.
+        False-positive and true-positive rates [resamples, points], thresholds [points] from high to low.
     """
     hits, alarms, thresholds = ranked(labels, scores, weights)
     with np.errstate(invalid="ignore"):
@@ -23,10 +23,14 @@ def roc(
 def ranked(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weighted fakes and reals at or above each distinct score, scores falling."""
+    """Weighted fakes and reals at or above each distinct score, from the highest score down.
+
+    Returns:
+        Fakes and reals [resamples, scores], distinct scores [scores].
+    """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of each run of equal scores
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # last place of each distinct score
     fake = labels[order] == 1
     drawn = weights[:, order]
     hits = np.cumsum(np.where(fake, drawn, 0.0), axis=1)[:, last]
@@ -35,6 +39,6 @@ def ranked(
 
 
 def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve."""
+    """Area under the ROC curve, float64 [resamples]."""
     fpr, tpr, _ = roc(labels, scores, weights)
     return np.asarray(np.trapezoid(tpr, fpr, axis=1))

@@ -1,4 +1,4 @@
-"""The device: threads, determinism, precision, and the strategy that spreads a batch over GPUs."""
+"""The device: threads, determinism, precision, and how a batch is spread over GPUs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deepfake.base.errors import TrainingError
 
 
 class Machine(Protocol):
-    """What is asked of the machine: the section `base` of params.yaml."""
+    """Settings of the machine: the section `base` of params.yaml."""
 
     @property
     def seed(self) -> int: ...
@@ -27,9 +27,9 @@ class Runtime:
 
     Attributes:
         device: `cpu` or `gpu`.
-        device_name: the processor's or card's own name, for the tracker.
+        device_name: name of the processor or card, for the tracker.
         replicas: how many devices share a batch.
-        precision: Keras dtype policy for training; inference is always float32.
+        precision: Keras dtype policy of training; inference is always float32.
         strategy: a `tf.distribute.Strategy`.
     """
 
@@ -41,12 +41,13 @@ class Runtime:
 
 
 def configure(base: Machine) -> Runtime:
-    """Set up TensorFlow for reproducible work; call once, before any tensor is made.
+    """Set up TensorFlow for reproducible work. Call it once, before any tensor is made.
 
-    Same machine type, package lock and thread count then give the same bytes.
+    The same machine type, package lock and thread count then give the same bytes.
 
     Raises:
-        TrainingError: `base.device` asks for a GPU and there is none.
+        TrainingError: `base.device` asks for a GPU and there is none, or TensorFlow already runs with
+            another number of threads.
     """
     import cv2
     import keras
@@ -55,15 +56,15 @@ def configure(base: Machine) -> Runtime:
     gpus = [] if base.device == "cpu" else tf.config.list_physical_devices("GPU")
     if base.device == "gpu" and not gpus:
         raise TrainingError(
-            "base.device is gpu, but TensorFlow sees none: install the [gpu] extra and a driver, "
+            "base.device is gpu, but TensorFlow finds no GPU: install the [gpu] extra and a driver, "
             "or set base.device to auto"
         )
     if base.device == "cpu":
         tf.config.set_visible_devices([], "GPU")
-    for gpu in gpus:  # else TensorFlow takes all the memory at once
+    for gpu in gpus:  # TensorFlow would take all of a GPU's memory at once
         tf.config.experimental.set_memory_growth(gpu, True)
     _pin_threads(base.threads)
-    cv2.setNumThreads(1)  # OpenCV works inside the input pipeline's threads: more would fight over cores
+    cv2.setNumThreads(1)  # OpenCV runs in the input pipeline's threads; more would compete for cores
     keras.utils.set_random_seed(base.seed)
     tf.config.experimental.enable_op_determinism()
     strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
@@ -85,8 +86,8 @@ def _pin_threads(threads: int) -> None:
     except RuntimeError as error:
         if tf.config.threading.get_intra_op_parallelism_threads() != threads:
             raise TrainingError(
-                f"TensorFlow already runs with another thread count than {threads}: "
-                "configure() must come first in the process"
+                f"TensorFlow already runs with another number of threads than {threads}: "
+                "call configure() first in the process"
             ) from error
 
 
@@ -96,12 +97,12 @@ def _precision(wanted: str, gpus: list[Any]) -> str:
     if wanted != "auto":
         return wanted
     if not gpus:
-        # Also on CPUs with bfloat16 of their own (AMX, AVX512_BF16), where ResNet50 trains a third faster:
-        # what `auto` trains on CPUs must not depend on which one a checkout happens to meet. There,
-        # mixed_bfloat16 is worth asking for by name; on other CPUs it is emulated, and slower.
+        # The result of `auto` must not depend on the CPU. A CPU with bfloat16 in hardware (AMX,
+        # AVX512_BF16) trains ResNet50 a third faster in mixed_bfloat16: name it in params.yaml there.
+        # Other CPUs emulate bfloat16, which is slower than float32.
         return "float32"
     capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-    # bfloat16 came with Ampere (8.0); float16 tensor cores with Volta (7.0).
+    # Ampere (8.0) brought bfloat16, Volta (7.0) brought tensor cores for float16.
     if capability >= (8, 0):
         return "mixed_bfloat16"
     return "mixed_float16" if capability >= (7, 0) else "float32"

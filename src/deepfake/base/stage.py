@@ -1,4 +1,4 @@
-"""What every stage script shares: errors as one sentence, JSON that is byte-stable."""
+"""Code of every stage script: errors become one sentence, JSON files are byte-stable."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from deepfake.base.errors import DeepfakeError
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main function; an expected error becomes one sentence and exit code 1.
+    """Run a stage's main function. An expected error becomes one sentence and exit code 1.
 
-    The libraries are imported by then: what they read from the environment stands in dvc.yaml.
+    The libraries are imported before this runs, so dvc.yaml sets the environment variables that they read.
     """
     try:
         main()
@@ -24,7 +24,7 @@ def run_stage(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.exit(f"error: no space left on the disk ({error.filename}): free some, then run again")
+        sys.exit(f"error: no space left on the disk ({error.filename}): free some space, then run again")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,8 +1,8 @@
-"""Estimates with their 95 % intervals: percentiles of a bootstrap over groups, and Wilson's of shares.
+"""Estimates with 95 % intervals: bootstrap percentiles over groups, and Wilson intervals of shares.
 
-A metric takes labels [n] (real 0, fake 1), scores [n] (higher: more fake) and weights [draws, n] (how often
-each picture was drawn), and gives one value per draw: float64 [draws]. A draw without one of the classes
-gives nan. With weights of ones the values are scikit-learn's.
+A metric takes labels [n] (real 0, fake 1), scores [n] (higher: more fake) and weights [resamples, n] (how
+often a resample holds each picture). It gives one value per resample, float64 [resamples]: nan if the
+resample lacks one of the classes. With all weights 1 the values equal scikit-learn's.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Interval:
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean of values [n]."""
+    """Weighted mean of values [n] for each row of weights [resamples, n]: float64 [resamples]."""
     with np.errstate(invalid="ignore"):
         return (weights @ values.astype(np.float64)) / weights.sum(axis=1)
 
 
 def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """How often each picture is drawn when whole groups are drawn with replacement.
+    """How often each resample holds each picture. Whole groups are resampled with replacement.
 
-    Pictures of one group (a person, a photo and the fake made of it) are not independent, so drawing
-    pictures would give intervals that are too narrow. Drawn within strata (groups of reals, of fakes,
-    of both), so that every draw keeps the classes' sizes.
+    Pictures of one group (a person, a photo and the fake made of it) are not independent. To resample
+    single pictures would give too narrow intervals. Groups are resampled within three strata (only reals,
+    only fakes, both), so that every resample keeps the number of groups of each.
 
     Args:
         groups: [n] names.
@@ -65,7 +65,7 @@ def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, draws: int, seed: 
 def with_intervals(
     frame: pd.DataFrame, score: str, metrics: dict[str, Metric], draws: int, seed: int
 ) -> dict[str, Interval]:
-    """Every metric of one score column with its 95 % interval (percentiles of the draws).
+    """Every metric of one score column with its 95 % interval (percentiles of the resamples).
 
     Args:
         frame: columns `label`, `group` and `score`; one row per picture.
@@ -83,10 +83,9 @@ def with_intervals(
 def paired_differences(
     frame: pd.DataFrame, first: str, second: str, metrics: dict[str, Metric], draws: int, seed: int
 ) -> dict[str, Interval]:
-    """Every metric of score column `first` less that of `second`, with its 95 % interval.
+    """Every metric of score column `first` minus that of `second`, with its 95 % interval.
 
-    Paired: both are measured on the same pictures in every draw, so that what makes a draw hard for
-    both does not widen the interval.
+    Both are measured on the same resamples: one that is hard for both does not widen the interval.
     """
     labels = frame["label"].to_numpy()
     drawn = bootstrap_weights(frame["group"].to_numpy(), labels, draws, seed)
@@ -100,22 +99,22 @@ def paired_differences(
 
 
 def interval(value: float, drawn: np.ndarray) -> Interval:
-    """An estimate with the 2.5 % and 97.5 % points of its draws; draws without a value don't count."""
+    """An estimate with the 2.5 % and 97.5 % points of its resamples; values of nan don't count."""
     drawn = drawn[~np.isnan(drawn)]
     low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
     return Interval(float(value), float(low), float(high))
 
 
 def estimate(values: np.ndarray) -> Interval:
-    """The interval of a point estimate and its draws in one row, float [1 + draws], the estimate first."""
+    """The interval of values [1 + resamples]: first the point estimate, then its resamples."""
     return interval(values[0], values[1:])
 
 
 def proportion(part: float, whole: float) -> dict[str, float | None]:
-    """A share with its 95 % interval (Wilson 1927); all None of nothing.
+    """A share with its 95 % interval (Wilson 1927); all None if `whole` is 0.
 
     Args:
-        part, whole: numbers of independent pictures; of pictures in groups, see `effective_counts`.
+        part, whole: numbers of independent pictures. For pictures in groups see `effective_counts`.
     """
     if whole == 0:
         return {"value": None, "low": None, "high": None}
@@ -130,20 +129,21 @@ def proportion(part: float, whole: float) -> dict[str, float | None]:
 
 
 def effective_counts(hits: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """As many independent pictures as tell as much of a share as pictures in groups do.
+    """The number of independent pictures that would measure a share as well as these pictures in groups.
 
-    Frames of one clip are missed together: counted one by one they would make the interval of the share
-    far too narrow. So the whole is divided by the design effect (what the groups add to the variance, never
-    less than 1) and by what is lost where few groups are to say how large it is (Korn and Graubard 1998,
-    "Confidence intervals for proportions with small expected number of positive counts").
+    A detector often misses all frames of a clip together. If every frame counted as independent, the
+    interval of the share would be far too narrow. So the number of pictures is divided by two factors:
+    the design effect (how much the groups raise the variance, at least 1), and a factor for few groups,
+    which measure the design effect badly (Korn and Graubard 1998, "Confidence intervals for proportions
+    with small expected number of positive counts").
 
     Args:
         hits: bool [n].
         groups: [n] names.
 
     Returns:
-        (part, whole); `part / whole` is the share of hits. The plain counts, where every group has one
-        picture; the number of groups as the whole, where all or none are hits.
+        (part, whole); `part / whole` is the share of hits. If every group has one picture, these are the
+        plain counts. If all or no pictures are hits, `whole` is the number of groups.
     """
     pictures, found = len(hits), int(hits.sum())
     _, member = np.unique(groups, return_inverse=True)
@@ -162,7 +162,7 @@ def effective_counts(hits: np.ndarray, groups: np.ndarray) -> tuple[float, float
 
 
 def difference(first: tuple[float, float], second: tuple[float, float]) -> dict[str, float | None]:
-    """First share less second, of (part, whole), with the 95 % interval of Newcombe (1998, method 10)."""
+    """First share minus second, each as (part, whole); 95 % interval of Newcombe (1998, method 10)."""
     one, two = proportion(*first), proportion(*second)
     if one["value"] is None or two["value"] is None:
         return {"value": None, "low": None, "high": None}
