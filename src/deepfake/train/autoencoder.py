@@ -1,4 +1,4 @@
-"""Pseudo-fakes that went through an autoencoder of the training's own reals, fitted before the detector."""
+"""Pseudo-fakes from an autoencoder. It is fitted to the training's reals before the detector is trained."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from deepfake.params.train import PseudoFakes
 from deepfake.shards.index import FaceIndex, index_faces
 
 KIND = "autoencoder"
-_STEPS = 600  # on the demo's unseen crops 27 dB after 200, 31 after 600, 35 after 1,200, at 40 ms a step
+_STEPS = 600  # PSNR on the demo's test crops: 27 dB after 200, 31 after 600, 35 after 1,200; 40 ms a step
 _BATCH = 16
-_WINDOW = 64  # pixels: it sees 20 at a time
+_WINDOW = 64  # pixels; the receptive field is 20
 
 
 def forgers(params: PseudoFakes, faces: Path, seed: int) -> Mapping[str, Forger]:
-    """What makes each kind of pseudo-fake; the autoencoder is fitted only where it is asked for.
+    """The function for each kind of pseudo-fake. The autoencoder is fitted only if `params` ask for it.
 
     Args:
-        faces: the folder that preprocess wrote; the reals of its train split are learned.
-        seed: equal seeds and shards give equal fakes.
+        faces: the folder that preprocess wrote. The autoencoder learns the reals of its train split.
+        seed: the same seed and shards give the same fakes.
     """
     if params.share == 0.0 or KIND not in params.kinds:
         return PSEUDO_FAKES
@@ -41,10 +41,10 @@ def forgers(params: PseudoFakes, faces: Path, seed: int) -> Mapping[str, Forger]
 
 
 def fit_autoencoder(index: FaceIndex, seed: int, steps: int = _STEPS) -> keras.Model:
-    """Learn to give windows of the reals back, by least squares.
+    """Learn to reproduce windows of the reals, by least squares.
 
     Args:
-        index: of the training's faces; fakes in it are left alone.
+        index: of the training's faces; its fakes are not used.
     """
     rng = stream(seed, 0, Purpose.AUTOENCODER)
     reals = np.flatnonzero(index.label == 0)
@@ -58,7 +58,7 @@ def fit_autoencoder(index: FaceIndex, seed: int, steps: int = _STEPS) -> keras.M
 
 
 def decoded(network: keras.Model, picture: Field) -> Field:
-    """A picture, float32 [S, S, 3] in 0..255 and S a multiple of 4, as the autoencoder gives it back."""
+    """The autoencoder's copy of a picture, float32 [S, S, 3] in 0..255; S is a multiple of 4."""
     return as_field(keras.ops.convert_to_numpy(network(picture[None]))[0])
 
 

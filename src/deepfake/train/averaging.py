@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights: what is validated and kept."""
+"""The exponential moving average of the weights. It is what is validated and kept."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import tensorflow as tf
 
 
 class MovingAverage(keras.callbacks.Callback):
-    """Averages the weights over the steps, and puts the average in their place from validation on.
+    """Averages the weights over the steps. The model holds the average from validation to the epoch's end.
 
-    After step t: average = m average + (1 - m) weights, with m = min(momentum, t / (t + 9)), so that a
-    short phase is not ruled by the weights it started from. Put it into `fit` before whatever shall
-    read the average only at validation, and after what keeps it at the end of an epoch.
+    After step t: average = m average + (1 - m) weights, with m = min(momentum, t / (t + 9)). A short phase
+    then does not depend much on its first weights. At the end of an epoch the raw weights come back: in
+    `fit`, a callback that keeps the average stands before this one, and one that needs the raw weights
+    stands after it.
 
-    Keras' own `use_ema` leaves batch norm's statistics those of the raw weights, whose outputs are
-    others; here they are averaged like the weights. The averages are variables of the optimizer, so
-    that a backup of the model holds them.
+    Keras' `use_ema` does not average batch norm's statistics. They then belong to the raw weights and do
+    not fit the average. This class averages them too. The averages are variables of the optimizer, so a
+    backup of the model holds them.
 
     Args:
         model: compiled, with its optimizer built.
@@ -27,7 +28,7 @@ class MovingAverage(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, momentum: float) -> None:
         super().__init__()
         self._momentum = momentum
-        # Counters and seeds of random layers are no weights; frozen layers stand still anyway.
+        # Seeds and counters of random layers are not averaged. Frozen layers do not change.
         moving = [layer for layer in model.layers if layer.trainable]
         statistics = [v for x in moving if isinstance(x, keras.layers.BatchNormalization)
                       for v in x.non_trainable_variables]  # fmt: skip

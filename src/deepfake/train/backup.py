@@ -1,4 +1,4 @@
-"""Epoch backups that are whole or absent."""
+"""Backups after each epoch; each is complete or absent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import keras
 class Backup(keras.callbacks.BackupAndRestore):
     """Keras' BackupAndRestore, made atomic.
 
-    Keras writes weights and epoch number one after the other into one folder: a kill between the two
-    leaves a pair that does not belong together. Here each epoch gets a folder of its own, which gets
-    its name only when it is complete.
+    Keras writes the weights, then the epoch's number, into one folder. After a kill between the two they
+    do not belong together. Here each epoch has its own folder, which gets its name when it is complete.
 
     Args:
-        folder: of this phase; created when missing.
+        folder: of this phase; it is created if it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +25,7 @@ class Backup(keras.callbacks.BackupAndRestore):
         self._point_at(latest_backup(folder) or folder / "none")
 
     def on_train_begin(self, logs: Any = None) -> None:
-        # Keras never forgets where an earlier fit resumed, and would start the next phase there.
+        # Keras remembers where an earlier fit resumed and would start the next phase there.
         self.model._initial_epoch = None
         super().on_train_begin(logs)
 
@@ -50,11 +49,11 @@ class Backup(keras.callbacks.BackupAndRestore):
 
 
 def latest_backup(folder: Path) -> Path | None:
-    """The newest complete backup of a phase; its name ends in the number of finished epochs."""
+    """The newest complete backup of a phase. Its name ends in the number of finished epochs."""
     return max(folder.glob("epoch-*"), default=None)
 
 
 def finished_epochs(folder: Path, start: int) -> int:
-    """Epochs that need not be trained again, counted through both phases."""
+    """Number of epochs that a resumed run skips, counted over all phases."""
     backup = latest_backup(folder)
     return start if backup is None else int(backup.name.removeprefix("epoch-"))

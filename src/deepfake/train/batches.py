@@ -1,4 +1,4 @@
-"""Training batches: planned, read in any order, forged and laundered on the way to the device."""
+"""Training batches: planned first, then read, forged and degraded."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def training_batches(
     exclude: Collection[str] = (), two_views: bool = False,
     forgers: Mapping[str, Forger] = PSEUDO_FAKES,
 ) -> Any:  # fmt: skip
-    """Augmented batches for all `epochs`, one after the other, as `train` of the parameters has it.
+    """Augmented batches for all `epochs`, one epoch after the other, by the section `train` of params.
 
-    An epoch's order, pseudo-fakes and augmentation are functions of (seed, epoch, position) alone, so a
-    run resumed at epoch k sees what an uninterrupted one would have seen. In memory are the index
-    (7 bytes a picture), an epoch's plan (some 40 bytes a slot) and the batches in work.
+    The order, pseudo-fakes and augmentation depend only on (seed, epoch, position). A run that resumes at
+    epoch k therefore sees the same batches as an uninterrupted run. Memory holds the index (7 bytes a
+    picture), an epoch's plan (about 40 bytes a slot) and the current batches.
 
     Args:
-        exclude: generators whose fakes are left out.
-        two_views: give each picture as it is beside its augmented copy.
-        forgers: of the kinds of pseudo-fakes.
+        exclude: held-out generators; their fakes are not used.
+        two_views: give each picture clean and augmented.
+        forgers: one function per kind of pseudo-fake.
 
     Returns:
-        A `tf.data.Dataset` of (float32 [batch, size, size, 3] in 0..255, float32 [batch, 1]); with
-        two views the first is a pair (clean, augmented) of such.
+        A `tf.data.Dataset` of pictures, float32 [batch, size, size, 3] in 0..255, and labels, float32
+        [batch, 1]. With two views, pictures are a pair (clean, augmented).
     """
     index = index_faces(faces, "train")
     kept = np.flatnonzero(index.kept(exclude))
     steps = steps_per_epoch(faces, params.batch_size, exclude)
 
     def rows(epoch: Any) -> np.ndarray:
-        """Of one epoch: epoch, position, example and kind of every slot; int64 [steps, batch, 4]."""
+        """Epoch, position, example and kind of every slot of an epoch: int64 [steps, batch, 4]."""
         chosen = index.label[kept], index.origin[kept]
         example, kind = plan_epoch(*chosen, composition(params), seed, int(epoch), steps)
         position = np.arange(example.size).reshape(example.shape)
@@ -51,12 +51,12 @@ def training_batches(
         return np.stack(table, axis=2).astype(np.int64)
 
     def one_epoch(epoch: Any) -> Any:
-        # Stateless: without it, determinism would let one thread alone prepare all batches.
+        # Stateless: otherwise op determinism prepares all batches in one thread.
         table = tf.numpy_function(rows, [epoch], tf.int64, stateful=False)
         return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(table, (steps, params.batch_size, 4)))
 
     def prepare(slots: Any) -> tuple[Any, Any]:
-        # One call a batch: a call for each picture would cost as much as a light augmentation.
+        # One call per batch: a call per picture costs as much as a light augmentation.
         types = [tf.uint8, tf.uint8, tf.float32]
         made = tf.numpy_function(
             lambda slots: _batch(index, params, forgers, seed, slots), [slots], types, stateful=False
@@ -74,7 +74,7 @@ def training_batches(
 def _batch(
     index: FaceIndex, params: Train, forgers: Mapping[str, Forger], seed: int, slots: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Before and after augmentation, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
+    """Clean and augmented pictures, uint8 [batch, size, size, 3], and labels, float32 [batch, 1]."""
     clean, augmented, labels, steps = [], [], [], recipe(params.augment, params.augment_without)
     for epoch, position, example, kind in slots.tolist():
         pixels, label = index.crop(example), index.label[example]
@@ -89,7 +89,7 @@ def _batch(
 
 
 def composition(params: Train) -> Composition:
-    """What a batch is made of, in whole slots."""
+    """How many slots of a batch hold which kind of picture."""
     pseudo = params.pseudo_fakes
     return Composition(
         params.batch_size, params.balance, int(pseudo.share * params.batch_size), len(pseudo.kinds)
@@ -97,10 +97,10 @@ def composition(params: Train) -> Composition:
 
 
 def steps_per_epoch(faces: Path, batch: int, exclude: Collection[str] = ()) -> int:
-    """Batches in an epoch: as many whole ones as there are training pictures for, however balanced.
+    """Number of batches in an epoch: the training pictures by whole batches, for every kind of balance.
 
     Raises:
-        TrainingError: there are fewer pictures than one batch.
+        TrainingError: the pictures do not fill one batch.
     """
     examples = len(split_facts(faces, "train", exclude))
     if examples < batch:

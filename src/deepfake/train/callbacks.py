@@ -1,4 +1,4 @@
-"""Callbacks whose state is the history file, so that a resumed run goes on as if never stopped."""
+"""Callbacks that keep their state in the history file, so that a resumed run equals an unbroken one."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pandas as pd
 from deepfake.train.phases import HEAD_PHASE
 
 COLUMNS = ["phase", "epoch", "loss", "auc", "val_loss", "val_auc", "learning_rate"]
-SELECT_AUC = "select_auc"  # a further column, with train.select_holdout
+SELECT_AUC = "select_auc"  # one more column, if train.select_holdout names generators
 
 
 def monitored(figures: Collection[str]) -> tuple[str, str]:
-    """What an epoch is chosen by, of the figures that there are: name and `min` or `max`."""
+    """The figure that chooses the epoch, of those that exist: its name, and `min` or `max`."""
     return (SELECT_AUC, "max") if SELECT_AUC in figures else ("val_loss", "min")
 
 
 def best_epoch(history: pd.DataFrame) -> pd.Series:
-    """The row of the epoch whose weights are kept; of equals the first.
+    """The row of the best epoch; of equal epochs the first. Its weights are kept.
 
-    A head trained in a phase of its own is kept even if the one before it was better in distribution:
-    it is there for what lies outside.
+    If the head has its own phase, the best epoch is always of that phase. That head may be worse on known
+    generators; it is trained for unknown ones.
     """
     head = history[history["phase"] == HEAD_PHASE]
     rows = history if head.empty else head
@@ -34,10 +34,10 @@ def best_epoch(history: pd.DataFrame) -> pd.Series:
 
 
 class History(keras.callbacks.Callback):
-    """Keeps `history.csv`: one row per epoch of all phases, epochs counted through.
+    """Writes `history.csv`: one row per epoch. Epochs are numbered through all phases.
 
     Args:
-        path: the file; rows of an earlier, interrupted run are kept up to the epoch it resumes at.
+        path: the file. A resumed run keeps the rows before the epoch where it resumes.
         phase: 1, 2 or 3 (the head).
     """
 
@@ -46,11 +46,11 @@ class History(keras.callbacks.Callback):
         self._path, self._phase = path, phase
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self._path.exists():  # a killed run may have logged an epoch that it did not back up
+        if self._path.exists():  # a killed run may have a row of an epoch without a backup
             rows = read_history(self._path)
             partial = self._path.with_name(f"partial-{self._path.name}")
             rows[rows["epoch"] < epoch].to_csv(partial, index=False)
-            partial.replace(self._path)  # a kill in between must not cost the history
+            partial.replace(self._path)  # a kill must not lose the history
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {
@@ -65,7 +65,7 @@ class History(keras.callbacks.Callback):
 
 
 class EpochSeeds(keras.callbacks.Callback):
-    """Makes dropout a function of (seed, epoch): Keras backs up no state of random generators."""
+    """Makes dropout depend only on (seed, epoch), because Keras' backups hold no random state."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -74,13 +74,13 @@ class EpochSeeds(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         states = [x for x in self.model.non_trainable_variables if "seed_generator" in x.path]
         for number, state in enumerate(states):
-            state.assign([self._seed + number, epoch << 20])  # a step adds one to the second
+            state.assign([self._seed + number, epoch << 20])  # each step adds 1 to the second number
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights (without optimizer) of the best epoch.
+    """Keeps the weights of the best epoch, without the optimizer.
 
-    The best so far is read from the history, not held in memory; put it after `History`.
+    It reads the best epoch from the history, so it stands after `History`.
     """
 
     def __init__(self, path: Path, history: Path) -> None:
@@ -93,7 +93,7 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' early stopping that remembers the phase's epochs before an interruption.
+    """Keras' early stopping that also counts the phase's epochs before an interruption.
 
     Args:
         monitor: from `monitored`.
@@ -117,15 +117,15 @@ def read_history(path: Path) -> pd.DataFrame:
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
-    """Write weights without optimizer state, whole or not at all."""
-    # An uncompiled twin of the graph shares the layers and has no optimizer to save.
+    """Write weights without optimizer state. The file is complete or absent."""
+    # An uncompiled model of the same layers has no optimizer to save.
     partial = path.with_name(f"partial-{path.name}")
     keras.Model(model.inputs, model.outputs).save_weights(partial)
     partial.replace(path)
 
 
 def summarise(history: pd.DataFrame) -> dict[str, float | int]:
-    """The best epoch of a history, in figures."""
+    """The figures of a history's best epoch."""
     best = best_epoch(history)
     names = ["val_loss", "val_auc", *({SELECT_AUC} & set(history.columns))]
     return {

@@ -1,4 +1,4 @@
-"""The learning curves as a picture."""
+"""The plot of the learning curves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake.base.plots import MODEL_COLOUR, QUIET, STYLE, save_figure
 
 
 def draw_curves(history: pd.DataFrame, path: Path) -> None:
-    """Loss and AUC of both phases on one axis of epochs; `history` as training gives it."""
+    """Plot loss and AUC of all phases over the epochs; `history` is from `train`."""
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(9.0, 3.8), layout="constrained")
         epochs = history["epoch"] + 1

@@ -1,4 +1,4 @@
-"""Training in two phases, and a third of the head alone; it survives a kill."""
+"""Training in two phases, and a third one for the head alone. A killed training can resume."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from deepfake.train.selection import SelectionAuc, epoch_choosers
 from deepfake.train.speed import Speed
 from deepfake.train.steps import RecipeModel, interleave
 
-_COPIES = 6  # weights, two Adam moments, and the same again while a backup is replaced
+_COPIES = 6  # weights and two Adam moments, twice: a backup is replaced after the new one is complete
 
 
 class Settings(Protocol):
@@ -68,7 +68,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a run keeps what it needs to go on after a kill."""
+    """The files that a run needs to resume after a kill."""
 
     folder: Path
 
@@ -77,11 +77,15 @@ class Workspace:
         return self.folder / "history.csv"
 
     def best(self, phase: int) -> Path:
-        """Weights of the best epoch so far; a phase in which no epoch is better writes none."""
+        """Weights of the best epoch so far. A phase without a better epoch writes no file."""
         return self.folder / f"best{phase}.weights.h5"
 
     def best_before(self, phase: int) -> Path | None:
-        """What a phase starts from. A file per phase: a kill must not let one start from its own."""
+        """The weights that a phase starts from.
+
+        Each phase writes its own file. With one file for all, a killed phase would start again from its own
+        best epoch and not from the phase before it.
+        """
         files = (self.best(number) for number in range(phase - 1, 0, -1))
         return next((file for file in files if file.exists()), None)
 
@@ -93,7 +97,7 @@ class Workspace:
 
 
 def resume_key(params: Settings, faces: Path) -> str:
-    """Identity of a training run: parameters, data and code. Only the same run is ever resumed."""
+    """Identity of a training run: parameters, data and code. A run resumes only with the same key."""
     sections = (params.base, params.train)
     texts = [str(params.preprocess.size), *(section.model_dump_json() for section in sections)]
     return resume.resume_key(__name__, resume.shards_digest(faces), *texts)
@@ -106,30 +110,30 @@ def train(
     folder: Path,
     listeners: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, Architecture, pd.DataFrame]:
-    """Fit all phases and return the best epoch's model.
+    """Fit all phases and return the model of the best epoch.
 
     Args:
         runtime: from `configure`.
         faces: the folder that preprocess wrote.
-        folder: the run's workspace; a killed run with the same folder goes on at the last epoch's end.
-        listeners: further callbacks, such as a live curve.
+        folder: the run's workspace. A killed run resumes from this folder after its last finished epoch.
+        listeners: more callbacks, such as a live curve.
 
     Returns:
         The float32 inference model, its architecture, and the history (one row per epoch).
 
     Raises:
-        TrainingError: no weights, no space on the disk, or too little data.
+        TrainingError: there are no weights, no disk space, or not enough data.
     """
     space = Workspace(folder)
     folder.mkdir(parents=True, exist_ok=True)
     architecture = architecture_of(params.train, params.preprocess.size)
-    keras.utils.set_random_seed(params.base.seed)  # whatever ran before in this process
+    keras.utils.set_random_seed(params.base.seed)  # earlier work in this process must not matter
     keras.config.set_dtype_policy(runtime.precision)
     with runtime.strategy.scope():
         model = build_detector(architecture, params.train.backbone_weights)
     if runtime.replicas > 1:
         _spread_batch_norm(model, params.train.batch_size, runtime.replicas)
-    chosen_part(model, params.train.trainable)  # what can't be trained is told before an hour of phase 1
+    chosen_part(model, params.train.trainable)  # fail here, not after an hour of phase 1
     forged_by = forgers(params.train.pseudo_fakes, faces, params.base.seed)
     with _disk_full_in_words(folder, model):
         start = 0
@@ -141,12 +145,12 @@ def train(
             start = epochs.stop
     best = space.best_before(HEAD_PHASE + 1)
     if best is None:
-        raise TrainingError(f"{folder} says that training is done, but holds no weights: delete it")
+        raise TrainingError(f"{folder}: training is marked as done, but there are no weights: delete it")
     return load_detector_model(architecture, best), architecture, read_history(space.history)
 
 
 def _spread_batch_norm(model: keras.Model, batch: int, replicas: int) -> None:
-    """Let batch norm see the whole batch: otherwise each device would normalise by its own part."""
+    """Let batch norm use the whole batch. Otherwise each device normalises by its own part."""
     if batch % replicas:
         raise TrainingError(f"train.batch_size is {batch}: {replicas} devices can't share it equally")
     for layer in model.layers:
@@ -166,11 +170,11 @@ def _fit_phase(
     listeners: Sequence[keras.callbacks.Callback],
 ) -> None:
     recipe, size, batch = params.train, params.preprocess.size, params.train.batch_size
-    head_only = number == HEAD_PHASE  # a convex problem on fixed features: it needs no help
+    head_only = number == HEAD_PHASE  # a convex problem on fixed features needs no SAM and no averaging
     unseen = {*recipe.exclude_generators, *recipe.select_holdout}
     steps = steps_per_epoch(faces, batch, unseen)
     best = space.best_before(number)
-    if best is not None:  # a phase starts from the best epoch before it
+    if best is not None:  # a phase starts from the best epoch of the phases before it
         keras.Model(model.inputs, model.outputs).load_weights(best)
     with runtime.strategy.scope():
         choose_layers(model, number, recipe.trainable)
@@ -192,21 +196,21 @@ def _fit_phase(
     model.fit(
         data.map(interleave) if two_views else data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),
-        initial_epoch=epochs.start,  # Backup moves it on
+        initial_epoch=epochs.start,  # Backup raises it in a resumed run
         epochs=epochs.stop,
         steps_per_epoch=steps,
         shuffle=False,  # the data are shuffled already
-        verbose=1 if sys.stdout.isatty() else 2,  # a bar for people, a line per epoch for logs
+        verbose=1 if sys.stdout.isatty() else 2,  # a progress bar for people, a line per epoch for logs
         callbacks=[
-            *selection,  # first: it adds a figure that the others go by
+            *selection,  # first: it adds a figure that the others read
             EarlyStopping(monitor, recipe.early_stopping_patience, space.history, number),
             EpochSeeds(params.base.seed),
             History(space.history, number),
             BestWeights(space.best(number), space.history),
-            *average,  # out of the weights' place again, once they are kept
+            *average,  # puts the raw weights back, so it stands after BestWeights
             Speed(steps * batch),
             *listeners,
-            Backup(backups),  # last: an epoch counts once everybody has seen it
+            Backup(backups),  # last: an epoch is finished when all callbacks have seen it
         ],
     )
 
@@ -228,7 +232,7 @@ def _disk_full_in_words(folder: Path, model: keras.Model) -> Iterator[None]:
     free = shutil.disk_usage(folder).free
     advice = f"free some space on the disk of {folder.parent.name}/ and run again"
     if free < needed:
-        raise TrainingError(f"training needs {needed >> 20} MiB, {free >> 20} MiB are free: {advice}")
+        raise TrainingError(f"training needs {needed >> 20} MiB, but {free >> 20} MiB are free: {advice}")
     try:
         yield
     except OSError as error:
@@ -236,5 +240,5 @@ def _disk_full_in_words(folder: Path, model: keras.Model) -> Iterator[None]:
         if error.errno != errno.ENOSPC and "No space left" not in str(error):
             raise
         raise TrainingError(
-            f"the disk is full: {advice}; training goes on after the last finished epoch"
+            f"the disk is full: {advice}; training then resumes after the last finished epoch"
         ) from error

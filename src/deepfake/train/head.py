@@ -1,4 +1,4 @@
-"""The non-negative head: a last phase in which no feature may speak for "real"."""
+"""The non-negative head: in a last phase, no feature may lower the logit."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ LOGIT = "logit"
 
 
 def make_non_negative(model: keras.Model) -> None:
-    """Freeze all but the head, and hold its weights at or above zero from now on.
+    """Freeze all layers except the head, and keep the head's weights at or above zero.
 
-    "Stay-Positive" (Sundara Rajan and Lee 2025, arXiv 2502.07778): a picture is fake because of traces
-    that a generator left, never real because of something that the training's reals had. The last layer
-    is trained again with non-negative weights on what the frozen network finds; with features at or
-    above zero (after a ReLU, as there), no finding can lower the logit. Other features count from
-    their lowest value on, and the logit still never falls when one of them grows.
+    "Stay-Positive" (Sundara Rajan and Lee 2025, arXiv 2502.07778): traces of a generator make a picture
+    fake, but no property of the training's reals makes it real. The last layer is trained again with
+    non-negative weights on the frozen features. The paper's features are at or above zero (after a ReLU),
+    so none can lower the logit. Here some features can be negative, but the logit still never falls when a
+    feature grows.
 
-    Doing it twice changes nothing.
+    A second call changes nothing.
     """
     norm, head = model.get_layer(FEATURES), model.get_layer(LOGIT)
     for layer in model.layers:
         layer.trainable = layer is head
-    # The head reads normalised features: a negative scale there would turn one round. Both signs
-    # change together, which leaves the function as it is.
+    # The head reads normalised features. A negative scale would reverse a feature, so both signs change
+    # together. The function stays the same.
     sign = ops.where(norm.gamma < 0, -1.0, 1.0)
     norm.gamma.assign(norm.gamma * sign)
     norm.beta.assign(norm.beta * sign)

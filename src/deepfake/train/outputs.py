@@ -1,4 +1,4 @@
-"""What the stage train leaves: the model with its facts, and the curves of its training."""
+"""The outputs of the stage train: the model with its facts, and the training curves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepfake.train.curves import draw_curves
 
 
 def write_model(model: Detector, architecture: Architecture, recipe: Train, folder: Path) -> str:
-    """Write weights, architecture and what augmentation did; returns the weights' sha256."""
+    """Write weights, architecture and the augmentation; returns the weights' sha256."""
     digest = save_detector(model, architecture, folder)
     write_json(folder / "augmentation.json", describe(recipe.augment, recipe.augment_without))
     return digest

@@ -1,4 +1,4 @@
-"""What a phase trains, and how fast. Without TensorFlow, so that training on JAX does the same."""
+"""What a phase trains, and at which rate. No TensorFlow here: training on JAX uses it too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from deepfake.train.head import make_non_negative
 
 HEAD_PHASE = 3
 
-_WARM_UP_SHARE = 0.1  # of a phase's steps: Adam's moments are noise in the first ones
+_WARM_UP_SHARE = 0.1  # of a phase's steps; in the first steps Adam's moments are noise
 
 
 def architecture_of(recipe: Train, size: int) -> Architecture:
-    """What the parameters ask for, for crops of `size` pixels."""
+    """The architecture that the parameters ask for, with crops of `size` pixels."""
     return Architecture(
         model=recipe.model,
         size=size,
@@ -30,7 +30,7 @@ def architecture_of(recipe: Train, size: int) -> Architecture:
 
 
 def phases(recipe: Train) -> dict[int, Phase]:
-    """All phases by number; one of 0 epochs is left out of the training."""
+    """All phases by number. The training skips a phase of 0 epochs."""
     return {1: recipe.phase1, 2: recipe.phase2, HEAD_PHASE: recipe.non_negative_head}
 
 
@@ -38,10 +38,10 @@ def choose_layers(model: keras.Model, number: int, trainable: str) -> None:
     """Freeze what a phase does not train.
 
     Args:
-        trainable: see `chosen_part`; it counts in phase 2.
+        trainable: see `chosen_part`; only phase 2 uses it.
     """
-    # Phase 1 brings the new layers up to a backbone that stands still: pretrained weights would be
-    # torn by their first gradients, and without weights it is a cheap warm-up of the other branch.
+    # Phase 1 trains the new layers and freezes the backbone, because their first large gradients would
+    # damage pretrained weights. Without pretrained weights it is a cheap warm-up of the other branches.
     chosen = {layer.name for layer in chosen_part(model, trainable)} if number == 2 else set()
     for layer in backbone_layers(model):
         layer.trainable = layer.name in chosen
@@ -53,12 +53,12 @@ def chosen_part(model: keras.Model, trainable: str) -> list[keras.layers.Layer]:
     """The layers of the backbone that phase 2 trains.
 
     Args:
-        trainable: `all`; `layer-norms`: only these, 0.05 % of a tower's weights, so that it keeps what it
-            knows (GenD, arXiv 2508.06248); `last-blocks:N`: the last N blocks and what follows them;
-            `head`: none.
+        trainable: `all`; `layer-norms`: only these, 0.05 % of a tower's weights, so the tower keeps its
+            knowledge (GenD, arXiv 2508.06248); `last-blocks:N`: the last N blocks and the layers after
+            them; `head`: no layer of the backbone.
 
     Raises:
-        TrainingError: this backbone has no such part.
+        TrainingError: the backbone has no such part.
     """
     layers = backbone_layers(model)
     if trainable == "all":
@@ -71,14 +71,14 @@ def chosen_part(model: keras.Model, trainable: str) -> list[keras.layers.Layer]:
         chosen = _last_blocks(layers, int(trainable.removeprefix("last-blocks:")))
     if not chosen:
         raise TrainingError(
-            f"train.trainable: {model.name} has no {trainable} in its backbone: give all or head, or take "
-            "hybrid-clip-vit-b16 as train.model"
+            f"train.trainable: the backbone of {model.name} has no {trainable}: give all or head, or set "
+            "train.model to hybrid-clip-vit-b16"
         )
     return chosen
 
 
 def _last_blocks(layers: list[keras.layers.Layer], number: int) -> list[keras.layers.Layer]:
-    """All from the first layer of the N-th last block on; of a backbone that numbers its blocks."""
+    """The last N blocks and all layers after them; the backbone must number its blocks."""
     blocks = [re.match(r"[a-z]+_block(\d+)_", layer.name) for layer in layers]
     numbers = sorted({int(match[1]) for match in blocks if match})
     first = next(
@@ -89,7 +89,7 @@ def _last_blocks(layers: list[keras.layers.Layer], number: int) -> list[keras.la
 
 
 def compile_phase(model: keras.Model, phase: Phase, recipe: Train, steps: int) -> None:
-    """AdamW (Loshchilov and Hutter 2019) at a rate that warms up, then falls along a cosine.
+    """AdamW (Loshchilov and Hutter 2019); its rate warms up, then falls along a cosine.
 
     Args:
         steps: batches in the whole phase.
@@ -104,13 +104,13 @@ def compile_phase(model: keras.Model, phase: Phase, recipe: Train, steps: int) -
     accumulation = recipe.gradient_accumulation
     model.compile(
         optimizer=keras.optimizers.AdamW(
-            schedule,  # counts batches, also where one step of the weights takes several
+            schedule,  # counts batches, also if one update takes several batches
             weight_decay=recipe.weight_decay,
             gradient_accumulation_steps=accumulation if accumulation > 1 else None,
         ),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
-        jit_compile=keras.backend.backend() == "jax",  # slower with TensorFlow on CPUs, and not bit-stable
+        jit_compile=keras.backend.backend() == "jax",  # TensorFlow on CPUs: slower, and not bit-stable
     )
-    # Built inside the first step, they would make TensorFlow trace the whole step twice.
+    # Built before the first step, because TensorFlow would otherwise trace that step twice.
     model.optimizer.build(model.trainable_variables)

@@ -1,4 +1,4 @@
-"""Which pictures make which batch: an epoch's plan as arrays, a function of (seed, epoch) alone."""
+"""An epoch's plan: arrays that say which pictures are in which batch. It depends only on (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from deepfake.base.errors import TrainingError
 from deepfake.degrade.augment import Purpose, stream
 
 Balance = Literal["none", "class", "source"]
-AS_IS = 0  # kind of a slot; pseudo-fakes count from 1
+AS_IS = 0  # kind of a slot with an unchanged picture; kinds of pseudo-fakes start at 1
 
 
 @dataclass(frozen=True)
 class Composition:
-    """What every batch is made of.
+    """The content of every batch.
 
     Attributes:
-        batch: slots.
-        balance: `none`: as the data are, each picture at most once an epoch. `class`: half of each
-            batch real, half fake. `source`: likewise, and within a class all origins equally often.
-            A small class or origin is repeated, each time under other augmentation.
-        pseudo: slots of a batch that hold pseudo-fakes, at most half of it. Each lies in the batch of
-            its parent, a training real that is there as it is. They count as fakes in the balance;
-            without balance, pairs are set apart first and the rest is as the data are.
-        kinds: how many kinds of pseudo-fakes there are; drawn equally often.
+        batch: number of slots.
+        balance: `none`: each picture at most once an epoch. `class`: half of each batch is real, half is
+            fake. `source`: the same, and within a class all origins are equally frequent. Pictures of a
+            small class or origin repeat, each time with other augmentation.
+        pseudo: slots of a batch that hold pseudo-fakes, at most half of the batch. The batch also holds the
+            parent of each, an unchanged training real. Pseudo-fakes count as fakes in the balance. With
+            `none`, the pairs are planned first; any pictures fill the other slots.
+        kinds: number of kinds of pseudo-fakes; all are equally probable.
     """
 
     batch: int
@@ -47,11 +47,11 @@ def plan_epoch(
         steps: batches in the epoch.
 
     Returns:
-        example, int32 [steps, batch], the place in `label`; and kind, int8 [steps, batch]: `AS_IS`, or
-        1..kinds for a pseudo-fake of that example. A slot's label is that of its example, or fake.
+        example, int32 [steps, batch]: the place in `label`; and kind, int8 [steps, batch]: `AS_IS`, or
+        1..kinds for a pseudo-fake made of that example. A pseudo-fake's label is fake.
 
     Raises:
-        TrainingError: a class that the batches need is missing.
+        TrainingError: the batches need a class that is missing.
     """
     rng = stream(seed, epoch, Purpose.ORDER)
     batch, pseudo = composition.batch, composition.pseudo
@@ -71,15 +71,16 @@ def plan_epoch(
     kind = np.zeros((steps, batch), np.int8)
     if pseudo:
         kind[:, -pseudo:] = rng.integers(1, composition.kinds, (steps, pseudo), endpoint=True)
-    order = rng.permuted(np.tile(np.arange(batch), (steps, 1)), axis=1)  # devices share a batch by slots
+    # Each device gets some of the slots, so the slots of a batch are shuffled.
+    order = rng.permuted(np.tile(np.arange(batch), (steps, 1)), axis=1)
     return np.take_along_axis(example, order, axis=1), np.take_along_axis(kind, order, axis=1)
 
 
 def _deal(rng: np.random.Generator, examples: np.ndarray, group: np.ndarray, number: int) -> np.ndarray:
-    """`number` of the examples, shuffled: groups equally often, and so the examples of each group."""
+    """`number` examples, shuffled: all groups equally often, and all examples of a group equally often."""
     if number and not len(examples):
         raise TrainingError(
-            "a class has no training pictures: add some, exclude fewer generators, "
+            "a class has no training pictures: add some, hold out fewer generators, "
             "or set train.balance to none and train.pseudo_fakes.share to 0"
         )
     groups = rng.permutation(np.unique(group[examples])) if number else np.empty(0, np.int32)
@@ -91,7 +92,7 @@ def _deal(rng: np.random.Generator, examples: np.ndarray, group: np.ndarray, num
 
 
 def _cards(rng: np.random.Generator, deck: np.ndarray, number: int) -> Iterator[int]:
-    """Through the shuffled deck, then shuffled again, until `number` are dealt."""
+    """Deal `number` cards: shuffle the deck, deal all, shuffle again, and so on."""
     while number > 0:
         dealt = rng.permutation(deck)[:number]
         yield from dealt
@@ -99,5 +100,5 @@ def _cards(rng: np.random.Generator, deck: np.ndarray, number: int) -> Iterator[
 
 
 def _even(number: int, parts: int) -> list[int]:
-    """`number` in `parts` that differ by one at most."""
+    """`number` in `parts` that differ by at most one."""
     return [number // parts + (part < number % parts) for part in range(parts)]

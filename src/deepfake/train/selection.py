@@ -1,6 +1,6 @@
-"""What chooses the epoch: half of validation; and generators that training never saw, if some are named.
+"""The data that choose the epoch: half of validation, and held-out generators if some are named.
 
-In-distribution loss says nothing about those.
+The loss on known generators says nothing about unknown ones.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _SPLITS = ("train", "val")
 
 
 class SelectionAuc(keras.callbacks.Callback):
-    """Adds `select_auc` to each epoch's figures: the AUC on the worst of the held-out generators.
+    """Adds `select_auc` to each epoch's figures: the AUC of the worst held-out generator.
 
-    Each one's fakes, of train and of the half of val that chooses the epoch, stand against the reals of
-    that half. Real pictures that such a fake was made of may be in training: they can only make it look
-    more real.
+    The fakes of each such generator, from train and from the half of val that chooses the epoch, are
+    compared with the reals of that half. The original picture of such a fake may be in training. It can
+    only make the fake look more real.
 
     Args:
         faces: the folder that preprocess wrote.
         size: side of the crops, pixels.
         generators: at least one name.
-        batch: pictures scored at a time.
+        batch: pictures that are scored at once.
         seed: of the halves.
 
     Raises:
-        TrainingError: no other fakes are left to train on.
+        TrainingError: there are no other fakes to train on.
     """
 
     def __init__(self, faces: Path, size: int, generators: Sequence[str], batch: int, seed: int) -> None:
@@ -74,7 +74,7 @@ def epoch_choosers(faces: Path, seed: int) -> pd.Series:
 
 
 def worst_auc(logits: np.ndarray, made_by: np.ndarray, generators: Sequence[str]) -> float:
-    """The lowest AUC of one generator's fakes against all that none of `generators` made."""
+    """The lowest AUC of one generator's fakes against all pictures that are of none of `generators`."""
     real = ~np.isin(made_by, generators)
     chosen = [real | (made_by == name) for name in generators]
     return min(float(roc_auc_score(~real[rows], logits[rows])) for rows in chosen)

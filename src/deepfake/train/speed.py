@@ -1,4 +1,4 @@
-"""How fast the training goes, for the tracker: it differs between runs, so no output holds it."""
+"""The training's speed, for the tracker only: it differs between runs, so no stage output holds it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import tensorflow as tf
 
 
 class Speed(keras.callbacks.Callback):
-    """Adds to each epoch's figures, for the listeners that come after it.
+    """Adds the speed to each epoch's figures, for the callbacks after it.
 
-    `images_per_s` of the training steps, `epoch_s` with validation, and on GPUs `gpu_peak_mib`, the
-    most memory that TensorFlow held on one of them in that epoch.
+    The figures are `images_per_s` of the training steps, `epoch_s` with validation, and on GPUs
+    `gpu_peak_mib`: the peak memory that TensorFlow had on one GPU in that epoch.
 
     Args:
-        images: in an epoch of training.
+        images: number of training images in an epoch.
     """
 
     def __init__(self, images: int) -> None:

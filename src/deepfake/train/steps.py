@@ -11,20 +11,20 @@ from deepfake.train.head import FEATURES
 
 
 class RecipeModel(keras.Model):
-    """A detector that `fit` trains by the recipe. It shares the layers of the graph it is given.
+    """A detector that `fit` trains by the recipe. It shares the layers of `network`.
 
-    Still a functional model: weights are saved in the same layout.
+    It is a functional model too, so its weights are saved in the same layout.
 
     Args:
         network: from `build_detector`: pictures -> one logit.
-        label_smoothing: labels move by half of it towards 0.5 in the training loss; validation keeps
-            the plain log-loss, so that runs can be compared.
-        sam: radius rho of sharpness-aware minimisation (Foret et al. 2021): the gradient is taken where
-            a step of length rho uphill leads. On several devices each climbs by its own part of the
+        label_smoothing: in the training loss, labels move by half of it towards 0.5. Validation uses the
+            plain log-loss, so that runs can be compared.
+        sam: radius rho of sharpness-aware minimisation (Foret et al. 2021): the gradient is taken after a
+            step of length rho uphill. With several devices, each steps uphill on its own part of the
             batch, as in the paper.
-        consistency: weight of `two_view_loss`; above 0 the batches come from `interleave`.
-        alignment, uniformity: weights of the two parts of `sphere_losses`. On several devices each takes
-            its own part of the batch.
+        consistency: weight of `two_view_loss`; above 0, batches come from `interleave`.
+        alignment, uniformity: weights of the two parts of `sphere_losses`. With several devices, each
+            computes them on its own part of the batch.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class RecipeModel(keras.Model):
         self._alignment, self._uniformity = alignment, uniformity
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on (pictures, labels); with consistency, as `interleave` gives them."""
+        """One step on (pictures, labels); with consistency, on the output of `interleave`."""
         pictures, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        # Made while tracing: kept as an attribute, it would be saved a second time with the weights.
+        # Made while tracing: as an attribute it would be saved with the weights a second time.
         network = keras.Model(self.input, [self.get_layer(FEATURES).output, self.output])
         with tf.GradientTape() as tape:
             features, logits = network(pictures, training=True)
@@ -61,7 +61,7 @@ class RecipeModel(keras.Model):
         return self.get_metrics_result()
 
     def _training_loss(self, labels: Any, features: Any, logits: Any) -> Any:
-        """Of one replica: the sum over replicas is the mean over the batch."""
+        """The loss of one replica. The sum over replicas is the mean over the batch."""
         smooth = labels * (1.0 - self._label_smoothing) + self._label_smoothing / 2.0
         loss = self.compute_loss(y=smooth, y_pred=logits)
         if self._consistency > 0.0:
@@ -74,14 +74,14 @@ class RecipeModel(keras.Model):
         return loss
 
     def _gradients_uphill(self, network: keras.Model, gradients: Any, pictures: Any, labels: Any) -> Any:
-        stride = self._sam / (tf.linalg.global_norm(gradients) + 1e-12)  # a loss scale cancels out
+        stride = self._sam / (tf.linalg.global_norm(gradients) + 1e-12)  # this cancels a loss scale
         uphill = [
             variable + stride * gradient
             for variable, gradient in zip(network.trainable_variables, gradients, strict=True)
         ]
         with tf.GradientTape() as tape:
             tape.watch(uphill)
-            # Stateless: batch norm's statistics are of the weights, not of the point uphill.
+            # Stateless: the point uphill must not change batch norm's statistics.
             (features, logits), _ = network.stateless_call(
                 uphill, network.non_trainable_variables, pictures, training=True
             )
@@ -90,9 +90,9 @@ class RecipeModel(keras.Model):
 
 
 def interleave(views: tuple[Any, Any], labels: Any) -> tuple[Any, Any]:
-    """A batch of pairs as one of twice the length: clean, degraded, clean, degraded...
+    """One batch of twice the length from a batch of pairs: clean, degraded, clean, degraded...
 
-    Batch norm then treats both views alike, and no pair is torn when devices share the batch.
+    Batch norm then treats both views the same way, and each pair stays on one device.
 
     Args:
         views: (clean, degraded), each float32 [batch, size, size, 3].
@@ -106,10 +106,10 @@ def interleave(views: tuple[Any, Any], labels: Any) -> tuple[Any, Any]:
 
 
 def two_view_loss(clean: Any, degraded: Any, clean_logits: Any, degraded_logits: Any) -> Any:
-    """How far a detector takes two views of one picture for different ones; 0 for equal outputs.
+    """How much a detector's outputs differ between two views of one picture; 0 for equal outputs.
 
-    One minus the cosine of the features, plus the symmetric Kullback-Leibler divergence of the
-    predicted probabilities, which for two outcomes is (p - q) (logit p - logit q). Mean over the batch.
+    It is one minus the cosine of the features, plus the symmetric Kullback-Leibler divergence of the
+    probabilities; for two outcomes that is (p - q) (logit p - logit q). It is averaged over the batch.
 
     Args:
         clean: features of the pictures, [batch, channels].
@@ -126,23 +126,23 @@ def two_view_loss(clean: Any, degraded: Any, clean_logits: Any, degraded_logits:
     return tf.reduce_mean(1.0 - cosine) + tf.reduce_mean(divergence)
 
 
-_SHARPNESS = 2.0  # of the Gaussian that measures crowding, as in the paper
+_SHARPNESS = 2.0  # of the Gaussian in the uniformity loss, as in the paper
 
 
 def sphere_losses(features: Any, labels: Any) -> tuple[Any, Any]:
     """Alignment and uniformity of features on the unit sphere (Wang and Isola 2020).
 
-    Alignment draws the features of a class together; uniformity keeps them all from falling into one point,
-    so that the classes part along many directions.
+    Alignment pulls the features of a class together. Uniformity spreads all features over the sphere, so
+    that the classes separate along many directions.
 
     Args:
-        features: [batch, channels]; their lengths do not count.
+        features: [batch, channels], at least two pictures; the features' lengths do not matter.
         labels: [batch, 1], 0 or 1.
 
     Returns:
-        Two float32 scalars: the mean squared distance of two pictures of one class (0 to 4; 0 where no
-        class comes twice), and the logarithm of the mean of exp(-2 * squared distance) of any two
-        (-8 to 0). A batch has at least two pictures.
+        Two float32 scalars. The first is the mean squared distance of two pictures of one class (0 to 4; 0
+        if no class has two pictures). The second is the logarithm of the mean of exp(-2 * squared distance)
+        of any two pictures (-8 to 0).
     """
     units = tf.math.l2_normalize(tf.cast(features, tf.float32), axis=1)
     squared = tf.maximum(2.0 - 2.0 * tf.matmul(units, units, transpose_b=True), 0.0)

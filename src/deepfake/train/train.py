@@ -1,4 +1,4 @@
-"""Train: a model on face crops, or the head of a frozen one on cached features."""
+"""Train a model on face crops, or the head of a frozen model on cached features."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ def train_detector(
     Args:
         faces: the folder that preprocess wrote; a frozen model does not read it.
         embeddings: the folder that embed wrote; only a frozen model reads it.
-        folder: see `train`; the head of a frozen model is fitted in seconds and keeps nothing there.
-        listeners: see `train`; that head has no epochs to listen to.
+        folder: see `train`; a frozen model's head is fitted in seconds and writes nothing there.
+        listeners: see `train`; a frozen model's head has no epochs, so they are not called.
 
     Returns:
-        The inference model, its architecture, and the history: a row per epoch; of a frozen model, one row.
+        The inference model, its architecture, and the history: one row per epoch, or one row for a frozen
+        model.
 
     Raises:
         TrainingError: see `train` and `train_frozen`.
