@@ -171,10 +171,10 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> 
     with pytest.raises(SourceError, match="no column score; there are: path, label"):
         read_any(tmp_path / "bad.csv")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(SourceError, match="no CSV or Parquet table"):
+    with pytest.raises(SourceError, match="not a CSV or Parquet table"):
         read_any(tmp_path / "empty.csv")
     (tmp_path / "bad.parquet").write_text("not one")
-    with pytest.raises(SourceError, match="no CSV or Parquet table"):
+    with pytest.raises(SourceError, match="not a CSV or Parquet table"):
         read_any(tmp_path / "bad.parquet")
 
 
@@ -199,7 +199,7 @@ def test_another_run_of_other_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nothing\.parquet does not exist"):
         add_compared(make_predictions(), {"other": str(tmp_path / "nothing.parquet")})
     scores().to_parquet(tmp_path / "foreign.parquet")
-    with pytest.raises(SourceError, match=r"is no predictions\.parquet of this project"):
+    with pytest.raises(SourceError, match=r"is not a predictions\.parquet of this project"):
         add_compared(make_predictions(), {"other": str(tmp_path / "foreign.parquet")})
     with pytest.raises(SourceError, match="is taken"):
         add_compared(make_predictions(), {MODEL: str(tmp_path / "other.parquet")})

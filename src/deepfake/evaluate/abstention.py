@@ -1,4 +1,4 @@
-"""How often the verdict is `uncertain`, what it is worth where it is not, and the promise of the band."""
+"""How often the verdict is `uncertain`, how often other verdicts are wrong, and the band's coverage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERDICTS = ("real", "uncertain", "fake")
 
 
 def with_verdicts(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """The rows with `verdict` and `reason`, from `score` and, where measured, `spread` and `distance`."""
+    """The rows with `verdict` and `reason`, from `score` and, if measured, `spread` and `distance`."""
     nothing = np.zeros(len(frame))
     measured = [frame.get(name, nothing) for name in ("spread", "distance")]
     judged = list(zip(frame["score"], *measured, strict=True))
@@ -31,9 +31,9 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
     """Counts and shares of the first detector's verdicts on test.
 
     Returns:
-        `verdicts` -> `<class>_called_<verdict>` -> pictures; `abstention` -> `uncertain`,
-        `uncertain_of_real`, `uncertain_of_fake` and `wrong_of_answered` as intervals, `reasons` ->
-        pictures, `coverage` (see `_coverage`).
+        `verdicts` -> `<class>_called_<verdict>` -> number of pictures; `abstention` -> `uncertain`,
+        `uncertain_of_real`, `uncertain_of_fake` and `wrong_of_answered` as intervals, `reasons` -> number
+        of pictures, `coverage` -> class -> its interval and the promise (see `_promised`).
     """
     test, calibration = predictions.test, predictions.first.calibration
     assert calibration is not None
@@ -70,17 +70,18 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
 
 
 def _in_set(calibration: Calibration, scores: np.ndarray, label: int) -> np.ndarray:
-    """Whether a class is in the conformal set of each score; bool [n]."""
+    """Whether the conformal set of each score holds the class; bool [n]."""
     return scores >= calibration.fake_min if label else scores <= calibration.real_max
 
 
 def _promised(calibration: Calibration, label: int, rows: pd.DataFrame) -> dict[str, float]:
-    """What split-conformal prediction promises of the coverage of a class's test rows.
+    """The promise of split-conformal prediction about the coverage of a class's test rows.
 
-    Over draws of validation pictures the coverage is Beta-distributed about 1 - error (Vovk 2012,
-    "Conditional validity of inductive conformal predictors"), and so beta-binomial on those of test:
-    95 % of it lies from `from` to `to`, where they are exchangeable. Both numbers are of groups: the
-    pictures of one group may all be covered, or missed, together.
+    Over random validation sets, the coverage has a Beta distribution near 1 - error (Vovk 2012,
+    "Conditional validity of inductive conformal predictors"). The covered number of the test rows is then
+    beta-binomial. If validation and test are exchangeable, the coverage is between `from` and `to` with a
+    probability of 95 %. It counts groups, because all pictures of a group may be covered, or missed,
+    together.
     """
     rest_on = calibration.fake_groups if label else calibration.real_groups
     groups = rows["group"].nunique()
@@ -90,7 +91,7 @@ def _promised(calibration: Calibration, label: int, rows: pd.DataFrame) -> dict[
         "validation": calibration.val_fakes if label else calibration.val_reals,
         "pictures": len(rows),
     }
-    if inside > rest_on:  # too few to ever rule the class out: it is in every set
+    if inside > rest_on:  # too few groups to exclude the class from any set
         return promise | {"from": 1.0, "to": 1.0}
     spread = betabinom(groups, inside, rest_on + 1 - inside)
     low, high = (float(spread.ppf(q)) / groups for q in (0.025, 0.975))

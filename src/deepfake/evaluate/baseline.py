@@ -1,7 +1,7 @@
 """The baseline that every table prints: azimuthal power spectrum + logistic regression.
 
-Durall et al. 2020, "Watch Your Up-Convolution": on StyleGAN against FFHQ it is near perfect from 20
-pictures. A model that does not beat it has learned nothing that a spectrum does not show.
+Durall et al. 2020, "Watch Your Up-Convolution": 20 pictures are enough for almost perfect results on
+StyleGAN against FFHQ. A model must beat it, or it has learned no more than the spectrum shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def fit_baseline(profiles: np.ndarray, labels: np.ndarray) -> Pipeline:
     """Logistic regression on standardised profiles [n, radii]; `decision_function` is its logit."""
-    # The audit's workers only take profiles: the import would cost each of them a second.
+    # Imported here: the audit's workers only compute profiles, and the import costs each a second.
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -1,21 +1,21 @@
 """From logit to score to verdict: scaling, conformal band and threshold, fitted on validation.
 
-The verdict is a comparison of the score with two numbers, and of the spread with a third:
+The verdict compares the score with two numbers, and the spread with a third:
 
     score >= threshold    fake
     score <  real_below   real
     between               uncertain
-    spread > max_spread   uncertain, whatever the score
+    spread > max_spread   uncertain, for any score
 
-The two numbers come from one rule. Split-conformal prediction with a quantile per class (Vovk et al.
-2005, "Algorithmic Learning in a Random World", section 4.5; nonconformity 1 - p(class)) says which
-classes a score is compatible with: real up to `real_max`, fake from `fake_min`, each wrong for at most
-`conformal_error` of its class. A verdict is given where exactly one class is left; both or neither is
-uncertain. Beyond that `fake` asks for a score that a fresh real picture reaches with a probability of at
-most `target_fpr`: a real like those of validation (`pooled`), or of any of their sources (`worst-source`).
+Split-conformal prediction with a quantile per class gives the two numbers (Vovk et al. 2005, "Algorithmic
+Learning in a Random World", section 4.5; nonconformity 1 - p(class)). It says which classes fit a score:
+real up to `real_max`, fake from `fake_min` on. Each bound is wrong for at most `conformal_error` of its
+class. If exactly one class fits, it is the verdict; if both or none fit, the verdict is `uncertain`. The
+verdict `fake` needs one thing more: a new real picture reaches the threshold with a probability of at most
+`target_fpr`. `pooled`: a real picture like all those of validation; `worst-source`: of any one source.
 
-These promises need pictures that chose nothing before: no epoch, no layer. The scaling may be fitted on the
-same pictures as the two numbers: it keeps the order of the logits, and the numbers are ranks in that order.
+These promises hold only for pictures that chose no epoch and no layer. The scaling may use the same
+pictures as the two numbers: it keeps the order of the logits, and the numbers are ranks in that order.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from deepfake.evaluate.scaling import Scaling, fit_scaling
 REAL, FAKE, UNCERTAIN, NOT_APPLICABLE = "real", "fake", "uncertain", "not_applicable"
 IN_BAND, UNSTABLE = "inside the uncertain band", "unstable under degradation"
 UNLIKE = "unlike anything in training"
-# Of a score, between consumers of one model: a spread at the limit must not differ in its verdict.
+# Scores of pipeline, app, CLI and REST may differ by this much; it must not change a verdict at the limit.
 _ROUNDING = 1e-5
-_ABOVE_ALL = float(np.nextafter(1.0, 2.0))  # no score reaches it
+_ABOVE_ALL = float(np.nextafter(1.0, 2.0))  # above every score
 ThresholdRule = Literal["pooled", "worst-source"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a calibration rests on: the pictures of validation that no epoch was chosen by.
+    """The pictures that a calibration uses: those of validation that did not choose the epoch.
 
     Attributes:
         values: float [n], logits or scores.
         labels: [n], real 0, fake 1.
-        groups: [n] names; pictures of one group are not independent.
+        groups: [n] names; pictures of one group are dependent.
         sources: [n] names.
     """
 
@@ -69,25 +69,24 @@ class Sample:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How logits become a verdict; stored with the model, as JSON.
+    """How logits become a verdict. It is stored with the model, as JSON.
 
     Attributes:
         scaling: logit -> score.
-        threshold: scores at or above it are `fake`; above 1 where there were too few reals to promise
-            `target_fpr`.
+        threshold: scores at or above it are `fake`; above 1 if there were too few reals for `target_fpr`.
         real_below: scores below it are `real`.
-        real_max: real is in the conformal set of scores up to it; above 1 where there were too few
-            reals to exclude them ever.
-        fake_min: fake is in the conformal set of scores from it on; 0 likewise.
-        max_spread: a score that the views of a crop spread wider than this is no verdict; None: the
-            views are not looked at.
-        target_fpr, conformal_error: what was asked for.
-        val_reals, val_fakes: how many pictures this rests on.
-        real_groups, fake_groups: how many groups they are in: what a promise rests on.
-        rule: whose false-alarm rate the threshold holds.
-        worst_source: the source of reals that set it; None: no single source did.
-        max_distance: a face that lies further than this from all training pictures is no ground for a
-            verdict; None: distances are not measured, or the pictures were too few to say.
+        real_max: the conformal set of a score up to it holds `real`; above 1 if there were too few reals
+            to ever exclude the class.
+        fake_min: the conformal set of a score from it on holds `fake`; 0 if there were too few fakes.
+        max_spread: if the views of a crop spread wider than this, the verdict is `uncertain`; None: there
+            are no views.
+        target_fpr, conformal_error: the parameters.
+        val_reals, val_fakes: numbers of validation pictures that were used.
+        real_groups, fake_groups: numbers of their groups; the promises count groups.
+        rule: the reals whose false-positive rate the threshold limits: `pooled` or `worst-source`.
+        worst_source: the source of reals that set the threshold; None: no single source did.
+        max_distance: if a face is further than this from all training pictures, the verdict is
+            `uncertain`; None: distances are not measured, or there were too few pictures for a limit.
     """
 
     scaling: Scaling
@@ -117,7 +116,7 @@ class Calibration:
         return FAKE if score >= self.threshold else REAL
 
     def reason(self, score: float, spread: float = 0.0, distance: float = 0.0) -> str:
-        """Why the verdict is `uncertain`; empty where it is not."""
+        """Why the verdict is `uncertain`; empty for any other verdict."""
         if self.max_distance is not None and distance > self.max_distance:
             return UNLIKE
         if self.real_below <= score < self.threshold:
@@ -129,7 +128,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Calibration:
-        """Read what `to_json` made."""
+        """Read the output of `to_json`."""
         facts: dict[str, Any] = content | {"scaling": Scaling.from_json(content["scaling"])}
         return cls(**facts)
 
@@ -141,7 +140,7 @@ def calibrate(
     method: Literal["temperature", "platt", "isotonic"] = "temperature",
     rule: ThresholdRule = "pooled",
 ) -> Calibration:
-    """Fit scaling, conformal band and threshold on logits; `max_spread` is left open.
+    """Fit scaling, conformal band and threshold on logits; `max_spread` stays None.
 
     Raises:
         DeepfakeError: a class is missing.
@@ -160,7 +159,7 @@ def with_thresholds(
     conformal_error: float,
     rule: ThresholdRule = "pooled",
 ) -> Calibration:
-    """Choose band and threshold on scores of both classes."""
+    """Choose band and threshold from scores of both classes."""
     reals, fakes = sample.of(0), sample.of(1)
     real_max = min(conformal_quantile(reals.values, reals.groups, conformal_error), _ABOVE_ALL)
     fake_min = max(-conformal_quantile(-fakes.values, fakes.groups, conformal_error), 0.0)
@@ -188,17 +187,17 @@ def with_thresholds(
 
 
 def wary_of_the_new(calibration: Calibration, unseen: pd.DataFrame) -> Calibration:
-    """Lower the bound of `real` until fakes of generators that training never saw are rarely below it.
+    """Lower the bound of `real` so that few fakes of a new generator are below it.
 
-    A head knows the generators of validation, since it was trained on them. How low a new one scores, heads
-    say that were trained without it.
+    The head was trained on the generators of validation, so their scores say little about a new generator.
+    `unseen` has the scores of each generator from a head that was trained without it.
 
     Args:
         unseen: see `FrozenDetector.unseen`.
 
     Returns:
-        The calibration under which at most `conformal_error` of each left-out generator with enough groups
-        is called real.
+        A calibration that calls at most `conformal_error` of each held-out generator real. Generators with
+        too few groups do not count.
     """
     error, lowest = calibration.conformal_error, calibration.fake_min
     for _, rows in unseen.groupby("generator"):
@@ -210,19 +209,19 @@ def wary_of_the_new(calibration: Calibration, unseen: pd.DataFrame) -> Calibrati
 
 
 def spread_limit(spreads: np.ndarray, quantile: float) -> float:
-    """The spread that `quantile` of the validation pictures [n] stay within."""
+    """The limit such that the share `quantile` of the validation pictures' spreads [n] is within it."""
     return float(np.quantile(spreads, quantile)) + _ROUNDING
 
 
 def distance_limit(distances: np.ndarray, groups: np.ndarray, error: float) -> float | None:
-    """The distance that a fresh picture like those of validation exceeds with probability `error` at most.
+    """The distance that a new picture like those of validation exceeds with probability `error` at most.
 
     Args:
-        distances: float [n], of validation pictures to the training pictures.
+        distances: float [n], from validation pictures to the training pictures.
         groups: [n] names.
 
     Returns:
-        None where the groups are too few to say.
+        The limit, or None if there are too few groups.
     """
     limit = conformal_quantile(distances, groups, error)
     return float(limit) + _ROUNDING if np.isfinite(limit) else None

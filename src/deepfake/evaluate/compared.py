@@ -1,4 +1,4 @@
-"""Other runs' predictions of the same test pictures, to stand beside the model's."""
+"""Predictions of other runs on the same test pictures, for comparison with the model."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from deepfake.evaluate.predictions import (
 
 
 def add_compared(predictions: Predictions, files: Mapping[str, str]) -> Predictions:
-    """The predictions with columns and a detector for each file.
+    """The predictions with more columns and one more detector for each file.
 
     Args:
         files: name of the detector -> predictions.parquet of its run.
 
     Raises:
-        SourceError: a file is not there, is not of this project, or judged other test pictures.
+        SourceError: a file is missing, is not of this project, or has other test pictures.
     """
     frame, detectors, digests = predictions.frame, dict(predictions.detectors), {}
     for name, file in files.items():
         if name in detectors:
-            raise SourceError(f"evaluate.compare: {name!r} is taken: give the other detector another name")
+            raise SourceError(f"evaluate.compare: the name {name!r} is taken: choose another one")
         rows, calibration = _read(name, Path(file), predictions.test)
         frame = frame.merge(rows, on="image_id", how="left", validate="one_to_one")
         detectors[name] = calibrated(f"{name}_score", f"{name}_logit", calibration)
@@ -40,21 +40,21 @@ def add_compared(predictions: Predictions, files: Mapping[str, str]) -> Predicti
 
 
 def _read(name: str, path: Path, test: pd.DataFrame) -> tuple[pd.DataFrame, Calibration]:
-    """image_id, `<name>_score` and `<name>_logit` of the other run's test split, and its calibration."""
+    """The other run's test split (image_id, `<name>_score`, `<name>_logit`) and its calibration."""
     if not path.is_file():
         raise SourceError(f"evaluate.compare: {path} does not exist (the predictions of {name!r})")
     if not is_ours(path):
         raise SourceError(
-            f"evaluate.compare: {path} is no predictions.parquet of this project's evaluate stage"
+            f"evaluate.compare: {path} is not a predictions.parquet of this project's stage evaluate"
         )
     other = read_predictions(path)
     rows = other.test
     mine, theirs = {*test["image_id"]}, {*rows["image_id"]}
     if mine != theirs:
         raise SourceError(
-            f"evaluate.compare: {name!r} was tested on other pictures: {len(mine - theirs)} of this test "
-            f"split's {len(mine)} are not in {path}, and {len(theirs - mine)} there are not here. Run both "
-            "with the same ingest, preprocess.faces, preprocess.split and base.seed"
+            f"evaluate.compare: {name!r} was tested on other pictures. This test split has {len(mine)} "
+            f"pictures; {path} lacks {len(mine - theirs)} of them and has {len(theirs - mine)} others. Run "
+            "both with the same ingest, preprocess.faces, preprocess.split and base.seed"
         )
     detector = other.first
     assert detector.logit is not None and detector.calibration is not None

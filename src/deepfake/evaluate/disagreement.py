@@ -1,6 +1,6 @@
-"""A score that a flip or a re-encoding turns is no ground for a verdict.
+"""The views of a crop, and the spread of their scores; evaluation and serving share them.
 
-The views of a crop and the spread of their scores, the same for evaluation and for serving.
+If a flip or a re-encoding changes a score much, the score allows no verdict.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ QUALITY, SCALE = 80, 0.75
 
 
 def views(crops: np.ndarray) -> dict[str, np.ndarray]:
-    """Crops, and what everyday handling makes of them.
+    """Crops, and the same crops after everyday processing.
 
     Args:
         crops: uint8 [n, size, size, 3], RGB.
@@ -47,7 +47,7 @@ def view_logits(
     Args:
         model: float32 [m, size, size, 3] -> logits [m, 1].
         crops: uint8 [n, size, size, 3].
-        degraded: False: of the plain crops alone, for a quarter of the work.
+        degraded: False: only the plain crops, for a quarter of the work.
 
     Returns:
         name of the view -> float32 [n].
@@ -58,6 +58,6 @@ def view_logits(
 
 
 def spread(calibration: Calibration, logits: dict[str, np.ndarray]) -> np.ndarray:
-    """Highest less lowest score of the views of each crop; float64 [n], 0..1."""
+    """Highest minus lowest score of each crop's views; float64 [n], 0..1."""
     scores = np.stack([calibration.score(of_view) for of_view in logits.values()])
     return np.asarray(scores.max(axis=0) - scores.min(axis=0))

@@ -1,4 +1,4 @@
-"""Evaluate: raw predictions of the model and of its baselines, calibrated on half of validation."""
+"""Evaluate: predictions of the model and of its baselines, calibrated on half of validation."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class LeftOut:
     """Generators whose fakes the model was not fitted on.
 
     Attributes:
-        excluded: no validation knows them either.
-        selected_on: the epoch was chosen by them.
+        excluded: validation does not use their fakes either.
+        selected_on: their fakes chose the epoch.
     """
 
     excluded: tuple[str, ...] = ()
@@ -52,19 +52,19 @@ class LeftOut:
 def predict_splits(
     model: Detector, faces: Path, params: Evaluate, seed: int, work: Path, left_out: LeftOut
 ) -> Predictions:
-    """Score validation, test and (where there is one) holdout with the model and both baselines.
+    """Score validation, test and (if it exists) holdout with the model and both baselines.
 
-    Scalings, bands and thresholds come from the half of validation that did not choose the epoch; from all
-    of it for a frozen detector.
+    Scalings, bands and thresholds come from the half of validation that did not choose the epoch. A frozen
+    detector uses all of validation.
 
     Args:
         work: finished shards of a killed evaluation (see `judge_split`).
-        left_out: no baseline is fitted on these fakes, and no threshold on those that are excluded.
+        left_out: no baseline is fitted on these fakes. No threshold is fitted on the excluded ones.
     """
     rows = read_manifest(faces / "manifest.parquet")
     frame = _raw_outputs(model, faces, usable(rows), params, seed, work, left_out.unfitted)
     val = frame[frame["split"] == "val"]
-    if not isinstance(model, FrozenDetector):  # its head has no epochs to choose from
+    if not isinstance(model, FrozenDetector):  # a frozen detector's head has no epochs
         val = val[~chooses_epoch(val, seed)]
     val = val[~val["generator"].isin(left_out.excluded)]
     calibrations = {

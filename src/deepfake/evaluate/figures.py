@@ -1,4 +1,4 @@
-"""Figures of the test split, and the same curves as data; from the predictions alone."""
+"""Figures of the test split, and their curves as data, from the predictions alone."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from deepfake.base.roc import roc
 from deepfake.evaluate.predictions import Predictions
 from deepfake.evaluate.probabilities import equal_mass_bins, risk_coverage
 
-# Told apart by their dashes as well as by their colour.
+# Curves differ in dashes too, for readers who do not see the colours.
 _LINES = ((MODEL_COLOUR, "-"), ("#6b705c", "--"), ("#a5794f", "-."), ("#8d6a9f", (0, (1, 1))))
 
 
 def draw_evaluation(predictions: Predictions, table: dict[str, Any], out: Path) -> None:
-    """All figures that the predictions allow, each as PNG and as CSV.
+    """Write all figures that the predictions allow, each as PNG and as CSV.
 
     Args:
-        table: what `score_table` returned, for the captions.
-        out: folder; gets roc and pr, with probabilities reliability, histogram and risk_coverage, with
-            a threshold confusion.
+        table: from `score_table`, for the captions.
+        out: folder for roc and pr; for probabilities also reliability, histogram and risk_coverage; for a
+            threshold also confusion.
     """
     test, first = predictions.test, predictions.first
     _draw_roc(predictions, test, table, out)
@@ -159,7 +159,7 @@ def _draw_risk_coverage(
 
 
 def _draw_confusion(scores: np.ndarray, labels: np.ndarray, threshold: float, out: Path) -> None:
-    """Binary at the threshold: what the verdict would be without `uncertain`."""
+    """The confusion matrix of two verdicts, split at the threshold, without `uncertain`."""
     names = np.array(["real", "fake"])
     actual, called = names[labels], names[(scores >= threshold).astype(int)]
     counts = pd.crosstab(actual, called).reindex(index=names, columns=names, fill_value=0)

@@ -1,4 +1,4 @@
-"""Which metrics the tables hold, by the name they have in files and in MLflow."""
+"""The metrics of the tables, by their names in files and in MLflow."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LOW_FPR = {"tpr_at_1pct_fpr": 0.01, "tpr_at_01pct_fpr": 0.001}
 
 
 def headline(threshold: float | None, bins: int | None) -> dict[str, Metric]:
-    """The metrics of every table, by the name they have in files and in MLflow.
+    """The metrics of every table, by their names in files and in MLflow.
 
     Args:
-        threshold: scores from it on are called fake; None: no metric that needs one.
-        bins: of the calibration error; None: scores are no probabilities, only their order counts.
+        threshold: scores at or above it are called fake; None: skip the metrics that need it.
+        bins: of the calibration error; None: scores are no probabilities, only their order has a meaning.
     """
     metrics: dict[str, Metric] = {
         "auc": auc,
@@ -53,5 +53,5 @@ def _deciding(threshold: float) -> dict[str, Metric]:
 
 
 def calibration_metrics(bins: int) -> dict[str, Metric]:
-    """What scaling is to improve."""
+    """The metrics that scaling should improve."""
     return {"ece": partial(calibration_error, bins=bins), "brier": brier, "log_loss": log_loss}

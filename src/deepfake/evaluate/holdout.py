@@ -1,4 +1,4 @@
-"""Generalisation: fakes of generators that nothing before evaluation has seen."""
+"""Generalisation: fakes of generators that no stage before evaluation saw."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from deepfake.shards.manifest import FAKE, HOLDOUT, usable
 
 
 def unseen_generators(manifest: pd.DataFrame) -> list[str]:
-    """Generators whose kept pictures are all in `holdout`.
+    """Generators that have all their usable pictures in `holdout`.
 
-    Siblings of held-out fakes go there with them; their generators were trained on and do not count.
+    The split also has other fakes of the same groups. Training saw their generators: these do not count.
     """
     fakes = usable(manifest)[lambda frame: frame["label"] == FAKE]
     inside = fakes["split"] == HOLDOUT

@@ -1,4 +1,4 @@
-"""Face shards -> what network and spectrum say of them; a killed evaluation goes on at the next shard."""
+"""Face shards -> logits and spectra. A killed evaluation resumes at the next shard."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from deepfake.shards.shards import read_shard, shard_paths
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-_BATCH = 32  # crops; with their views four times as many
+_BATCH = 32  # crops; with views, the network gets four times as many
 
 
 def judging_key(models: Path, faces: Path, degraded: bool) -> str:
-    """Identity of what is judged by what: weights, crops, views and code."""
+    """Identity of an evaluation: weights, crops, views and code."""
     return resume_key(__name__, weights_digest(models / WEIGHTS), shards_digest(faces), str(degraded))
 
 
@@ -35,11 +35,11 @@ def judge_split(model: Detector, faces: Path, split: str, degraded: bool, work: 
     """Logits of every picture of a split.
 
     Args:
-        degraded: also of the views in `disagreement.views`.
-        work: gets a table per finished shard; shards that have one are not judged again.
+        degraded: also judge the views of `disagreement.views`.
+        work: folder for one table per finished shard; a shard with a table is not judged again.
 
     Returns:
-        image_id, logit, `<view>_logit` of the degraded views, profile (float32 [radii]); of a frozen
+        image_id, logit, `<view>_logit` of the degraded views, profile (float32 [radii]); for a frozen
         detector also the distance to its training pictures.
     """
 
@@ -53,8 +53,8 @@ def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeli
     """The spectrum baseline, fitted on the training split's crops.
 
     Args:
-        unfitted: generators whose fakes it must not see, since the model was not fitted on them.
-        work: as for `judge_split`.
+        unfitted: generators that the model was not fitted on; the baseline must not see their fakes either.
+        work: see `judge_split`.
     """
 
     def profile(shard: Path) -> pa.Table:
@@ -73,7 +73,7 @@ def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeli
 def _by_shard(
     fn: Callable[[Path], pa.Table], faces: Path, split: str, work: Path, description: str
 ) -> pa.Table:
-    # In small data no picture of a raw shard may belong to this split.
+    # In small data a shard may have no picture of this split.
     shards = [path for path in shard_paths(faces / split) if len(read_shard(path))]
     return map_resumed(fn, shards.__getitem__, len(shards), None, description, work / split)
 
@@ -90,7 +90,7 @@ def _judge_batch(
 
 
 def _batches(shard: Path) -> Iterator[tuple[np.ndarray, list[str], list[int]]]:
-    """uint8 crops [<= 32, size, size, 3], their image_ids and labels."""
+    """uint8 crops [up to 32, size, size, 3], their image_ids and labels."""
     for batch in read_shard(shard).to_batches(max_chunksize=_BATCH):
         crops = np.stack([decode_crop(image.as_py()) for image in batch["image"]])
         yield crops, batch["image_id"].to_pylist(), batch["label"].to_pylist()

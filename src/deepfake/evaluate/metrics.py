@@ -1,8 +1,8 @@
-"""Metrics of a binary detector, for many bootstrap draws at once.
+"""Metrics of a binary detector, for many bootstrap resamples at once.
 
-Every metric takes labels [n] (real 0, fake 1), scores [n] (higher: more fake) and weights [draws, n]
-(how often each picture was drawn), and gives one value per draw: float64 [draws]. A draw without one
-of the classes gives nan. With weights of ones the values are scikit-learn's.
+Every metric takes labels [n] (real 0, fake 1), scores [n] (higher: more fake) and weights [resamples, n]
+(how often each picture is in each resample). It gives one value per resample: float64 [resamples]. A
+resample without one of the classes gives nan. If all weights are one, the values equal scikit-learn's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from deepfake.base.statistics import mean
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean precision over the recall steps, without interpolation."""
+    """Mean precision over the steps of recall, without interpolation."""
     hits, alarms, _ = ranked(labels, scores, weights)
     with np.errstate(invalid="ignore"):
         precision = hits / (hits + alarms)
@@ -23,7 +23,10 @@ def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarra
 
 
 def equal_error_rate(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Error rate where misses and false alarms are equally frequent, on the ROC's line segments."""
+    """The error rate at the point of the ROC where the miss rate equals the false-positive rate.
+
+    Between thresholds, the ROC is a straight line.
+    """
     fpr, tpr, _ = roc(labels, scores, weights)
     gap = fpr - (1.0 - tpr)  # rises from -1 to 1
     after = np.argmax(gap >= 0.0, axis=1)[:, None]
@@ -37,7 +40,7 @@ def equal_error_rate(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
 
 
 def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, limit: float) -> np.ndarray:
-    """Largest true-positive rate of any threshold whose false-positive rate is at most `limit`."""
+    """The largest true-positive rate among thresholds with a false-positive rate of at most `limit`."""
     fpr, tpr, _ = roc(labels, scores, weights)
     value = np.max(np.where(fpr <= limit, tpr, 0.0), axis=1)
     return np.where(np.isnan(fpr).any(axis=1) | np.isnan(tpr).any(axis=1), np.nan, value)
@@ -58,7 +61,7 @@ def rate_above(
 def balanced_accuracy(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """Mean of the two classes' shares of right decisions."""
+    """Mean of both classes' shares of right decisions."""
     hit = rate_above(labels, scores, weights, threshold, 1)
     alarm = rate_above(labels, scores, weights, threshold, 0)
     return (hit + 1.0 - alarm) / 2.0
@@ -67,7 +70,7 @@ def balanced_accuracy(
 def precision_at_prevalence(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float, prevalence: float
 ) -> np.ndarray:
-    """Share of fakes among those called fake where only `prevalence` of all pictures are fake."""
+    """Share of fakes among the pictures called fake, if the share `prevalence` of all pictures is fake."""
     hit = prevalence * rate_above(labels, scores, weights, threshold, 1)
     alarm = (1.0 - prevalence) * rate_above(labels, scores, weights, threshold, 0)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What the stage evaluate leaves: predictions, and what follows from them alone."""
+"""The outputs of the stage evaluate: the predictions, and figures computed from them alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def write_evaluation(judged: Predictions, out: Path, calibration: Path) -> None:
 
     Args:
         out: the stage's folder of reports.
-        calibration: the JSON file that goes with the model.
+        calibration: the JSON file to write; it belongs to the model.
     """
     write_predictions(judged, out / "predictions.parquet")
-    predictions = read_predictions(out / "predictions.parquet")  # what others will recompute from
+    predictions = read_predictions(out / "predictions.parquet")  # so that all figures follow from the file
     table = score_table(predictions)
     draw_evaluation(predictions, table, out)
     write_json(out / "metrics.json", table)

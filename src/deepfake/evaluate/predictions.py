@@ -1,7 +1,7 @@
-"""predictions.parquet: one row per judged picture, and what every figure is computed from.
+"""predictions.parquet: one row per judged picture. Every figure is computed from it.
 
-Thresholds, scalings, draws and seed lie in the same file's schema metadata: a table that travels alone,
-as raw predictions do, must not lose what its figures depend on.
+The file's schema metadata hold thresholds, scalings, seed and number of resamples. A copy of the file alone
+is then enough to compute the figures again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _KEY = b"deepfake"
 
 @dataclass(frozen=True)
 class Detector:
-    """One of the detectors that are compared: where its scores are and how it decides.
+    """One of the compared detectors: its columns and how it decides.
 
     Attributes:
-        score: column of scores, float64; probabilities of fake where there is a calibration.
-        logit: column of what the calibration was fitted on; None: not known.
-        threshold: scores from it on are called fake; None: not known.
-        is_probability: False: only the order of the scores counts.
+        score: column of scores, float64; with a calibration, probabilities of fake.
+        logit: column that the calibration was fitted on; None: unknown.
+        threshold: scores at or above it are called fake; None: unknown.
+        is_probability: False: only the order of the scores has a meaning.
     """
 
     score: str
@@ -62,12 +62,12 @@ class Predictions:
 
     Attributes:
         frame: image_id, path, label, source, generator, group, split; each detector's columns; verdict
-            and reason of the first; with views, their logits and `spread`.
-        detectors: by name; the first is what the page is about.
-        unseen: generators whose kept pictures are all in `holdout`.
-        compared: name -> sha256 of the file that a compared detector's scores came from.
+            and reason of the first detector; with views, their logits and `spread`.
+        detectors: by name; the page is about the first.
+        unseen: generators that have all their usable pictures in `holdout`.
+        compared: name of a compared detector -> sha256 of the file with its scores.
         draws, seed: of the bootstrap; `bins` of the calibration error.
-        unfitted: generators whose fakes neither the model nor its baselines were fitted on.
+        unfitted: generators that neither the model nor its baselines were fitted on.
     """
 
     frame: pd.DataFrame
@@ -85,16 +85,16 @@ class Predictions:
 
     @property
     def test(self) -> pd.DataFrame:
-        """The rows that every figure but the holdout's is of."""
+        """The test rows, which all figures use except those of the holdout."""
         return self.frame[self.frame["split"] == "test"]
 
     def metrics(self, detector: Detector) -> dict[str, Metric]:
-        """The headline metrics that can be measured of a detector."""
+        """The headline metrics that can be measured for a detector."""
         return headline(detector.threshold, self.bins if detector.is_probability else None)
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write rows in image_id order, so that equal content gives equal bytes."""
+    """Write rows in image_id order, so that the same content gives the same bytes."""
     facts = {
         "detectors": {name: detector.to_json() for name, detector in predictions.detectors.items()},
         "unseen": predictions.unseen,
@@ -106,7 +106,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     }
     table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In place of pandas' own metadata, which names library versions.
+    # Replaces pandas' metadata, which contain library versions.
     pq.write_table(table.replace_schema_metadata({_KEY: json.dumps(facts).encode()}), path)
 
 
@@ -119,7 +119,7 @@ def is_ours(path: Path) -> bool:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """What `write_predictions` wrote."""
+    """Read the output of `write_predictions`."""
     table = pq.read_table(path)
     facts = json.loads(table.schema.metadata[_KEY])
     return Predictions(

@@ -1,4 +1,4 @@
-"""Metrics of scores that claim to be probabilities; in the form of `metrics`."""
+"""Metrics of scores that are probabilities; same arguments and results as in `metrics`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def log_loss(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.
 
 
 def calibration_error(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, bins: int) -> np.ndarray:
-    """Expected calibration error over `bins` of equal mass (in the sample, not in each draw)."""
+    """Expected calibration error over `bins` of equal mass. The bins are the same in all resamples."""
     members = equal_mass_bins(scores, bins)
     total = weights.sum(axis=1)
     error = np.zeros(len(weights))
@@ -30,7 +30,7 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray, weights: np.ndarra
 
 
 def equal_mass_bins(scores: np.ndarray, bins: int) -> np.ndarray:
-    """Bin number of every score, by rank; int64 [n]."""
+    """Each score's bin, by rank; int64 [n]."""
     ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
     return ranks * min(bins, len(scores)) // len(scores)
 
@@ -38,16 +38,16 @@ def equal_mass_bins(scores: np.ndarray, bins: int) -> np.ndarray:
 def risk_coverage(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share of wrong answers when only the surest are answered, from few to all.
+    """Share of wrong answers if only the most certain pictures are answered, from few pictures to all.
 
-    The likelier class is answered, and sureness is its probability (El-Yaniv & Wiener 2010). Pictures of
-    equal sureness are answered together.
+    The answer is the more probable class; its probability is the certainty (El-Yaniv & Wiener 2010).
+    Pictures of equal certainty are answered together.
 
     Args:
         scores: probabilities of fake, 0..1.
 
     Returns:
-        coverages and risks [draws, points], coverages rising to 1.
+        coverages and risks [resamples, points]; coverages rise to 1.
     """
     sure = np.maximum(scores, 1.0 - scores)
     order = np.argsort(-sure, kind="stable")

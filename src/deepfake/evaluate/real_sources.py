@@ -1,4 +1,4 @@
-"""Whose photographs are called fake: the gap of the false-positive rate between real sources."""
+"""The gap of the false-positive rate between real sources: whose photographs are called fake."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from deepfake.shards.manifest import REAL
 def fpr_gap(
     test: pd.DataFrame, score: str, threshold: float | None, draws: int, seed: int
 ) -> dict[str, Any] | None:
-    """Highest less lowest false-positive rate of the real sources at the threshold.
+    """Highest minus lowest false-positive rate of the real sources at the threshold.
 
     Returns:
-        {value, low, high}, a 95 % bootstrap interval over groups, with `sources`, and with `by_chance`:
-        what 95 % of gaps stay below when sources mean nothing, since a difference of extremes is above
-        zero by noise alone. None: fewer than two real sources, or no threshold.
+        {value, low, high}, with a 95 % bootstrap interval over groups; `sources`; and `by_chance`. Noise
+        alone makes such a gap positive. If the sources do not differ, 95 % of gaps are below `by_chance`.
+        None: there are fewer than two real sources, or no threshold.
     """
     reals = test[test["label"] == REAL]
     names, member = np.unique(reals["source"].to_numpy(str), return_inverse=True)
@@ -34,18 +34,18 @@ def fpr_gap(
 
 
 def _gap(above: np.ndarray, member: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """float64 [draws]; a source that a draw left out does not count in it."""
+    """float64 [resamples]; a source that is missing in a resample does not count there."""
     rates = np.stack([mean(above, weights * (member == one)) for one in range(member.max() + 1)])
     return np.asarray(np.nanmax(rates, axis=0) - np.nanmin(rates, axis=0))
 
 
 def _by_chance(above: np.ndarray, member: np.ndarray, groups: np.ndarray, draws: int, seed: int) -> float:
-    """The 95 % point of gaps between sources when the groups' rates are dealt out anew to the groups.
+    """The 95 % point of the gaps between sources after the groups' rates are permuted between groups.
 
-    Whole groups, as in the interval: ten frames of one clip are called fake together, and dealt out one by
-    one they would make any gap between sources of clips look like more than chance. A group in two
-    sources brings one rate to both. Where groups differ in size, a rate of one picture may be dealt to a
-    clip: the limit is then rather too high, and no source is accused for it.
+    Whole groups are permuted, because the frames of a clip are mostly called fake together. If pictures
+    were permuted, any gap between sources of clips would look significant. A group in two sources has the
+    same rate in both. If groups differ in size, a clip may get the rate of a single picture. The limit is
+    then too high rather than too low, so no source is accused wrongly.
     """
     _, group = np.unique(groups, return_inverse=True)
     rate = np.bincount(group, above) / np.bincount(group)

@@ -18,8 +18,8 @@ class Scaling:
 
     Attributes:
         method: `temperature` and `platt` are sigmoid(logit / temperature + bias); `isotonic` is linear
-            between `knots`; `none` takes scores for what they are.
-        knots: (logit, probability) pairs of `isotonic`, both rising.
+            between `knots`; `none` returns its input.
+        knots: pairs (logit, probability) of `isotonic`, both rising.
     """
 
     method: str
@@ -39,7 +39,7 @@ class Scaling:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Scaling:
-        """Read what `dataclasses.asdict` made; JSON knows no tuples."""
+        """Read the output of `dataclasses.asdict` from JSON, which has no tuples."""
         facts: dict[str, Any] = content | {"knots": tuple((x, y) for x, y in content["knots"])}
         return cls(**facts)
 
@@ -51,7 +51,7 @@ def fit_scaling(
 
     Args:
         logits: [n], of validation pictures.
-        labels: [n], real 0, fake 1; both there.
+        labels: [n], real 0, fake 1; both classes occur.
     """
     logits = np.asarray(logits, np.float64)
     if method == "temperature":
@@ -76,7 +76,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Temperature, within 0.05..20 so that order is kept, and bias (Platt 1999)."""
+    """Temperature and bias (Platt 1999). The temperature is within 0.05..20, which keeps the order."""
     sign = np.where(labels == 1, 1.0, -1.0)
 
     def loss(x: np.ndarray) -> float:
@@ -91,9 +91,10 @@ def _fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 def _fit_isotonic(logits: np.ndarray, labels: np.ndarray) -> tuple[tuple[float, float], ...]:
     """Knots of the isotonic fit (Zadrozny & Elkan 2002).
 
-    Smoothed as Platt proposed: no stretch is certain, or one surprise would cost infinite log-loss.
+    Its probabilities are smoothed as Platt proposed. None is 0 or 1, because one error there would make the
+    log-loss infinite.
     """
-    # With the command line's other errands the import would cost half a second for nothing.
+    # Imported here: it costs half a second that other commands should not pay.
     from sklearn.isotonic import IsotonicRegression
 
     fakes = int((labels == 1).sum())

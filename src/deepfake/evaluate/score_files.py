@@ -1,4 +1,4 @@
-"""Score files of any detector, ours or not: a table with path, label and score is enough."""
+"""Score files of any detector. A table with the columns path, label and score is enough."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ NAME = "detector"
 _REQUIRED, _OPTIONAL = ("path", "label", "score"), ("source", "generator", "group", "split")
 _LABELS = {"0": 0, "real": 0, "1": 1, "fake": 1}
 _SPLITS = ("train", "val", "test", "holdout")
-# As in params.yaml; a foreign file brings no parameters of its own.
+# As in params.yaml, because another detector's file has no parameters.
 DRAWS, BINS, SEED, TARGET_FPR, CONFORMAL_ERROR = 1000, 15, 7, 0.05, 0.1
 
 
 def read_any(path: Path, threshold: float | None = None) -> Predictions:
-    """Our predictions.parquet as it is; of any other CSV or Parquet file, what its columns allow.
+    """Read our predictions.parquet, or any other CSV or Parquet file of scores.
 
     Args:
-        path: required columns path, label (0 or real, 1 or fake), score (higher: more fake); optional
-            source, generator, group (pictures that are not independent), split (default: all test).
-        threshold: scores from it on are called fake. Without one and without validation rows of both
-            classes no figure that needs a threshold is given.
+        path: required columns: path, label (0 or real, 1 or fake), score (higher: more fake). Optional:
+            source, generator, group (pictures of one group are dependent), split (default: all test).
+        threshold: scores at or above it are called fake. Without it, validation rows of both classes set
+            it; without those, there are no figures that need a threshold.
 
     Raises:
-        SourceError: a column is missing or a row cannot be read; the text names both.
+        SourceError: a column is missing or a row can't be read; the text names it.
     """
     if not path.is_file():
         raise SourceError(f"{path} does not exist: give a CSV or Parquet file of scores")
     if is_ours(path):
         if threshold is not None:
             raise SourceError(
-                f"{path} holds the threshold that was shipped: --threshold is for other files"
+                f"{path} has its own threshold: --threshold is only for files of other detectors"
             )
         return read_predictions(path)
     frame = _checked(_read(path), path)
@@ -58,14 +58,14 @@ def _read(path: Path) -> pd.DataFrame:
             path, dtype=dict.fromkeys((*_REQUIRED[:2], *_OPTIONAL), str), keep_default_na=True
         )
     except (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} is no CSV or Parquet table: {error}") from error
+        raise SourceError(f"{path} is not a CSV or Parquet table: {error}") from error
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The rows in our own form: integer labels, float scores, every optional column filled."""
+    """The rows in our form: integer labels, float scores, all optional columns filled."""
     if missing := [name for name in _REQUIRED if name not in table]:
         raise SourceError(
-            f"{path}: no column {', '.join(missing)}; there are: {', '.join(map(str, table.columns))}"
+            f"{path}: no column {', '.join(missing)}; its columns: {', '.join(map(str, table.columns))}"
         )
     if table.empty:
         raise SourceError(f"{path} has no rows")
@@ -84,12 +84,12 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     })  # fmt: skip
     frame = frame[frame["split"] != "train"].reset_index(drop=True)
     if frame.loc[frame["split"] == "test", "label"].nunique() < 2:
-        raise SourceError(f"{path}: the test rows need pictures of both classes, real and fake")
+        raise SourceError(f"{path}: the test rows must have both classes, real and fake")
     return frame
 
 
 def _refuse(table: pd.DataFrame, column: str, wrong: pd.Series, rule: str, path: Path) -> None:
-    """Raise for the first wrong row, as the user counts them: the header is row 1."""
+    """Raise for the first wrong row. Rows are counted as a user does: the header is row 1."""
     if wrong.any():
         at = int(np.argmax(wrong.to_numpy()))
         raise SourceError(
@@ -109,7 +109,7 @@ def _in_unit(frame: pd.DataFrame) -> bool:
 
 
 def _calibrated(frame: pd.DataFrame) -> Detector | None:
-    """Threshold and band chosen on the file's own validation rows, where it has both classes there."""
+    """Threshold and band from the file's validation rows; None if these lack a class."""
     val = frame[frame["split"] == "val"]
     if val["label"].nunique() < 2 or not _in_unit(frame):
         return None

@@ -18,22 +18,22 @@ Table = dict[str, Any]
 
 
 def score_table(predictions: Predictions) -> Table:
-    """What metrics.json holds; an interval is {value, low, high}, null where nothing can be measured.
+    """The content of metrics.json. An interval is {value, low, high}, or null if it can't be measured.
 
     Returns:
-        `detectors`: their names, the first being the one that all below but `test` is of.
+        `detectors`: their names. The first is the model; entries without a detector's name are about it.
         `test`, `before_calibration` (of unscaled logits): detector -> metric -> interval.
-        `differences`: other detector -> metric -> interval of the first less the other, paired.
-        `per_source` (class/source), `per_generator`: pictures, AUC against the whole other class, share
-        called fake.
-        `low_fpr`: metric -> the reals it rests on. `fpr_gap`: between real sources, or null.
-        `abstention`, `verdicts`, `calibration`: where there is one. `holdout`: where it holds a
-        generator that nothing had seen. `pictures` per split; `compared`; `settings`.
+        `differences`: other detector -> metric -> interval of the first minus the other, paired.
+        `per_source` (class/source), `per_generator`: number of pictures, AUC against the whole other
+        class, share called fake.
+        `low_fpr`: metric -> number of reals it is measured on. `fpr_gap`: between real sources, or null.
+        `abstention`, `verdicts`, `calibration`: if the model has a calibration. `holdout`: if it holds a
+        generator that no stage saw. `pictures` per split; `compared`; `settings`.
     """
     test = predictions.test
     first = predictions.first
     table: Table = {
-        "detectors": list(predictions.detectors),  # files are written with sorted keys
+        "detectors": list(predictions.detectors),  # keeps the order: keys are sorted in the file
         "test": _each(predictions, test),
         "before_calibration": _before_calibration(predictions),
         "differences": _differences(predictions),
@@ -67,11 +67,11 @@ def _measure(
 
 
 def _each(predictions: Predictions, frame: pd.DataFrame) -> Table:
-    """The headline of every detector that has judged all of the rows."""
+    """The headline metrics of every detector that judged all rows."""
     return {
         name: _measure(predictions, frame, detector.score, predictions.metrics(detector))
         for name, detector in predictions.detectors.items()
-        if frame[detector.score].notna().all()  # a compared run brings its test split only
+        if frame[detector.score].notna().all()  # a compared run has only its test split here
     }
 
 
@@ -97,7 +97,7 @@ def _differences(predictions: Predictions) -> Table:
 
 
 def _part(predictions: Predictions, rows: pd.DataFrame, test: pd.DataFrame) -> Table:
-    """One source's or generator's pictures against the whole other class."""
+    """The figures of one source's or generator's pictures against the whole other class."""
     label = int(rows["label"].iloc[0])
     others = test[test["label"] != label]
     first = predictions.first
@@ -112,7 +112,7 @@ def _chosen(predictions: Predictions, detector: Detector, rate: str) -> dict[str
 
 
 def _low_fpr(test: pd.DataFrame) -> Table:
-    """How many reals a true-positive rate at a low false-positive rate rests on."""
+    """The number of reals behind each true-positive rate at a low false-positive rate."""
     reals = int((test["label"] == REAL).sum())
     return {
         name: {"limit": limit, "reals": reals, "allowed_alarms": int(limit * reals)}
@@ -121,9 +121,9 @@ def _low_fpr(test: pd.DataFrame) -> Table:
 
 
 def _holdout(predictions: Predictions) -> Table:
-    """The unseen generators' fakes against the real pictures of test and holdout.
+    """The fakes of held-out generators against the real pictures of test and holdout.
 
-    As `test`, with `per_generator` for its fakes alone and `pictures` by kind.
+    The same figures as `test`, with `per_generator` for these fakes and `pictures` by kind.
     """
     frame, first = predictions.frame, predictions.first
     held_out = frame["split"] == HOLDOUT
