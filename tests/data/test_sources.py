@@ -69,7 +69,7 @@ def test_several_sources_in_one_run_and_their_sidecar(tmp_path: Path) -> None:
         ({"kind": "huggingface", "repo": "a/b", "revision": "main"}, ["sources.0.revision", "got 'main'"]),
         (
             {"kind": "csv", "path": "a", "real_labels": [1], "fake_labels": ["1"]},
-            ["['1'] stand in real_labels"],
+            ["['1'] are in both real_labels and fake_labels"],
         ),
         ({"kind": "folder", "name": "../up"}, ["sources.0.name", "got '../up'"]),
     ],

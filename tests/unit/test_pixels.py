@@ -102,7 +102,7 @@ def test_one_picture_in_other_spaces_is_the_same(name: str, shared: Path) -> Non
 
 @pytest.mark.parametrize("stem", ["truncated_90", "leading_newline"])
 def test_damage_is_told_in_words(stem: str, shared: Path) -> None:
-    with pytest.raises(ImageRejected, match=r"was cut short|JPEG picture with 1 stray bytes") as caught:
+    with pytest.raises(ImageRejected, match=r"file ends before|with 1 stray bytes") as caught:
         decode_image((shared / "awkward" / f"{stem}.jpg").read_bytes(), LIMITS)
     assert "Error" not in str(caught.value)
 
@@ -110,7 +110,7 @@ def test_damage_is_told_in_words(stem: str, shared: Path) -> None:
 def test_a_cut_file_and_a_stray_byte_are_told_in_words() -> None:
     whole = file(colours(), "JPEG", quality=100)
     for data, words in (
-        (whole[:-900], "was cut short"),
+        (whole[:-900], "ends before its picture does"),
         (b"\n" + whole, "JPEG picture with 1 stray bytes"),
     ):
         with pytest.raises(ImageRejected, match=words):

@@ -1,1 +1,1 @@
-"""Bytes become safe pixels here, and only here; our own encoders."""
+"""Untrusted bytes -> safe pixels (only here), and the encoders of the project's own files."""

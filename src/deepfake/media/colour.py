@@ -1,4 +1,4 @@
-"""Colour profiles: how stored colours become sRGB, the one space that every network here is trained on."""
+"""Colour profiles: stored colours become sRGB, the colour space that all networks here are trained on."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _log = logging.getLogger(__name__)
-_NEAR = 2  # grey levels: the many profiles that mean sRGB differ by less
+_NEAR = 2  # grey levels: the many versions of the sRGB profile differ by no more
 
 Transform = ImageCms.ImageCmsTransform
 
 
-@lru_cache(maxsize=16)  # cameras and editors share few profiles; of a broken one is warned once
+@lru_cache(maxsize=16)  # cameras and editors share few profiles; a broken one gives one warning
 def srgb_transform(profile: bytes, mode: str) -> Transform | None:
-    """The way from a profile's colours to sRGB.
+    """The transform from a profile's colours to sRGB.
 
-    A profile is only advice: one that is broken, or of another kind of picture, costs its own effect and a
-    line in the log, never the picture.
+    A profile that is broken, or made for another mode, is ignored with a line in the log. The picture is
+    still used.
 
     Args:
-        profile: an ICC profile's bytes, untrusted.
-        mode: of the pixels: `RGB`, `L` or `CMYK`.
+        profile: bytes of an ICC profile, untrusted.
+        mode: mode of the pixels: `RGB`, `L` or `CMYK`.
 
     Returns:
-        What `apply` of it turns pictures of `mode` into RGB pictures; None where the colours are sRGB
-        already, or the profile can't be used.
+        A transform: its `apply` turns a picture of `mode` into an RGB picture. None if the colours are sRGB
+        already or the profile can't be used.
     """
     try:
         transform = ImageCms.buildTransform(
@@ -48,7 +48,7 @@ def srgb_transform(profile: bytes, mode: str) -> Transform | None:
 
 
 def _sample(mode: str) -> Image.Image:
-    """Colours from all over a mode's space, 17 steps a channel of RGB."""
+    """A picture with colours from the whole space of a mode: 17 steps of each RGB channel, converted."""
     steps = np.linspace(0, 255, 17).round().astype(np.uint8)
     colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, -1, 3)
     return Image.fromarray(colours).convert(mode)

@@ -1,6 +1,6 @@
-"""Pixels -> bytes of our own files, and back.
+"""Pixels -> bytes of the project's own files, and back.
 
-What is decoded here was encoded here, so nothing is checked; other people's files go through images.py.
+This module decodes only files that it encoded, so it checks nothing. Use images.py for untrusted files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHROMA = {
     "yuv444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     "yuv420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 }
-# Half the time of zlib's level 1 at 1.1 times the bytes, on crops of photographs.
+# On crops of photographs: half the time of zlib's level 1, 1.1 times the bytes.
 _FAST_PNG = [
     cv2.IMWRITE_PNG_COMPRESSION, 1,
     cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
@@ -31,42 +31,43 @@ def encode_jpeg(pixels: np.ndarray, quality: int, subsampling: str) -> bytes:
 
     Args:
         quality: IJG quality, 1..100.
-        subsampling: of chroma, `yuv444` (none) or `yuv420` (half each way).
+        subsampling: of chroma: `yuv444` (none) or `yuv420` (half the width and half the height).
     """
-    # OpenCV: simplejpeg's quick transform leaves other pixels than the files that people have.
+    # OpenCV, not simplejpeg: the pixels must be those of a usual JPEG file. simplejpeg's fast DCT gives
+    # slightly different ones.
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _CHROMA[subsampling]]
     _, file = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     return bytes(file)
 
 
 def jpeg_round_trip(pixels: np.ndarray, quality: int, subsampling: str) -> np.ndarray:
-    """What a JPEG file of these pixels would give back; arguments and shapes as `encode_jpeg`."""
+    """The pixels after JPEG compression; arguments and shape as for `encode_jpeg`."""
     return decode_crop(encode_jpeg(pixels, quality, subsampling))
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """uint8 [height, width, 3], RGB -> bytes of a PNG file, written fast rather than small."""
+    """uint8 [height, width, 3], RGB -> bytes of a PNG file. Speed matters more here than size."""
     _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _FAST_PNG)
     return bytes(png)
 
 
 def webp_round_trip(pixels: np.ndarray, quality: int) -> np.ndarray:
-    """What a lossy WebP file of these pixels would give back.
+    """The pixels after lossy WebP compression.
 
     Args:
         pixels: uint8 [height, width, 3], RGB.
-        quality: libwebp's, 1..100.
+        quality: libwebp's quality, 1..100.
 
     Returns:
         uint8 [height, width, 3].
     """
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=quality, method=1)  # 4 takes three times as long
+    Image.fromarray(pixels).save(file, "WEBP", quality=quality, method=1)  # method 4 takes 3 times as long
     return np.asarray(WebPImageFile(io.BytesIO(file.getvalue())).convert("RGB"))
 
 
 def decode_crop(data: bytes) -> np.ndarray:
-    """A face crop that preprocess has encoded.
+    """Decode a face crop that the stage preprocess encoded.
 
     Args:
         data: a JPEG or PNG file.

@@ -1,4 +1,4 @@
-"""Pictures as numbers to reckon with: float32 fields, and the way back to uint8."""
+"""Pictures as float32 arrays for calculation, and back to uint8."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Pixels = NDArray[np.uint8]
 
 
 def as_field(array: Any) -> Field:
-    """Gives any numeric array as float32 (OpenCV 5 is typed more loosely than it returns)."""
+    """Any numeric array as float32. OpenCV 5's type hints are too loose for mypy; this makes them exact."""
     return np.asarray(array, dtype=np.float32)
 
 
 def to_pixels(field: Any) -> Pixels:
-    """Rounds and clips grey levels to uint8. A bare cast would wrap 256 round to 0."""
+    """Round and clip grey levels to uint8. A plain cast would turn 256 into 0."""
     return np.asarray(np.clip(np.rint(field), 0, 255), dtype=np.uint8)

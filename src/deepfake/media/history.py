@@ -1,10 +1,10 @@
-"""One history for both classes: one border, one native side, one JPEG pass.
+"""The same history for both classes: one border cut, one size, one JPEG compression.
 
-What differs between real and fake files for other reasons than their content (resolution, compression,
-watermarks, EXIF) is learned first and proves nothing: Grommelt et al. 2024, "Fake or JPEG?". So every face
-is averaged down to one side and compressed at one quality. Nothing here is left to chance: the same pixels
-give the same crop, in training and when a picture is judged. A blur makes up for what averaging leaves: a
-face taken from far above the common side is sharper than one taken from just above it.
+Real and fake files often differ in resolution, compression, watermarks or EXIF. A model learns these
+differences first, and they prove nothing (Grommelt et al. 2024, "Fake or JPEG?"). So every face is averaged
+down to one size and compressed at one quality. Nothing is random: the same pixels give the same crop, in
+training and when a picture is judged. A face that was much larger than the common size stays sharper than
+one that was only a little larger. A blur makes this difference smaller.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from deepfake.media.squares import resize
 
 
 class History(Section):
-    """What every face goes through; stored with the model.
+    """The steps that every face goes through; stored with the model.
 
     Attributes:
         border: share of the picture's shorter side that is cut off at each edge before detection.
-        band: side in pixels that every face is brought to.
-        enlarge: smaller faces are enlarged to it; otherwise they are rejected.
-        blur: standard deviation in pixels of the common side.
+        band: common side of all faces, in pixels.
+        enlarge: whether smaller faces are enlarged to `band` or rejected.
+        blur: standard deviation in pixels, after the change of size.
         jpeg_quality: IJG quality, 1..100.
-        subsampling: of the JPEG's chroma.
+        subsampling: chroma subsampling of the JPEG.
     """
 
     border: Fraction
@@ -60,10 +60,10 @@ def neutralise(cut: np.ndarray, history: History) -> bytes:
         cut: uint8 [side, side, 3], RGB, side >= history.band unless `history.enlarge`.
 
     Returns:
-        A JPEG file of [band, band, 3], a function of the pixels alone.
+        A JPEG file of [band, band, 3]. It depends on the pixels and the history only.
 
     Raises:
-        ValueError: the face would have to be enlarged, and must not be.
+        ValueError: the face is smaller than `band`, and `history.enlarge` is off.
     """
     common = _to_side(cut, history)
     if history.blur > 0.0:
@@ -72,7 +72,7 @@ def neutralise(cut: np.ndarray, history: History) -> bytes:
 
 
 def _to_side(cut: np.ndarray, history: History) -> np.ndarray:
-    """uint8 [side, side, 3] -> [band, band, 3]: averaged down, or interpolated (bicubic) up."""
+    """uint8 [side, side, 3] -> [band, band, 3]: averaged if larger, bicubic interpolation if smaller."""
     side, band = min(cut.shape[:2]), history.band
     if side >= band:
         return resize(cut, band)

@@ -1,7 +1,7 @@
-"""Untrusted bytes -> safe RGB arrays. The only place in the house that decodes an untrusted image.
+"""Untrusted bytes -> safe RGB arrays. Only this module decodes untrusted pictures.
 
-The header is read and checked before a single pixel is decoded, because a file of one megabyte can
-declare a picture of gigabytes.
+It checks the header before it decodes any pixel, because a file of one megabyte can declare a picture of
+gigabytes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from deepfake.base.errors import DeepfakeError
 from deepfake.media.pixels import orientation_of, to_rgb
 from deepfake.params.ingest.limits import Limits
 
-# Not Image.open: it warns of or refuses large pictures before our own check can name the reason, and
-# it takes a phone's JPEG with an embedded preview (MPO) for an animation.
+# Not Image.open: it warns about large pictures, or refuses them, before the check here can name the reason.
+# It also takes a phone's JPEG with an embedded preview (MPO) for an animation.
 _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
@@ -37,7 +37,7 @@ _READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
 }
 FORMATS = tuple(_READERS)
 
-_STRAY = 64  # bytes in front of a picture that are looked through, to say what is wrong
+_STRAY = 64  # a picture that starts within so many bytes is named in the error
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0", -1: "other"}
 
 # What Pillow's decoders raise on hostile or broken input.
@@ -46,7 +46,7 @@ _DECODER_ERRORS = (
     MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
-# Luminance table of ITU-T T.81 annex K.1 in row order, which the IJG library scales by quality.
+# Luminance table of ITU-T T.81 annex K.1 in row order. The IJG library scales it by quality.
 _STANDARD_LUMINANCE = np.array([
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
     14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
@@ -61,7 +61,7 @@ class ImageRejected(DeepfakeError):
     Attributes:
         reason: a stable code (`not_an_image`, `unsupported_format`, `too_many_bytes`,
             `too_many_pixels`, `too_small`, `animated`, `corrupt`, `unreadable`).
-        header: what the header said, if it could be read.
+        header: the picture's header, if it could be read.
     """
 
     def __init__(self, reason: str, detail: str, header: Header | None = None) -> None:
@@ -72,7 +72,7 @@ class ImageRejected(DeepfakeError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before decoding; sizes in pixels as stored (before EXIF rotation)."""
+    """What a file's header says. Width and height are in pixels as stored, before EXIF rotation."""
 
     format: str
     width: int
@@ -84,13 +84,15 @@ class Header:
 
 @dataclass(frozen=True)
 class ContainerFacts:
-    """What a file tells without its pixels: the first thing that a detector must not learn.
+    """Facts of a file other than its pixels. A detector must not learn them.
 
     Attributes:
-        header: as `read_header` gives it.
-        tables: 8 hex digits that name the JPEG quantisation tables; None for other formats.
-        luminance_step: mean of the luminance table, `chroma_step` of the first chroma table.
-        subsampling: `4:4:4`, `4:2:2`, `4:2:0` or `other`; None where not JPEG.
+        header: from `read_header`.
+        bytes: size of the file.
+        tables: 8 hex digits of a hash of the JPEG quantisation tables; None for other formats.
+        luminance_step, chroma_step: mean of the luminance table and of the first chroma table; None if
+            there is no such table.
+        subsampling: `4:4:4`, `4:2:2`, `4:2:0` or `other`; None for other formats than JPEG.
     """
 
     header: Header
@@ -105,14 +107,14 @@ class ContainerFacts:
 
 
 def read_file(path: Path, limits: Limits) -> bytes:
-    """Bytes of a file that is not over `limits.max_bytes`.
+    """Bytes of a file of at most `limits.max_bytes`.
 
     Raises:
-        ImageRejected: `unreadable` or `too_many_bytes`; nothing is read in the latter case.
+        ImageRejected: `unreadable`, or `too_many_bytes` (the file is then not read).
     """
     try:
         info = path.stat()
-        if not stat.S_ISREG(info.st_mode):  # a pipe would wait for ever, a device never end
+        if not stat.S_ISREG(info.st_mode):  # reading a pipe or device may never end
             raise ImageRejected("unreadable", "a folder, link to one, pipe or device")
         if info.st_size > limits.max_bytes:
             raise ImageRejected("too_many_bytes", f"{info.st_size} bytes, at most {limits.max_bytes}")
@@ -132,7 +134,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
 
 
 def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
-    """Facts of the file around the pixels, which are not decoded.
+    """Facts of a file other than its pixels, which are not decoded.
 
     Raises:
         ImageRejected: with the reason the picture can't be used.
@@ -156,8 +158,8 @@ def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
 def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     """Decode JPEG, PNG or WebP bytes to RGB, upright after EXIF rotation.
 
-    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, alpha is dropped. Colours with an
-    ICC profile become sRGB; a profile that can't be used is ignored, with a line in the log.
+    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, alpha is dropped. An ICC profile
+    is used to get sRGB; one that can't be used is ignored with a line in the log.
 
     Returns:
         uint8 array [height, width, 3], values 0..255, sRGB.
@@ -167,7 +169,7 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     """
     with _opened(data, limits) as (picture, header):
         try:
-            # Not ImageOps.exif_transpose: it writes the whole EXIF anew and fails on odd tags in it.
+            # Not ImageOps.exif_transpose: it rewrites the whole EXIF and fails on unusual tags.
             orientation = orientation_of(picture.getexif())
             profile = picture.info.get("icc_profile")
             sound = None if profile and header.mode == "L" else _sound_jpeg(data, header)
@@ -177,11 +179,11 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
 
 
 def _sound_jpeg(data: bytes, header: Header) -> np.ndarray | None:
-    """Pixels of a JPEG that nothing is wrong with, in half of Pillow's time and equal to Pillow's.
+    """Decode a JPEG without faults: the same pixels as Pillow's, in half the time.
 
     Returns:
-        uint8 [height, width, 3] as stored; None where Pillow is to decide: other formats and colour
-        spaces, and whatever a strict reader objects to, a header that it reads otherwise included.
+        uint8 [height, width, 3] as stored. None if Pillow must decode it: another format or colour space, a
+        fault that the strict decoder reports, or a size that differs from the one in Pillow's header.
     """
     if header.format != "JPEG" or header.mode not in ("RGB", "L"):
         return None
@@ -207,7 +209,7 @@ def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]
         _check_canvas(data, limits)
     try:
         picture = _READERS[known](io.BytesIO(data))
-    except Image.DecompressionBombError as error:  # WebP's reader has a limit of its own
+    except Image.DecompressionBombError as error:  # the WebP reader has its own limit
         raise ImageRejected("too_many_pixels", str(error)) from error
     except _DECODER_ERRORS as error:
         raise ImageRejected("corrupt", _words(error)) from error
@@ -218,9 +220,9 @@ def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]
 
 
 def _check_canvas(data: bytes, limits: Limits) -> None:
-    """Refuse a WebP by its declared size, since its reader takes the memory when it opens the file.
+    """Refuse a WebP that declares too many pixels: its reader allocates them when it opens the file.
 
-    The three kinds of first chunk are those of the WebP container specification (RFC 9649).
+    RFC 9649 defines the three kinds of first chunk.
     """
     if data[12:16] == b"VP8X":
         width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
@@ -235,7 +237,7 @@ def _check_canvas(data: bytes, limits: Limits) -> None:
 
 
 def _sniff(data: bytes) -> str | None:
-    """Format by magic bytes: a file's name says nothing."""
+    """Format by the first bytes. The file's name proves nothing."""
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
@@ -250,17 +252,17 @@ def _sniff(data: bytes) -> str | None:
 
 
 def _first_bytes(data: bytes) -> str:
-    """What is wrong with the beginning of what is no picture; the commonest harm is a stray line break."""
+    """Why the first bytes are no picture. The most common fault is a line break in front."""
     for stray in range(1, min(len(data), _STRAY)):
         known = _sniff(data[stray : stray + 16])
         if known in FORMATS:
             return f"it is a {known} picture with {stray} stray bytes in front: open it and save it again"
-    return "the first bytes are no picture format's"
+    return "the first bytes are not those of a known picture format"
 
 
 def _header(picture: Image.Image) -> Header:
     try:
-        # Not picture.getexif(): for a PNG without EXIF it decodes the whole picture.
+        # Not picture.getexif(): it decodes the whole picture if a PNG has no EXIF.
         has_exif = "exif" in picture.info or "Raw profile type exif" in picture.info
         tables = getattr(picture, "quantization", None)
         quality = estimate_jpeg_quality(tuple(tables[0])) if tables and 0 in tables else None
@@ -280,12 +282,12 @@ def _check(picture: Image.Image, header: Header, limits: Limits) -> None:
         raise ImageRejected("animated", f"{picture.n_frames} frames; extract one", header)  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=1024)  # a camera or a generator writes few tables, and every picture has one
+@lru_cache(maxsize=1024)  # many pictures share few tables
 def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
-    """IJG quality (1..100) whose scaled standard luminance table is nearest to this one.
+    """IJG quality, 1..100, of a luminance table; the nearest quality for a table of another encoder.
 
     Args:
-        luminance: 64 quantiser steps in row order. Tables of other encoders get the nearest quality.
+        luminance: 64 quantiser steps in row order.
     """
     quality = np.arange(1, 101)
     scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
@@ -294,10 +296,10 @@ def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
 
 
 def _words(error: BaseException) -> str:
-    """What a decoder's error means for the file."""
+    """A decoder's error in words, and what to do."""
     said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
     if isinstance(error, EOFError) or "truncated" in said.lower():
-        return "the file ends before its picture does: it was cut short, so copy or download it again"
-    return f"the file is damaged, the decoder stops ({said}): copy or download it again"
+        return "the file ends before its picture does: copy or download it again"
+    return f"the file is damaged and can't be decoded ({said}): copy or download it again"

@@ -1,7 +1,7 @@
 """A stored picture as one RGB array: upright, 8 bits, sRGB.
 
-Worked on in strips that go straight to their place in the result: beside Pillow's own picture (at most 4
-bytes a pixel) and the result (3) there is no third copy of a picture that may have 50 million pixels.
+A picture may have 50 million pixels, so it is converted in strips. Memory holds Pillow's picture (at most 4
+bytes a pixel), the result (3 bytes a pixel) and one strip, but no third copy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from deepfake.media.colour import Transform, srgb_transform
 
 _STRIP = 2**20  # pixels
 UPRIGHT = 1
-# EXIF orientation -> the upright array as it is stored: a view, so what is written to it is turned.
+# EXIF orientation -> a view of the upright array in stored order: writing stored rows to it turns them.
 _AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     UPRIGHT: lambda seen: seen,
     2: lambda seen: seen[:, ::-1],
@@ -29,24 +29,24 @@ _AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def orientation_of(exif: Image.Exif) -> int:
-    """1..8 as EXIF has it; 1, upright, where it says nothing that can be understood."""
+    """EXIF orientation, 1..8; 1 (upright) if it is missing or not valid."""
     said = exif.get(0x0112, UPRIGHT)
     return said if isinstance(said, int) and said in _AS_STORED else UPRIGHT
 
 
 def to_rgb(stored: Image.Image | np.ndarray, orientation: int, profile: bytes | None) -> np.ndarray:
-    """Turn a picture upright, its samples to 8 bits, its colours to sRGB; alpha is dropped.
+    """Turn a picture upright and convert it to 8 bits a sample and to sRGB. Alpha is dropped.
 
     Args:
         stored: a Pillow picture of any mode, or uint8 [height, width, 3].
-        orientation: EXIF's, 1..8.
+        orientation: EXIF orientation, 1..8.
         profile: the file's ICC profile, untrusted.
 
     Returns:
-        uint8 [height, width, 3]; `stored` itself where nothing is to be done to an array.
+        uint8 [height, width, 3]; the array `stored` itself if it needs no change.
 
     Raises:
-        What Pillow's decoders raise.
+        Any error that Pillow's decoders raise.
     """
     is_srgb = profile is None or (isinstance(stored, np.ndarray) and srgb_transform(profile, "RGB") is None)
     if isinstance(stored, np.ndarray) and orientation == UPRIGHT and is_srgb:
@@ -78,8 +78,8 @@ def _strip_to_rgb(strip: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _eight_bit(strip: Image.Image) -> Image.Image:
-    """The same as `RGB`, `L` or `CMYK`, the modes that a profile can be of."""
-    if strip.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
+    """The strip as `RGB`, `L` or `CMYK`: a colour profile is for one of these modes."""
+    if strip.mode.startswith("I"):  # 16-bit grey; Pillow's conversion would clip at 255
         samples = np.asarray(strip).clip(0, 65535).astype(np.uint32)
         return Image.fromarray(((samples + 128) // 257).astype(np.uint8))
     if strip.mode == "P":

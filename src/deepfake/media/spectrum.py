@@ -1,4 +1,4 @@
-"""Power spectra of pictures: where up-sampling leaves its traces."""
+"""Power spectra of pictures. Up-sampling leaves traces in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def power_spectrum(crops: np.ndarray) -> np.ndarray:
-    """Log power of the grey crop, zero frequency in the middle.
+    """Log power of the crops in grey, with the zero frequency in the middle.
 
     Args:
         crops: [n, size, size, 3], RGB 0..255.
@@ -39,7 +39,7 @@ def azimuthal_profile(crops: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)  # the audit asks for one picture at a time
 def radii(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which of size * size frequencies are below Nyquist, bool, and the integer radii of those."""
+    """Which frequencies are below Nyquist, bool [size * size], and the integer radii of these."""
     axis = np.arange(size) - size // 2
     radius = np.hypot(*np.meshgrid(axis, axis)).astype(int).ravel()
     inside = radius < size // 2

@@ -1,4 +1,4 @@
-"""Square crops of a picture: the pixels in them, and their size."""
+"""Square crops of a picture: cut them and resize them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_array
 
-_FLOATS = 1024  # pixels: side of the largest square that is averaged as floats, in 12 MiB
+_FLOATS = 1024  # pixels: side of the largest square that is averaged as floats; these take 12 MiB
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Square:
     """A square crop of a picture, in whole pixels.
 
     Attributes:
-        angle: degrees by which it is turned clockwise about its middle; `left` and `top` are those
-            before the turn.
+        left, top: corner before the turn.
+        angle: degrees that the square is turned clockwise about its middle.
     """
 
     left: int
@@ -27,12 +27,12 @@ class Square:
     angle: float = 0.0
 
     def moved(self, offset: int) -> Square:
-        """The same square, seen from `offset` pixels further left and up."""
+        """The same square if the picture's origin moves `offset` pixels left and up."""
         return Square(self.left + offset, self.top + offset, self.side, self.angle)
 
 
 def centre_square(shape: tuple[int, ...]) -> Square:
-    """The largest centred square, for pictures that are face crops already."""
+    """The largest centred square of a picture [height, width, ...] that is a face crop already."""
     height, width = shape[:2]
     side = min(height, width)
     return Square(left=(width - side) // 2, top=(height - side) // 2, side=side)
@@ -45,8 +45,8 @@ def cut(picture: np.ndarray, square: Square) -> np.ndarray:
         picture: uint8 [height, width, 3].
 
     Returns:
-        uint8 [side, side, 3]: a view of a square that is not turned, else interpolated (bilinear),
-        with the picture mirrored at its edges.
+        uint8 [side, side, 3]: a view if the square is not turned. Otherwise a bilinear interpolation, with
+        the picture mirrored at its edges.
     """
     if square.angle == 0.0:
         rows = slice(square.top, square.top + square.side)
@@ -65,10 +65,10 @@ def cut(picture: np.ndarray, square: Square) -> np.ndarray:
 
 
 def resize(square: np.ndarray, side: int) -> np.ndarray:
-    """A square of another side: averaged over areas downwards, interpolated (bilinear) upwards.
+    """Change the size of a square: area averages if it shrinks, bilinear interpolation if it grows.
 
-    OpenCV's pixels either way. It averages one number after the other; the same sums as a product with a
-    sparse matrix, along one axis and then the other, take half the time.
+    The pixels are those of OpenCV's INTER_AREA. The averages are computed as products with a sparse matrix,
+    first along one axis, then along the other, in half of OpenCV's time.
 
     Args:
         square: uint8 [native, native, 3].
@@ -77,7 +77,7 @@ def resize(square: np.ndarray, side: int) -> np.ndarray:
         uint8 [side, side, 3].
     """
     native = len(square)
-    # OpenCV has a quick way for whole ratios, and needs no room for floats.
+    # OpenCV is fast for whole-number ratios, and it needs no memory for floats.
     if not side < native <= _FLOATS or native % side == 0:
         return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
     shares = _shares(native, side)
@@ -86,11 +86,11 @@ def resize(square: np.ndarray, side: int) -> np.ndarray:
     return cv2.convertScaleAbs((shares @ rows).reshape(side, side, 3))  # rounds to the nearest
 
 
-@lru_cache(maxsize=1024)  # 25 kB each; sources that are crops already have few sides
+@lru_cache(maxsize=1024)  # 25 kB each; sources of face crops have few sizes
 def _shares(native: int, side: int) -> csr_array:
-    """Share of every old pixel in every new one along an axis, float32 [side, native]."""
+    """Share of every old pixel in every new pixel along one axis, float32 [side, native]."""
     scale = native / side
     edges, old = np.arange(side + 1) * scale, np.arange(native)
     overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
-    overlap[overlap < 1e-3] = 0.0  # OpenCV's own limit
+    overlap[overlap < 1e-3] = 0.0  # the same limit as in OpenCV
     return csr_array((overlap / scale).astype(np.float32))

@@ -1,8 +1,8 @@
-"""Untrusted clips -> safe RGB frames. The only place in the house that decodes a video.
+"""Untrusted clips -> safe RGB frames. Only this module decodes videos.
 
-The container's first bytes, its size and what it declares (frame size, count, duration) are checked
-before the first frame is decoded; frames are then read in order up to the last one wanted, so a stream
-that never ends costs no more than one that does.
+It checks the first bytes, the file's size and what the container declares (frame size, count, duration)
+before it decodes a frame. It then reads frames in order and stops after the last one wanted, so a stream
+without end does no harm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deepfake.base.errors import DeepfakeError
 from deepfake.params.ingest.limits import ClipLimits, Limits
 
 _OPTIONS = [
-    cv2.CAP_PROP_N_THREADS, 1,  # clips are spread over processes already
+    cv2.CAP_PROP_N_THREADS, 1,  # processes work on clips in parallel already
     cv2.CAP_PROP_HW_ACCELERATION, cv2.VIDEO_ACCELERATION_NONE,  # same pixels on every machine
 ]  # fmt: skip
 
@@ -32,7 +32,7 @@ class ClipRejected(DeepfakeError):
     Attributes:
         reason: a stable code (`unreadable`, `not_a_video`, `too_many_bytes`, `too_many_pixels`,
             `too_small`, `no_frames`, `too_long`, `corrupt`).
-        detail: what was found, in words.
+        detail: what was found, for people.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -46,17 +46,19 @@ def read_frames(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode `count` evenly spaced frames of an MP4/MOV, Matroska/WebM or AVI file (all, if it has fewer).
 
-    Frames are counted, not seeked: seeking lands on other frames with other codecs.
+    Frames are read in order: seeking gives different frames with different codecs.
 
     Args:
-        count: frames wanted; the clip is cut in as many equal parts and the middle of each is taken.
-        limits: bounds of a picture, here of the frame size.
+        count: number of frames: the middle ones of `count` equal parts of the clip.
+        clip: limits of the clip.
+        limits: limits of the frame size.
 
     Yields:
-        The frame's number from 0, and uint8 [height, width, 3] RGB, values 0..255, upright.
+        The frame's number from 0, and the frame, uint8 [height, width, 3] RGB, upright.
 
     Raises:
-        ClipRejected: with the reason the clip can't be used; in mid-way when it ends too soon.
+        ClipRejected: with the reason the clip can't be used. If the clip ends too soon, some frames have
+            been yielded before.
     """
     _check_file(path, clip)
     with _opened(path) as capture:
@@ -65,7 +67,7 @@ def read_frames(
         wanted = [(2 * part + 1) * frames // (2 * parts) for part in range(parts)]
         for number in range(wanted[-1] + 1):
             if not capture.grab():
-                raise ClipRejected("corrupt", f"ends after {number} of the {frames} frames it declares")
+                raise ClipRejected("corrupt", f"ends after {number} of the {frames} declared frames")
             if number in wanted:
                 found, frame = capture.retrieve()
                 if not found or frame.shape[0] * frame.shape[1] > limits.max_pixels:
@@ -76,7 +78,7 @@ def read_frames(
 def _check_file(path: Path, clip: ClipLimits) -> None:
     try:
         info = path.stat()
-        if not stat.S_ISREG(info.st_mode):  # a pipe would wait for ever, a device never end
+        if not stat.S_ISREG(info.st_mode):  # reading a pipe or device may never end
             raise ClipRejected("unreadable", "a folder, link to one, pipe or device")
         if info.st_size > clip.max_bytes:
             raise ClipRejected("too_many_bytes", f"{info.st_size} bytes, at most {clip.max_bytes}")
@@ -84,7 +86,7 @@ def _check_file(path: Path, clip: ClipLimits) -> None:
             head = stream.read(12)
     except OSError as error:
         raise ClipRejected("unreadable", error.strerror or str(error)) from error
-    # By their first bytes: FFmpeg would also open playlists, and follow them to other files and hosts.
+    # FFmpeg also opens playlists, and follows them to other files and hosts. The first bytes exclude them.
     is_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
     if not (is_avi or head[4:8] == b"ftyp" or head[:4] == b"\x1a\x45\xdf\xa3"):
         raise ClipRejected("not_a_video", "the first bytes are not those of MP4, MOV, MKV, WebM or AVI")
@@ -105,7 +107,7 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
 
 
 def _check_declared(capture: cv2.VideoCapture, clip: ClipLimits, limits: Limits) -> int:
-    """Number of frames, after everything that the container declares was compared with the limits."""
+    """Compare what the container declares with the limits; returns the number of frames."""
     width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     size = f"{width} x {height} pixels"
@@ -114,7 +116,7 @@ def _check_declared(capture: cv2.VideoCapture, clip: ClipLimits, limits: Limits)
     if min(width, height) < limits.min_side:
         raise ClipRejected("too_small", f"{size}, shorter side at least {limits.min_side}")
     if not (math.isfinite(count) and count >= 1 and math.isfinite(rate) and rate > 0):
-        raise ClipRejected("no_frames", "declares no frames or no length; write it anew with FFmpeg")
+        raise ClipRejected("no_frames", "declares no frames or no length; convert it with FFmpeg")
     if count > clip.max_frames or count / rate > clip.max_seconds:
         most = f"at most {clip.max_frames} and {clip.max_seconds:g} s"
         raise ClipRejected("too_long", f"{count:.0f} frames in {count / rate:.0f} s, {most}")

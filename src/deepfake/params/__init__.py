@@ -1,1 +1,1 @@
-"""One module per section of params.yaml; a stage depends on those that it reads."""
+"""One module per section of params.yaml. A stage depends only on the sections that it reads."""

@@ -12,7 +12,7 @@ Count = Annotated[int, Field(ge=0, le=16)]
 
 
 class Embed(Section):
-    """Which features are kept of which views of the crops."""
+    """Which tower computes features, and of which views of each crop."""
 
     tower: Literal["clip-vit-b16"] | None
     augmented: Count

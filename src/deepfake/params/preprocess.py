@@ -21,7 +21,7 @@ class Faces(Section):
 
 
 class Neutralise(Section):
-    """How both classes get one history."""
+    """How both classes get the same history of resizing and compression."""
 
     enabled: bool
     border: Annotated[float, Field(ge=0.0, le=0.2)]
@@ -36,12 +36,12 @@ class Neutralise(Section):
     @model_validator(mode="after")
     def _cap_holds_enough(self) -> Neutralise:
         if self.cap != "auto" and self.cap < self.min_side:
-            raise ValueError(f"cap {self.cap} is below min_side {self.min_side}: raise it, or say auto")
+            raise ValueError(f"cap {self.cap} is below min_side {self.min_side}: raise it or set auto")
         return self
 
 
 class Holdout(Section):
-    """Generators that no split but `holdout` may show: the study of generalisation."""
+    """Generators whose fakes are only in the split `holdout`, to measure generalisation."""
 
     generators: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Parameters of the stage stress: how much of the robustness grid and of the attacks is run."""
+"""Parameters of the stage stress: size of the robustness grid and of the attacks."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Epsilon = Annotated[float, Field(gt=0.0, le=64.0)]  # grey levels of 0..255
 
 
 class Attacks(Section):
-    """What attacks are given to work with.
+    """Size and strength of the attacks.
 
     Attributes:
-        max_pictures: of each class, sampled among those that the model judges right; 0: no attacks.
-        epsilons: how far a channel of a pixel may be moved, in grey levels of 0..255.
+        max_pictures: pictures of each class, sampled from those that the model judges right; 0: no attacks.
+        epsilons: largest change of a channel of a pixel, in grey levels of 0..255.
     """
 
     max_pictures: Annotated[int, Field(ge=0)]

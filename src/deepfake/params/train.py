@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from deepfake.base.parameters import Positive, Section
 
-# The RGB backbones by name; networks/backbones.py builds them.
+# Names of the models; networks/backbones.py builds their RGB backbones.
 Model = Literal[
     "hybrid-resnet50",
     "hybrid-efficientnet-lite0",
@@ -26,7 +26,7 @@ Model = Literal[
 ]
 Branch = Literal["rgb", "residual", "spectral"]
 Residual = Literal["srm", "npr", "constrained"]
-# Operators of augmentation, degrade/operators.py has them.
+# Operators of augmentation; degrade/operators.py defines them.
 Operator = Literal[
     "jpeg",
     "webp",
@@ -47,7 +47,7 @@ Operator = Literal[
 
 def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("no name may come twice")
+        raise ValueError("a name is there twice: remove one")
     return names
 
 
@@ -57,7 +57,7 @@ class Phase(Section):
 
 
 class PseudoFakes(Section):
-    """Fakes made on the fly from training reals; each lies in the batch of its parent."""
+    """Fakes made from training reals during training. Each is in the same batch as its parent."""
 
     share: Annotated[float, Field(ge=0.0, le=0.5)]
     kinds: tuple[Literal["self-blended", "reconstruction", "autoencoder"], ...]
@@ -65,7 +65,7 @@ class PseudoFakes(Section):
     @model_validator(mode="after")
     def _kinds_for_the_share(self) -> PseudoFakes:
         if self.share > 0.0 and not self.kinds:
-            raise ValueError("kinds is empty: name some, or set share to 0")
+            raise ValueError("kinds is empty: name at least one kind, or set share to 0")
         return self
 
 
@@ -76,12 +76,12 @@ class Head(Section):
     """The head of a frozen model: one expert for wholly made faces, one for altered photographs.
 
     Attributes:
-        made_layers, altered_layers: class tokens that each expert reads: after block n from 0 on; 12 is the
-            last one, normalised.
-        altered: generators that change a photograph (swaps, composites). Self-blended pictures are of these
-            too; the fakes of all other generators are wholly made. null: one expert, which reads the layers
-            of the made ones, looks for all.
-        strength: inverse of the penalty on the weights, as scikit-learn's C.
+        made_layers, altered_layers: class tokens that each expert reads. n is the token after block n,
+            counted from 0; 12 is the last token after the final normalisation.
+        altered: generators that change a photograph (swaps, composites). Self-blended pictures count as
+            altered; the fakes of all other generators count as wholly made. null: one expert, which reads
+            `made_layers`, learns all fakes.
+        strength: inverse of the penalty on the weights, like scikit-learn's C.
     """
 
     made_layers: Layers
@@ -125,7 +125,7 @@ class Train(Section):
         if self.phase1.epochs + self.phase2.epochs == 0:
             raise ValueError("phase1.epochs + phase2.epochs must be at least 1")
         if 0.0 < self.pseudo_fakes.share * self.batch_size < 1.0:
-            raise ValueError("pseudo_fakes.share of batch_size is less than one picture: raise either")
+            raise ValueError("pseudo_fakes.share * batch_size is less than one picture: raise one of them")
         if self.batch_size < 2 and self.alignment + self.uniformity > 0.0:
             raise ValueError("alignment and uniformity compare pictures: set batch_size to 2 or more")
         return self

@@ -1,6 +1,6 @@
-"""The whole of params.yaml, for those who change it: experiments, sweeps, studies, benchmarks.
+"""All sections of params.yaml, for code that changes them: experiments, sweeps, studies, benchmarks.
 
-A stage names its own sections instead, so that it stands on their modules alone.
+A stage names only its own sections, so that it depends only on their modules.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ class Ingest(Section):
     root: str
     sources: tuple[Source, ...]
     shard_size: Positive
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # beyond, strangers are joined in crowds
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # a larger distance joins many strangers
     limits: Limits
 
     @model_validator(mode="after")
     def _names_differ(self) -> Ingest:
         names = [source.name for source in self.sources]
-        if not names:  # a minimum length would also be missed, and told, whenever an entry is wrong
+        if not names:  # not `min_length`: pydantic would also report it whenever an entry is wrong
             raise ValueError("sources is empty: give at least one")
         if len(set(names)) != len(names):
             raise ValueError(f"source names must differ, got {names}: give each source a `name`")

@@ -1,4 +1,4 @@
-"""What a file may be before it is decoded or unpacked."""
+"""Limits on files, checked before they are decoded or unpacked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deepfake.base.parameters import Positive, Section
 
 
 class Limits(Section):
-    """What a file may be before it is decoded at all."""
+    """Limits of a picture, checked before it is decoded: bytes of the file, pixels, pixels of a side."""
 
     max_bytes: Positive
     max_pixels: Positive
@@ -18,14 +18,14 @@ class Limits(Section):
 
 
 class Unpacking(Section):
-    """What may be written when a source is unpacked: a small file can hold a very large one."""
+    """Limits of what unpacking a source may write. A small archive can hold very large files."""
 
     max_bytes: Positive = 32 * 2**30
     max_files: Positive = 1_000_000
 
 
 class ClipLimits(Section):
-    """What a clip may declare before a frame of it is decoded; frame sizes follow `ingest.limits`."""
+    """Limits of a clip, checked before a frame is decoded. Frame sizes follow `ingest.limits`."""
 
     max_bytes: Positive = 2**31
     max_frames: Positive = 36_000

@@ -13,7 +13,7 @@ SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
 
 
 class _Source(Section):
-    """What every source declares: who it is, and what is known of its terms (nothing is guessed)."""
+    """What every source declares: its name, and its terms as far as they are known (no guesses)."""
 
     name: SourceName  # first part of every path in the manifest
     cropped: bool = False  # its pictures are face crops already
@@ -23,13 +23,13 @@ class _Source(Section):
 
 
 class _Files(_Source):
-    """A source of files that someone else made: a list of their digests can hold it still."""
+    """A source of other people's files. A list of their digests detects any change."""
 
-    sha256: str | None = None  # list in sha256sum's format, below ingest.root
+    sha256: str | None = None  # path of the list below ingest.root, in sha256sum's format
 
 
 class Columns(Section):
-    """Names of a table's columns; `image` and `label` must be there, a named one must exist."""
+    """Names of a table's columns. `image` and `label` must exist, and so must all that are given."""
 
     image: str = "image"
     label: str = "label"
@@ -49,7 +49,7 @@ LabelValues = Annotated[tuple[str | bool | int, ...], Field(min_length=1)]
 
 
 class _Table(_Files):
-    """A source whose rows say what they are; which value means what is never guessed from numbers."""
+    """A table with a label in each row. The project never guesses which value means real or fake."""
 
     columns: Columns = Columns()
     real_labels: LabelValues = ("real",)
@@ -59,7 +59,7 @@ class _Table(_Files):
     def _labels_differ(self) -> Self:
         both = {str(v).lower() for v in self.real_labels} & {str(v).lower() for v in self.fake_labels}
         if both:
-            raise ValueError(f"{sorted(both)} stand in real_labels and in fake_labels")
+            raise ValueError(f"{sorted(both)} are in both real_labels and fake_labels: keep each in one")
         return self
 
 
@@ -81,7 +81,7 @@ class FolderSource(_Files):
 
 
 class ArchiveSource(_Files):
-    """A zip or tar file `ingest.root / path`; `folder` in it holds real/ and fake/, or splits of them."""
+    """A zip or tar file `ingest.root / path`. Its `folder` holds real/ and fake/, or folders of splits."""
 
     kind: Literal["archive"]
     name: SourceName = "archive"
@@ -91,7 +91,10 @@ class ArchiveSource(_Files):
 
 
 class CsvSource(_Table):
-    """A table `ingest.root / path` of paths relative to `ingest.root / folder` (None: the table's own)."""
+    """A table of paths, `ingest.root / path`.
+
+    Paths are relative to `ingest.root / folder`, or to the table's own folder if `folder` is None.
+    """
 
     kind: Literal["csv"]
     name: SourceName = "csv"
@@ -101,7 +104,7 @@ class CsvSource(_Table):
 
 
 class KaggleSource(_Files):
-    """A Kaggle data set at one version; `folder` in it holds real/ and fake/, or splits of them."""
+    """A Kaggle data set at one version. Its `folder` holds real/ and fake/, or folders of splits."""
 
     kind: Literal["kaggle"]
     name: SourceName = "kaggle"
@@ -113,12 +116,12 @@ class KaggleSource(_Files):
     def _own_version(self) -> Self:
         given = self.model_fields_set
         if "handle" in given and not {"version", "folder"} <= given:
-            raise ValueError("another data set than the default needs its own `version` and `folder`")
+            raise ValueError("a data set other than the default needs its own `version` and `folder`")
         return self
 
 
 class HuggingFaceSource(_Table):
-    """Parquet files with image bytes: of a Hub data set at one commit, or below `ingest.root / path`."""
+    """Parquet files with image bytes, from a Hub data set at one commit or below `ingest.root / path`."""
 
     kind: Literal["huggingface"]
     name: SourceName = "huggingface"
@@ -133,7 +136,7 @@ class HuggingFaceSource(_Table):
         if (self.repo is None) == (self.path is None):
             raise ValueError("give either `repo` (a data set on the Hub) or `path` (local Parquet)")
         if (self.repo is None) != (self.revision is None):
-            raise ValueError("`repo` needs `revision`, the full commit hash, and only `repo` has one")
+            raise ValueError("`repo` needs `revision`, the full commit hash; `revision` needs `repo`")
         return self
 
 
