@@ -1,1 +1,1 @@
-"""The model under damage and attack, beside the baseline."""
+"""The model and the baseline under damage and attack."""

@@ -1,7 +1,7 @@
-"""Adversarial tests: how small a change of the pixels turns the verdict, and what of it survives.
+"""Adversarial tests: how small a change of the pixels flips the verdict, and whether a file keeps it.
 
-Both ways: a fake is made to pass (`hide`), a real picture to be accused (`frame`). Attacked are pictures
-that the model judges right, one of a group; the others need no attack.
+There are two goals: a fake must pass as real (`hide`), or a real picture must be called fake (`frame`). The
+attacks use pictures that the model judges right, one per group; the others need no attack.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
 from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 from deepfake.stress.spectrum_gradient import baseline_logit
 
-_CHUNK = 16  # pictures a job
-# How attacked crops reach the model: as computed, as a file, and as a file that went on.
+_CHUNK = 16  # pictures per job
+# The forms in which attacked crops reach the model: as computed, as a file, and as a processed file.
 FLOAT, FILE, AGAIN, JPEG80, JPEG60 = "float", "8-bit", "preprocessed", "jpeg-80", "jpeg-60"
 
 
@@ -38,9 +38,9 @@ class Attack:
     """A way to find a perturbation.
 
     Attributes:
-        steps: 1: FGSM; more: PGD from a random start; 0: nothing, the control.
-        on: whose logit it climbs: `MODEL`, or `BASELINE` for a transfer attack.
-        adaptive: it knows that preprocess will compress the crop again, and attacks through that.
+        steps: 1: FGSM; more: PGD from a random start; 0: no attack, the control.
+        on: the attacked logit: `MODEL`, or `BASELINE` for a transfer attack.
+        adaptive: it takes into account that preprocess compresses the crop again.
     """
 
     name: str
@@ -60,7 +60,7 @@ ATTACKS = (
 
 
 def attackable(test: pd.DataFrame, calibration: Calibration, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` pictures of each class that the model judges right, one of a group.
+    """At most `limit` pictures of each class that the model judges right, one per group.
 
     Args:
         test: `image_id`, `label`, `source`, `group`, `logit`.
@@ -78,14 +78,14 @@ def attacked_logits(
     pair: Pair, sample: pd.DataFrame, crops: Mapping[str, np.ndarray], history: History | None,
     epsilons: Sequence[float], seed: int, done: Path,
 ) -> pd.DataFrame:  # fmt: skip
-    """Both detectors' logits of all crops after every attack, in every form that reaches them.
+    """Both detectors' logits of all crops after every attack, in every form.
 
     Args:
         sample: from `attackable`.
         crops: image_id -> uint8 [size, size, 3], at least the sample's.
-        history: what preprocess gave the crops; None: nothing.
+        history: the lossy step of preprocess; None: it has none.
         epsilons: in grey levels.
-        done: folder of finished jobs; they are not done again.
+        done: folder of finished jobs; they are not repeated.
 
     Returns:
         `attack`, `view`, `epsilon`, `image_id`, `logit`, `baseline_logit`.
@@ -139,7 +139,7 @@ def _views(
 
 
 def _start(seed: int, attack: str, name: str, shape: tuple[int, ...]) -> Field:
-    """A place in -1..1, the same for every epsilon and whatever else is in the batch."""
+    """A random start in -1..1; it depends neither on epsilon nor on the rest of the batch."""
     rng = np.random.default_rng([seed, *f"{attack}:{name}".encode()])
     return as_field(rng.uniform(-1.0, 1.0, shape))
 
@@ -149,7 +149,7 @@ def _again(crops: Field, history: History | None) -> Field:
 
 
 def preprocess_again(crop: Pixels, history: History | None) -> Pixels:
-    """The lossy step at the end of preprocess once more, as for a crop that is judged as a picture.
+    """Repeat the lossy step at the end of preprocess, as if the crop were a new picture.
 
     Args:
         crop: uint8 [size, size, 3].
@@ -157,7 +157,7 @@ def preprocess_again(crop: Pixels, history: History | None) -> Pixels:
     """
     if history is None:
         return crop
-    # Blur makes up for the data's different sharpness: once is enough.
+    # No second blur: it only equalises the sharpness of the data.
     last = history.model_copy(update={"band": min(history.band, len(crop)), "blur": 0.0})
     common = decode_crop(neutralise(crop, last))
     return np.asarray(cv2.resize(common, crop.shape[:2], interpolation=cv2.INTER_AREA), np.uint8)

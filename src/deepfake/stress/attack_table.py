@@ -1,4 +1,4 @@
-"""Figures of the adversarial tests: verdicts that flipped, logits that moved, rates that are left."""
+"""Figures of the adversarial tests: flipped verdicts, shifts of the logit, and the rates after attack."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def attack_rows(
 
     Args:
         outputs: from `attacked_logits`.
-        sample: the attacked pictures, with `label` and evaluate's logits.
+        sample: the attacked pictures, with `label` and the logits of the stage evaluate.
         test: the whole test split, for the rates without attack.
 
     Returns:
-        `attack`, `view`, `epsilon`, `goal`, `pictures`; `success`: share of the attacked pictures whose
-        verdict at the shipped threshold flips, with the 95 % interval of Wilson (1927); `logit_shift`:
-        mean, towards the attacker's goal; `rate_after`: TPR (hide) or FPR (frame) of the test split
-        when every picture that the model judges right is attacked; `on_baseline`: the success on the
-        spectrum baseline, among the pictures that it judges right too.
+        `attack`, `view`, `epsilon`, `goal`, `pictures`; `success`: share of the attacked pictures with a
+        flipped verdict at the shipped threshold, with the 95 % interval of Wilson (1927); `logit_shift`:
+        mean shift towards the attacker's goal; `rate_after`: TPR (hide) or FPR (frame) of the test split
+        if every picture that the model judges right is attacked; `on_baseline`: the success on the
+        spectrum baseline, among the pictures that the baseline judges right too.
     """
     facts = sample[["image_id", "label", *LOGITS.values()]]
     both = outputs.merge(facts, on="image_id", suffixes=("", "_clean"), validate="many_to_one")
@@ -70,13 +70,13 @@ def attack_rows(
 
 
 def _rate(test: pd.DataFrame, label: int, calibration: Calibration) -> float:
-    """Share of a class that is called fake, without attack."""
+    """Share of a class that is called fake without an attack."""
     scores = calibration.score(test.loc[test["label"] == label, "logit"].to_numpy())
     return float((scores >= calibration.threshold).mean())
 
 
 def _flips(found: pd.DataFrame, name: str, calibration: Calibration, label: int) -> tuple[int, int]:
-    """How many of the pictures that a detector judged right it judges wrong now, and of how many."""
+    """Two counts: pictures that the attack flipped, and pictures that the detector judged right before."""
     before, after = (
         (calibration.score(found[column].to_numpy()) >= calibration.threshold) == (label == FAKE)
         for column in (f"{LOGITS[name]}_clean", LOGITS[name])
@@ -85,12 +85,12 @@ def _flips(found: pd.DataFrame, name: str, calibration: Calibration, label: int)
 
 
 def attack_table(rows: pd.DataFrame, sample: pd.DataFrame) -> dict[str, Any]:
-    """The rows as they go to metrics.json, with what must hold of any attack that works.
+    """The rows in the form of metrics.json, with a check that every working attack passes.
 
     Returns:
-        `words`, sentences for the top of a page; `pictures` attacked; `radii`; `attacks` -> attack
-        -> view -> radius -> goal -> figures; `loss_rises`: radius -> the mean logit shifts (in float)
-        by number of steps, and whether more steps moved it further.
+        `words`: sentences for the top of a page; `pictures`: number attacked; `radii`; `attacks` -> attack
+        -> view -> radius -> goal -> figures; `loss_rises`: radius -> the mean logit shifts (in float) by
+        number of steps, and whether more steps shift it further.
     """
     attacks: dict[str, Any] = {}
     for row in rows.to_dict("records"):
@@ -127,19 +127,19 @@ def _loss_rises(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _words(rows: pd.DataFrame) -> list[str]:
-    """The strongest attack that fits in a file, at the least radius that turns half of the verdicts."""
+    """Sentences on the strongest attack in a file, at the smallest radius that flips half the verdicts."""
     strongest = rows[(rows["attack"] == "pgd-40") & (rows["view"] == FILE)]
     said = []
     for goal, outcome in (
-        (HIDE, "of the fakes that it catches pass"),
-        (FRAME, "of the real pictures that it passes are accused"),
+        (HIDE, "of the fakes that it catches pass as real"),
+        (FRAME, "of the real pictures that it accepts are called fake"),
     ):
         mine = strongest[strongest["goal"] == goal]
         if len(mine):
             half = mine[mine["success"] >= 0.5]
             row = (half if len(half) else mine.tail(1)).iloc[0]
             said.append(
-                f"Attacked by someone who has the model and changes no pixel by more than "
+                f"If an attacker has the model and changes each pixel by at most "
                 f"{row['epsilon']:g} of 255 grey levels, {row['success']:.0%} {outcome}."
             )
     return said

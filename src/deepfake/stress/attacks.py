@@ -1,8 +1,8 @@
 """Attacks on a logit within a box of grey levels: FGSM and PGD.
 
 Goodfellow et al. 2015, "Explaining and Harnessing Adversarial Examples"; Madry et al. 2018, "Towards Deep
-Learning Models Resistant to Adversarial Attacks". They climb the logit itself: a saturated sigmoid has no
-gradient left, and attacks that fail for that reason prove nothing (Carlini and Wagner 2017).
+Learning Models Resistant to Adversarial Attacks". They use the logit, because a saturated sigmoid has no
+gradient. An attack that fails for that reason proves nothing (Carlini and Wagner 2017).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from deepfake.media.fields import Field, Pixels, as_field
 Gradient = Callable[[Field], Field]
 Through = Callable[[Field], Field]
 
-_BATCH = 32  # gradients at once: a ResNet50 at 224 pixels takes 100 MB for each
-_STRIDE = 2.5  # of all steps together, in radii: any place of the ball can be reached from any other
+_BATCH = 32  # gradients at once; a ResNet50 at 224 pixels needs 100 MB for each
+_STRIDE = 2.5  # length of all steps together, in radii: any two points of the box are within reach
 
 
 def logit_gradient(logit: Callable[[Any], Any], size: int) -> Gradient:
     """A function from crops, float32 [n, size, size, 3], to the gradients of their logits.
 
     Args:
-        logit: tensors [n, size, size, 3] -> [n] or [n, 1], each row of it from its own crop alone.
+        logit: tensors [n, size, size, 3] -> [n] or [n, 1]; each row depends only on its own crop.
     """
-    signature = [tf.TensorSpec([None, size, size, 3], tf.float32)]  # one graph for any number
+    signature = [tf.TensorSpec([None, size, size, 3], tf.float32)]  # one graph for any number of crops
 
     @tf.function(input_signature=signature)
     def gradient(crops: Any) -> Any:
@@ -48,18 +48,18 @@ def perturb(
     gradient: Gradient, crops: Field, direction: Field, epsilon: Field, steps: int,
     start: Field | None = None, through: Through | None = None,
 ) -> Field:  # fmt: skip
-    """Move crops so that their logits go up or down, by at most `epsilon` in any channel of any pixel.
+    """Change crops so that their logits rise or fall, by at most `epsilon` in each channel of each pixel.
 
-    One step without a start is FGSM; more of them PGD, with steps of 2.5 epsilon / `steps`.
+    One step without a start is FGSM. More steps are PGD, with steps of 2.5 epsilon / `steps`.
 
     Args:
         crops: [n, size, size, 3], 0..255.
         direction: [n], 1 to raise the logit ("fake"), -1 to lower it ("real").
         epsilon: [n], in grey levels.
-        start: where in the ball to begin, [n, size, size, 3] in -1..1 of epsilon; None: at the crops.
-        through: what happens to a crop before the network sees it and has no gradient, such as JPEG. It
-            is passed on the way there and taken for the identity on the way back (BPDA: Athalye et al.
-            2018, "Obfuscated Gradients Give a False Sense of Security").
+        start: first change, [n, size, size, 3], in -1..1 of epsilon; None: no change.
+        through: a step without a gradient before the network, such as JPEG. The forward pass applies it;
+            the gradient takes it for the identity (BPDA: Athalye et al. 2018, "Obfuscated Gradients Give a
+            False Sense of Security").
 
     Returns:
         float32 [n, size, size, 3], 0..255, within epsilon of the crops; not rounded.
@@ -76,13 +76,13 @@ def perturb(
 
 
 def to_file(moved: Field, crops: Field, epsilon: Field) -> Pixels:
-    """What a file can hold of moved crops: whole grey levels that are still within epsilon.
+    """Round attacked crops to whole grey levels within epsilon, as a file needs.
 
-    Below one grey level nothing is left of an attack.
+    With an epsilon below one grey level, the attack disappears.
 
     Args:
         moved: [n, size, size, 3], the attacked crops.
-        crops: [n, size, size, 3], the crops before, in whole grey levels.
+        crops: [n, size, size, 3], the original crops, in whole grey levels.
         epsilon: [n], in grey levels.
 
     Returns:

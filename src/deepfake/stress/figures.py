@@ -21,7 +21,7 @@ _COLUMNS = 5
 
 
 def draw_robustness(rows: pd.DataFrame, path: Path) -> None:
-    """One panel per family: AUC of model and baseline against the knob, with 95 % intervals.
+    """One panel per family: AUC of model and baseline over the knob, with 95 % intervals.
 
     Args:
         rows: from `robustness_rows`.
@@ -67,11 +67,11 @@ _CURVES = (
     ("pgd-10-through-preprocess", AGAIN, "PGD through preprocess", REAL_COLOUR, "D--"),
     ("pgd-40-on-baseline", FILE, "transfer from the baseline", QUIET, "x-"),
 )
-_GOALS = {HIDE: "Fakes made to pass", FRAME: "Real pictures made to be accused"}
+_GOALS = {HIDE: "Fakes pass as real", FRAME: "Real pictures are called fake"}
 
 
 def draw_adversarial(rows: pd.DataFrame, path: Path) -> None:
-    """Success of each attack against its radius, both ways; a note where nothing was attacked.
+    """Success of each attack over its radius, for both goals; a note if nothing was attacked.
 
     Args:
         rows: from `attack_rows`.
@@ -98,10 +98,10 @@ def draw_adversarial(rows: pd.DataFrame, path: Path) -> None:
 def _draw_success(axes: Axes, rows: pd.DataFrame) -> None:
     for number, (attack, view, name, colour, style) in enumerate(_CURVES):
         found = rows[(rows["attack"] == attack) & (rows["view"] == view)]
-        # A little apart: curves at 0 and at 1 would cover each other.
+        # Shifted a little, because curves at 0 and at 1 would cover each other.
         at = found["epsilon"] * 2.0 ** (0.05 * (number - len(_CURVES) / 2))
         interval = found["success_low"], found["success_high"]
-        if attack == "pgd-40":  # the others' intervals are as wide and would only cover them
+        if attack == "pgd-40":  # the other intervals are as wide and would hide the curves
             axes.fill_between(at, *interval, color=colour, alpha=0.15, linewidth=0)
         axes.plot(at, found["success"], style, color=colour, markersize=4.5, label=name)
     axes.set_xscale("log", base=2)

@@ -1,4 +1,4 @@
-"""The robustness grid: families of damage, each in levels. Frozen, so that figures of models compare."""
+"""The robustness grid: families of damage with levels. It is frozen, so that models can be compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepfake.degrade.chains import CHAINS
 from deepfake.degrade.operators import FILTERS, OPERATORS, Operator, resampled
 from deepfake.media.fields import Pixels
 
-VERSION = "1"  # goes up with any change below: figures of two versions don't compare
+VERSION = "1"  # raise it with any change below: figures of two versions can't be compared
 CLEAN = "clean"
 
 
@@ -30,11 +30,11 @@ class Family:
     """One operator and its levels.
 
     Attributes:
-        operator: what each level applies.
-        knobs: of the levels, in the order of the curve; in the operator's unit.
-        unit: what a knob says, for axes.
-        clean_at: where the undamaged picture stands among the levels; only a knob with two sides has
-            it elsewhere than first.
+        operator: name of the operator that each level applies.
+        knobs: one per level, in the order of the curve, in the operator's unit.
+        unit: label of the axis.
+        clean_at: place of the undamaged picture among the levels; it is first, except for a knob with two
+            sides.
     """
 
     operator: str
@@ -60,7 +60,7 @@ FAMILIES: dict[str, Family] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """One level of a family; `CLEAN_CONDITION` is a level of all."""
+    """One level of a family; `CLEAN_CONDITION` belongs to all families."""
 
     family: str
     level: str
@@ -70,7 +70,7 @@ class Condition:
         return f"{self.family} {self.level}".strip()
 
     def apply(self, crop: Pixels, image_id: str, seed: int) -> Pixels:
-        """Damage a crop; what is left to chance is drawn from its name, whatever was done before.
+        """Damage a crop. Its name seeds all random choices, so the order of calls does not matter.
 
         Args:
             crop: uint8 [size, size, 3], RGB.
@@ -89,12 +89,12 @@ CLEAN_CONDITION = Condition(CLEAN, "")
 
 
 def conditions(families: tuple[str, ...]) -> list[Condition]:
-    """The clean level, then every level of the families named."""
+    """The clean level, then every level of the named families."""
     return [CLEAN_CONDITION, *(c for family in families for c in curve(family) if c != CLEAN_CONDITION)]
 
 
 def curve(family: str) -> list[Condition]:
-    """A family's levels in order, the clean one among them."""
+    """A family's levels in order, with the clean one."""
     chosen = FAMILIES[family]
     levels = [Condition(family, f"{knob:g}") for knob in chosen.knobs]
     return [*levels[: chosen.clean_at], CLEAN_CONDITION, *levels[chosen.clean_at :]]

@@ -1,4 +1,4 @@
-"""The model and the spectrum baseline side by side, with the thresholds they were shipped with."""
+"""The model and the spectrum baseline together, with their shipped thresholds."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 LOGITS = {MODEL: "logit", BASELINE: "baseline_logit"}
 _BATCH = 64
-# Sums in another order differ by 1e-6 of a logit; another model's logits by tenths.
+# Sums in another order change a logit by 1e-6; another model changes it by tenths.
 _SAME = 1e-3
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two detectors that are asked about the same crops.
+    """Two detectors that judge the same crops.
 
     Attributes:
-        calibrations: of either, by `MODEL` and `BASELINE`: the frozen ones, whatever is done to crops.
+        calibrations: by `MODEL` and `BASELINE`; always the shipped ones, for damaged crops too.
     """
 
     model: Detector
@@ -39,7 +39,7 @@ class Pair:
 
     @property
     def size(self) -> int:
-        """Side in pixels of the crops that both take."""
+        """Side of the crops in pixels, for both detectors."""
         return int(self.model.input_shape[1])
 
     def logits(self, crops: np.ndarray) -> dict[str, np.ndarray]:
@@ -61,11 +61,11 @@ class Pair:
 
 
 def load_pair(detector: Path, faces: Path, predictions: Predictions, work: Path) -> Pair:
-    """The trained model, the baseline fitted as the stage evaluate does, and the shipped calibrations.
+    """The trained model, the baseline fitted as in the stage evaluate, and the shipped calibrations.
 
     Args:
         detector: folder of the model.
-        predictions: of evaluate; they hold the calibrations.
+        predictions: of the stage evaluate; they hold the calibrations.
         work: finished shards of the training split's spectra (see `train_baseline`).
     """
     model, _ = load_detector(detector)
@@ -75,7 +75,7 @@ def load_pair(detector: Path, faces: Path, predictions: Predictions, work: Path)
 
 
 def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:
-    """Undamaged crops must give what evaluate wrote; else one of the two is of another model.
+    """Check that undamaged crops give the logits that the stage evaluate wrote.
 
     Args:
         found: `image_id` and the columns of `LOGITS`.
@@ -90,5 +90,5 @@ def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:
         if len(both) < len(found) or not apart <= _SAME:
             raise DeepfakeError(
                 f"the {name.replace('_', ' ')}'s logits of undamaged crops differ from reports/evaluate by "
-                f"up to {apart:.3g}: those are of another model or other faces; run the stage evaluate"
+                f"up to {apart:.3g}: it has another model or other faces; run the stage evaluate"
             )

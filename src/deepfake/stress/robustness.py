@@ -1,4 +1,4 @@
-"""Robustness: what is left of model and baseline when both classes' crops are damaged alike."""
+"""Robustness: model and baseline on crops with the same damage in both classes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def damaged_logits(
     """Both detectors' logits of a sample's crops under every condition of the grid.
 
     Args:
-        sample: `image_id` and evaluate's `logit` and `baseline_logit`, which undamaged crops must give.
+        sample: `image_id`, and evaluate's `logit` and `baseline_logit` for a check of the undamaged crops.
         crops: image_id -> uint8 [size, size, 3], at least the sample's.
-        done: folder of finished conditions; they are not done again.
+        done: folder of finished conditions; they are not repeated.
 
     Returns:
         `condition`, `image_id`, `logit`, `baseline_logit`; conditions in the grid's order.
 
     Raises:
-        DeepfakeError: model and predictions don't belong together.
+        DeepfakeError: the predictions are of another model.
     """
     grid, names = conditions(tuple(families)), list(sample["image_id"])
 
@@ -60,22 +60,22 @@ def robustness_table(
 ) -> dict[str, Any]:  # fmt: skip
     """Every figure of the grid with its 95 % interval.
 
-    The draws of groups are the same everywhere, so that differences (to the clean crops, to the
-    baseline) are paired.
+    All figures use the same bootstrap resamples, so differences (to the clean crops, to the baseline) are
+    paired.
 
     Args:
         outputs: from `damaged_logits`.
         sample: `image_id`, `label`, `group` of the crops.
-        pair: its calibrations stay as shipped, so TPR and FPR are at the frozen thresholds.
+        pair: TPR and FPR are at its shipped thresholds.
 
     Returns:
-        `words`, sentences for the top of a page; `pictures`; `families` -> family -> `area` (mean AUC
-        over the levels, the clean one among them) of either detector and their difference, and `levels`
-        -> level -> detector -> `auc`, `tpr`, `fpr`, `ece` and `ece_drift` (minus that of the clean crops).
+        `words`: sentences for the top of a page; `pictures`; `families` -> family -> `area` (mean AUC
+        over all levels with the clean one) of each detector and their difference, and `levels` -> level
+        -> detector -> `auc`, `tpr`, `fpr`, `ece` and `ece_drift` (`ece` minus that of the clean crops).
     """
     labels = sample["label"].to_numpy()
     weights = bootstrap_weights(sample["group"].to_numpy(), labels, draws, seed)
-    # The first draw takes every picture once: the point estimate.
+    # The first resample has every picture once: it gives the point estimate.
     weights = np.vstack([np.ones((1, len(sample))), weights])
     by_condition = {
         name: rows.set_index("image_id").loc[sample["image_id"]]
@@ -109,7 +109,7 @@ def _figures(
     scores = calibration.score(logits)
     rate = partial(rate_above, labels, scores, weights, calibration.threshold)
     return {
-        # Of logits: scores of sure verdicts are equal to the last digit.
+        # AUC of logits: scores near 0 or 1 are rounded to equal numbers.
         "auc": auc(labels, logits, weights),
         "tpr": rate(label=1),
         "fpr": rate(label=0),
@@ -140,7 +140,7 @@ def _intervals(detectors: Mapping[str, Draws]) -> dict[str, Any]:
 
 
 def robustness_rows(table: Mapping[str, Any]) -> pd.DataFrame:
-    """The table as rows, one per family, level and detector; the curve's order."""
+    """The table as rows, one per family, level and detector, in the curve's order."""
     rows = []
     for family, found in table["families"].items():
         for level in curve(family):
@@ -163,18 +163,18 @@ def robustness_rows(table: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _words(table: Mapping[str, Any]) -> list[str]:
-    """What to say first: the damage that costs most fakes, and the one that accuses most reals."""
+    """Sentences on the damage that hides most fakes, and on the damage that accuses most reals."""
     family, level = _worst_level(table, "tpr", min)
     caught = table["families"][family]["levels"][level][MODEL]["tpr"]["value"]
     said = [
-        f"At {family} {level} it catches {caught:.0%} of the fakes at the shipped threshold "
-        f"({table['clean'][MODEL]['tpr']['value']:.0%} undamaged)."
+        f"With {family} {level} it catches {caught:.0%} of the fakes at the shipped threshold "
+        f"({table['clean'][MODEL]['tpr']['value']:.0%} without damage)."
     ]
     family, level = _worst_level(table, "fpr", max)
     accused = table["families"][family]["levels"][level][MODEL]["fpr"]["value"]
     said.append(
-        f"At {family} {level} it calls {accused:.0%} of the real pictures fake "
-        f"({table['clean'][MODEL]['fpr']['value']:.0%} undamaged)."
+        f"With {family} {level} it calls {accused:.0%} of the real pictures fake "
+        f"({table['clean'][MODEL]['fpr']['value']:.0%} without damage)."
     )
     return said
 
@@ -182,6 +182,6 @@ def _words(table: Mapping[str, Any]) -> list[str]:
 def _worst_level(
     table: Mapping[str, Any], figure: str, choose: Callable[..., tuple[str, str]]
 ) -> tuple[str, str]:
-    """Family and level where the model's figure is least or most."""
+    """The family and level with the model's lowest or highest figure."""
     levels = [(f, level) for f, found in table["families"].items() for level in found["levels"]]
     return choose(levels, key=lambda at: table["families"][at[0]]["levels"][at[1]][MODEL][figure]["value"])

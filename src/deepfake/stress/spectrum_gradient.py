@@ -1,4 +1,4 @@
-"""The spectrum baseline with a gradient, so that attacks can be made on it."""
+"""The spectrum baseline with a gradient, for attacks on it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def baseline_logit(baseline: Pipeline, size: int) -> Callable[[Any], Any]:
         baseline: from `fit_baseline`.
 
     Returns:
-        A function from crops [n, size, size, 3], 0..255, to float32 [n]. For whole grey levels the
-        logits are scikit-learn's; in between the gradient passes the rounding as if it were not there.
+        A function from crops [n, size, size, 3], 0..255, to float32 [n]. For whole grey levels the logits
+        equal scikit-learn's. The gradient ignores the rounding to grey levels.
     """
     scaler, regression = baseline.steps[0][1], baseline.steps[1][1]
     weights = regression.coef_[0] / scaler.scale_
     bias = regression.intercept_[0] - weights @ scaler.mean_
-    # A logit is linear in the log powers: one weight for each frequency, the ring's over its length.
+    # The logit is linear in the log powers. A frequency's weight is its ring's weight over the ring's size.
     inside, ring = radii(size)
     of_frequency = np.zeros(size * size)
     of_frequency[inside] = (weights / np.bincount(ring))[ring]
     unshifted = np.fft.ifftshift(of_frequency.reshape(size, size))
 
     def logit(crops: Any) -> Any:
-        # In float64, as NumPy: a logarithm of powers near 1 doesn't survive less.
+        # float64, as in NumPy: float32 is too coarse for logarithms of powers near 1.
         luma = tf.reduce_sum(tf.cast(crops, tf.float64) * _LUMA, axis=-1) / _BITS
         grey = luma + tf.stop_gradient(tf.floor(luma + 0.5) - luma)
         power = tf.abs(tf.signal.fft2d(tf.complex(grey, tf.zeros_like(grey)))) ** 2

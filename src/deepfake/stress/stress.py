@@ -1,4 +1,4 @@
-"""The stage stress as one call: what is sampled, judged again and drawn."""
+"""The stage stress as one call: sample crops, judge them again, plot the figures."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def stress(
     """Damage and attack crops of the test split; tables and figures go to `out`.
 
     Args:
-        predictions: of evaluate; their draws, bins and seed are used here too.
-        faces: folder of the face shards; the sampled crops are held in memory.
-        history: what preprocess gave the crops; None: nothing.
-        done: folder of finished work; it is not done again.
-        out: gets robustness and adversarial, each as CSV and PNG.
+        predictions: of the stage evaluate; their settings of bootstrap, bins and seed apply here too.
+        faces: folder of the face shards; memory holds the sampled crops.
+        history: the lossy step of preprocess; None: it has none.
+        done: folder of finished work; it is not repeated.
+        out: folder for robustness and adversarial, each as CSV and PNG.
 
     Returns:
-        `robustness`, `adversarial` and `limits`, the sentences of both.
+        `robustness`, `adversarial`, and `limits` with the sentences of both.
     """
     out.mkdir(parents=True, exist_ok=True)
     test, seed = predictions.test, predictions.seed
@@ -60,10 +60,10 @@ def stress(
 
 
 def write_facts(facts: Mapping[str, Any], out: Path) -> None:
-    """Write facts.json, and metrics.json: the few figures to compare runs by; print the limits.
+    """Write facts.json, and metrics.json with the few figures that compare runs; print the limits.
 
     Args:
-        facts: what `stress` found.
+        facts: from `stress`.
     """
     areas = {  # family -> detector -> mean AUC over its levels
         family: {detector: area["value"] for detector, area in found["area"].items()}
@@ -75,6 +75,6 @@ def write_facts(facts: Mapping[str, Any], out: Path) -> None:
 
 
 def stress_key(settings: Stress, seed: int, detector: Path, faces: Path) -> str:
-    """Identity of a run: parameters, weights, faces and code. Only the same is resumed."""
+    """Identity of a run: parameters, weights, faces and code. A run resumes only with the same key."""
     weights = weights_digest(detector / WEIGHTS)
     return resume_key(__name__, settings.model_dump_json(), str(seed), weights, shards_digest(faces))
