@@ -138,6 +138,34 @@ def test_a_planted_difference_is_found_and_named(family: str, make: Any, words: 
     assert aucs == sorted(aucs, reverse=True)
 
 
+def mixed_jpeg(picture: Image.Image) -> bytes:
+    """JPEG at one of 36 qualities: no table of quantisation steps is shared by most pictures."""
+    return encode(picture, quality=60 + int(np.asarray(picture).sum()) % 36)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_facts_that_one_side_alone_has_are_told_as_just_that(turned: bool) -> None:
+    makers = [mixed_jpeg, lambda p: encode(p, format="PNG")]
+    found = audit_of(*(makers[::-1] if turned else makers))["families"]["container"]
+    said = "all of the fake pictures have it, none" if turned else "none of the fake pictures have it, all"
+    assert f"JPEG quality tells real from fake with AUC 1.00: {said} of the real" in found["sentences"]
+    tables = next(row for row in found["features"] if row["feature"] == "tables")
+    assert tables["auc"] == 1.0 and said in tables["says"]
+
+
+def test_a_fact_of_few_pictures_of_one_side_is_no_strong_claim() -> None:
+    def few(picture: Image.Image) -> bytes:
+        return (
+            mixed_jpeg(picture)
+            if int(np.asarray(picture).sum()) % 5 == 0
+            else encode(picture, format="PNG")
+        )
+
+    found = audit_of(few, lambda p: encode(p, format="PNG"))["families"]["container"]
+    quality = next(row for row in found["features"] if row["feature"] == "jpeg_quality")
+    assert 0.5 < quality["auc"] < 0.7 and "none of the fake pictures have it" in quality["says"]
+
+
 def test_groups_never_straddle_folds() -> None:
     rng = np.random.default_rng(0)
     sample = pd.DataFrame({"label": rng.integers(0, 2, 200)})

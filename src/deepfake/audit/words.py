@@ -121,7 +121,7 @@ def _claims(
         a, b = ours[:, number], theirs[:, number]
         mirrored = bool(feature.mirror_words) and above[number] < 0.5
         words, sign = (feature.mirror_words, -1.0) if mirrored else (feature.words, 1.0)
-        options = [*_by_value(feature, a, b, who, other)]
+        options = [*_on_one_side(a, b, who, other)] or [*_by_value(feature, a, b, who, other)]
         if not feature.is_category and not np.isnan(a).all() and not np.isnan(b).all():
             ours_mid, theirs_mid = sign * np.nanmedian(a), sign * np.nanmedian(b)
             text = f"median {_number(ours_mid)} against {_number(theirs_mid)} of {other}"
@@ -138,6 +138,14 @@ def _rank_auc(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     ranks = rankdata(np.nan_to_num(np.concatenate([ours, theirs]), nan=-np.inf), axis=0)
     n, m = len(ours), len(theirs)
     return np.asarray((ranks[:n].mean(axis=0) - (n + 1) / 2) / m)
+
+
+def _on_one_side(ours: np.ndarray, theirs: np.ndarray, who: str, other: str) -> Iterator[tuple[float, str]]:
+    """What it says, with its AUC, that the pictures of one side alone have such a fact."""
+    inside, outside = (float(np.mean(~np.isnan(column))) for column in (ours, theirs))
+    if (inside == 0.0) != (outside == 0.0):
+        text = f"{_share(inside)} of {who} have it, {_share(outside)} of {other}"
+        yield 0.5 + abs(inside - outside) / 2, text
 
 
 def _by_value(
