@@ -10,13 +10,14 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from deepfake.base.labels import Verdict
 from deepfake.base.plots import FAKE_COLOUR, REAL_COLOUR
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.evaluate.calibration import FAKE, REAL, UNCERTAIN, Calibration
+from deepfake.evaluate.calibration import Calibration
 
 GREY = "#6b6b6b"  # white text on it can be read, unlike on the figures' grey
-COLOURS = {REAL: REAL_COLOUR, FAKE: FAKE_COLOUR, UNCERTAIN: GREY}
-WORDS = {REAL: "Looks real", FAKE: "Looks fake", UNCERTAIN: "Uncertain"}
+COLOURS = {Verdict.REAL: REAL_COLOUR, Verdict.FAKE: FAKE_COLOUR, Verdict.UNCERTAIN: GREY}
+WORDS = {Verdict.REAL: "Looks real", Verdict.FAKE: "Looks fake", Verdict.UNCERTAIN: "Uncertain"}
 LONGEST = 640  # pixels of the upload as the browser gets it
 LEAST_FOR_A_WORD = 12  # per cent of the scale: a shorter stretch shows its colour alone
 CROP = 192  # pixels, likewise
@@ -58,7 +59,7 @@ def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> Non
     text = f"Score {face.score:.3f}: the calibrated probability of fake.{why}"
     _banner(COLOURS[face.verdict], words, text)
     low, high = 100.0 * calibration.real_below, min(100.0 * calibration.threshold, 100.0)
-    stretches = ((REAL, low), (UNCERTAIN, high - low), (FAKE, 100.0 - high))
+    stretches = ((Verdict.REAL, low), (Verdict.UNCERTAIN, high - low), (Verdict.FAKE, 100.0 - high))
     st.html(
         f'<div class="scale" role="img" aria-label="score {face.score:.3f} on a scale from 0 to 1">'
         + "".join(

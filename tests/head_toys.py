@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.embed.features import Embeddings
 
 TOKENS, WIDTH = 13, 8
@@ -30,7 +31,7 @@ def toy_embeddings() -> Embeddings:
     facts = pd.DataFrame([view for row in rows for view in _views(row)])
     rng = np.random.default_rng(0)
     tokens = rng.normal(size=(len(facts), TOKENS, WIDTH))
-    fake = (facts["label"] == 1) | facts["view"].str.startswith("self-blended")
+    fake = (facts["label"] == FAKE) | facts["view"].str.startswith("self-blended")
     tokens[fake.to_numpy(), :, 0] += 2.0
     return Embeddings(facts, tokens.astype(np.float16))
 
@@ -45,7 +46,7 @@ def _row(image_id: str, label: int, source: str, generator: str, group: str, spl
 def _views(row: dict) -> list[dict]:
     names = ["plain"]
     if row["split"] == "train":
-        names += ["augmented-1"] + ["self-blended-1"] * (row["label"] == 0)
-    if row["label"] == 1 or row["split"] != "train":
+        names += ["augmented-1"] + ["self-blended-1"] * (row["label"] == REAL)
+    if row["label"] == FAKE or row["split"] != "train":
         names += ["jpeg60", "half"]
     return [row | {"view": name} for name in names]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from helpers import tiny_params
 
+from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
 from deepfake.base.stage import write_json
 from deepfake.bundle.starter import write_starter
@@ -86,7 +87,7 @@ def _predictions() -> Predictions:
     frame = pd.DataFrame({
         "image_id": [f"{n:064x}" for n in rng.permutation(number)], "label": label.astype(np.int8),
         "path": [_PATH.format(n) for n in range(number)], "source": "camera",
-        "generator": np.where(label == 1, "swap", "none"), "logit": logit,
+        "generator": np.where(label == FAKE, "swap", "none"), "logit": logit,
         "group": [f"somebody_by_name-{n // 4}" for n in range(number)],
         "split": np.where(np.arange(number) < number // 2, "val", "test"),
     })  # fmt: skip

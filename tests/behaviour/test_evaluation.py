@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from behaviour_data import write_faces
 
+from deepfake.base.labels import FAKE
 from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.evaluate import LeftOut, predict_splits
 from deepfake.evaluate.tables import score_table
@@ -35,7 +36,7 @@ def faces(tmp_path: Path) -> Path:
         write_shard(shard_path(folder / split, 2), table[:0])  # none of its pictures fell into this split
     frame = read_manifest(folder / "manifest.parquet")
     facts = {"format": "JPEG", "mode": "RGB", "width": 64, "height": 64, "has_exif": False}
-    frame = frame.assign(**facts, bytes=np.where(frame["label"] == 1, 4000, 3000), jpeg_quality=90)
+    frame = frame.assign(**facts, bytes=np.where(frame["label"] == FAKE, 4000, 3000), jpeg_quality=90)
     write_manifest(frame, folder / "manifest.parquet", FACE_SCHEMA)
     return folder
 

@@ -11,6 +11,7 @@ from behaviour_data import write_faces
 from helpers import tiny_params
 
 from deepfake.base.errors import ParamsError, SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.study.cells import held_out_generators, judged_pictures
 from deepfake.study.run import parse_study, run_study, variant_params
@@ -33,7 +34,7 @@ def faces(tmp_path: Path) -> Path:
     """Toy faces whose fakes come from two generators, alternately."""
     folder = write_faces(tmp_path / "faces", 48)
     frame = read_manifest(folder / "manifest.parquet")
-    fakes = frame.index[frame["label"] == 1]
+    fakes = frame.index[frame["label"] == FAKE]
     frame.loc[fakes, "generator"] = np.where(np.arange(len(fakes)) % 2, "gan", "swap")
     write_manifest(frame, folder / "manifest.parquet", FACE_SCHEMA)
     return folder
@@ -51,11 +52,11 @@ def test_every_generator_with_enough_fakes_is_a_row(faces: Path) -> None:
 def test_a_held_out_fake_that_shares_a_group_with_training_is_not_judged(faces: Path) -> None:
     manifest = read_manifest(faces / "manifest.parquet")
     everything = judged_pictures(manifest, "gan")
-    assert {*everything.loc[everything["label"] == 1, "split"]} == {"train", "val", "test"}
-    assert {*everything.loc[everything["label"] == 0, "split"]} == {"test"}
-    assert {*everything.loc[everything["label"] == 1, "generator"]} == {"gan"}
+    assert {*everything.loc[everything["label"] == FAKE, "split"]} == {"train", "val", "test"}
+    assert {*everything.loc[everything["label"] == REAL, "split"]} == {"test"}
+    assert {*everything.loc[everything["label"] == FAKE, "generator"]} == {"gan"}
     fake = manifest.index[(manifest["generator"] == "gan") & (manifest["split"] == "train")][0]
-    parent = manifest.index[(manifest["label"] == 0) & (manifest["split"] == "train")][0]
+    parent = manifest.index[(manifest["label"] == REAL) & (manifest["split"] == "train")][0]
     manifest.loc[fake, "group"] = manifest.loc[parent, "group"]
     fewer = judged_pictures(manifest, "gan")
     assert {*everything["image_id"]} - {*fewer["image_id"]} == {manifest.loc[fake, "image_id"]}

@@ -12,6 +12,7 @@ import pytest
 from helpers import tiny_params
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
 from deepfake.embed import embed as stage
 from deepfake.embed.embed import embed
@@ -138,7 +139,7 @@ def test_rows_are_read_by_view_and_split(
 
 def test_a_mask_keeps_facts_and_tokens_together(embedded: Path) -> None:
     rows = read_embeddings(embedded, ("plain",))
-    fakes = rows.where((rows.facts["label"] == 1).to_numpy())
+    fakes = rows.where((rows.facts["label"] == FAKE).to_numpy())
     assert fakes.tokens[:, 0, 0].tolist() == rows.tokens[1::2, 0, 0].tolist()
     pd.testing.assert_index_equal(fakes.facts.index, pd.RangeIndex(6))
 

@@ -19,6 +19,7 @@ from ingest_data import LIMITS, fill, picture
 from PIL import Image
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.ingest.ingest import ingest
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.sources import FolderSource
@@ -115,7 +116,7 @@ def test_rows_say_what_the_files_are(ingested: tuple[pd.DataFrame, Path]) -> Non
 
 def test_sources_and_generators_come_from_the_first_folder(ingested: tuple[pd.DataFrame, Path]) -> None:
     frame, _ = ingested
-    real, fake = frame[frame["label"] == 0], frame[frame["label"] == 1]
+    real, fake = frame[frame["label"] == REAL], frame[frame["label"] == FAKE]
     assert set(real["generator"]) == {"none"}
     assert set(real["source"]) == {"camera", "phone", "set"}
     assert real.loc["set/real/loose.png", "source"] == "set"

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import difference, proportion
 from deepfake.demo.corpus import make_pair, write_corpus
 from deepfake.ingest.ingest import ingest
@@ -117,7 +118,7 @@ def test_what_comes_in_is_kept_or_rejected(cut: tuple[pd.DataFrame, dict, Path])
     assert sum(statistics["rejected_by_reason"].values()) == pictures["rejected"]
     for split in SPLITS:
         kept = usable(frame)[usable(frame)["split"] == split]
-        counts = {"real": int((kept["label"] == 0).sum()), "fake": int((kept["label"] == 1).sum())}
+        counts = {"real": int((kept["label"] == REAL).sum()), "fake": int((kept["label"] == FAKE).sum())}
         assert statistics["split"][split] == counts
         written = [example["image_id"] for example in examples(out, split)]
         assert written == sorted(kept["image_id"])
@@ -163,7 +164,7 @@ def test_a_held_out_generator_has_shards_of_its_own(raw: tuple[Ingest, Path], tm
     assert {*held["group"]}.isdisjoint(kept.loc[kept["split"] != "holdout", "group"])
     assert [e["image_id"] for e in examples(tmp_path, "holdout")] == sorted(held["image_id"])
     assert statistics["split"]["holdout"] == {
-        "real": int((held["label"] == 0).sum()), "fake": int((held["label"] == 1).sum())
+        "real": int((held["label"] == REAL).sum()), "fake": int((held["label"] == FAKE).sum())
     }  # fmt: skip
     assert statistics["holdout"]["reals_moved"] >= statistics["split"]["holdout"]["real"] > 0
 

@@ -21,6 +21,7 @@ from helpers import tiny_params
 from ingest_data import picture
 
 from deepfake.base.errors import ValidationFailed
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.parameters import load_params
 from deepfake.base.stage import write_json
 from deepfake.params.validate import Validate
@@ -96,7 +97,7 @@ def spoiled(**cells: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
 def rejected(frame: pd.DataFrame, count: int) -> pd.DataFrame:
     """The first `count` fake pictures do not decode."""
     frame = frame.copy()
-    hit = frame.index[frame["label"] == 1][:count]
+    hit = frame.index[frame["label"] == FAKE][:count]
     frame.loc[hit, "decode_ok"] = False
     frame.loc[hit, "reject_reason"] = "corrupt"
     frame.loc[hit, "reject_detail"] = "OSError: truncated"
@@ -123,8 +124,8 @@ BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str | None]] = {
     "label_conflict": (spoiled(reject_reason="label_conflict"), ROW_2),
     "rejected_share": (lambda f: rejected(f, 9), FAKE_3),
     "rejected_share_gap": (lambda f: rejected(f, 3), FAKE_3),
-    "min_per_class": (lambda f: f[(f["label"] == 0) | (f.index < 18)], None),
-    "max_class_share": (lambda f: f[(f["label"] == 0) | (f.index < 8)], None),
+    "min_per_class": (lambda f: f[(f["label"] == REAL) | (f.index < 18)], None),
+    "max_class_share": (lambda f: f[(f["label"] == REAL) | (f.index < 8)], None),
     "max_source_share": (lambda f: f.assign(source=["one"] * 32 + ["two"] * 8), None),
 }
 
@@ -170,7 +171,7 @@ def test_empty_manifest_is_a_verdict() -> None:
 
 def test_one_source_is_a_warning_only() -> None:
     frame = manifest()
-    frame.loc[frame["label"] == 0, "source"] = "camera"
+    frame.loc[frame["label"] == REAL, "source"] = "camera"
     verdict = validate_manifest(frame, PARAMS)
     assert verdict.passed
     assert verdict.to_json()["warnings"] == ["several_sources"]
@@ -311,7 +312,7 @@ def test_data_that_break_the_audit_too_are_told_by_the_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValidationFailed, match=r"^min_per_class"):
-        run_in(tmp_path, manifest()[manifest()["label"] == 0], monkeypatch)
+        run_in(tmp_path, manifest()[manifest()["label"] == REAL], monkeypatch)
     page = (tmp_path / "reports/validate/report.html").read_text()
     assert "<h1>Failed" in page
     assert "Shortcut audit" not in page

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE
 from deepfake.evaluate.baseline import fit_baseline
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import BASELINE, MODEL
@@ -26,7 +27,9 @@ def toy_crops(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Noise; fakes (every second one) are brighter and smoother. uint8 [n, 32, 32, 3] and labels [n]."""
     rng = np.random.default_rng(seed)
     labels = np.arange(number) % 2
-    grain = rng.normal(0, 1, (number, SIZE, SIZE, 3)) * np.where(labels == 1, 14, 20)[:, None, None, None]
+    grain = (
+        rng.normal(0, 1, (number, SIZE, SIZE, 3)) * np.where(labels == FAKE, 14, 20)[:, None, None, None]
+    )
     means = 118 + 20 * labels[:, None, None, None] + rng.normal(0, 12, (number, 1, 1, 1))
     return (means + grain).clip(0, 255).astype(np.uint8), labels
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import betabinom
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import bootstrap_weights, interval
 from deepfake.evaluate.abstention import abstention, with_verdicts
 from deepfake.evaluate.calibration import IN_BAND, UNLIKE, UNSTABLE, Calibration
@@ -55,14 +56,14 @@ def test_shares_are_of_those_that_they_name_with_the_bootstraps_interval(found: 
     labels, verdicts = test["label"].to_numpy(), test["verdict"].to_numpy(str)
     drawn = bootstrap_weights(test["group"].to_numpy(), labels, 40, 3)
     uncertain = verdicts == "uncertain"
-    covered = np.where(labels == 1, test["score"] >= 0.25, test["score"] <= 0.75)
+    covered = np.where(labels == FAKE, test["score"] >= 0.25, test["score"] <= 0.75)
     expected = {  # name -> (share, which pictures, among which)
         "uncertain": (4 / 13, uncertain, np.ones(13)),
-        "uncertain_of_real": (3 / 6, uncertain, labels == 0),
-        "uncertain_of_fake": (1 / 7, uncertain, labels == 1),
-        "wrong_of_answered": (2 / 9, verdicts == np.where(labels == 1, "real", "fake"), ~uncertain),
-        "real": (5 / 6, covered, labels == 0),
-        "fake": (6 / 7, covered, labels == 1),
+        "uncertain_of_real": (3 / 6, uncertain, labels == REAL),
+        "uncertain_of_fake": (1 / 7, uncertain, labels == FAKE),
+        "wrong_of_answered": (2 / 9, verdicts == np.where(labels == FAKE, "real", "fake"), ~uncertain),
+        "real": (5 / 6, covered, labels == REAL),
+        "fake": (6 / 7, covered, labels == FAKE),
     }
     for name, (value, which, among) in expected.items():
         of_draws = (drawn * which * among).sum(axis=1) / (drawn * among).sum(axis=1)

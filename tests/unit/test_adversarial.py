@@ -14,6 +14,7 @@ from explain_helpers import TinyFrozen
 from stress_toys import SIZE, calibration, toy_crops, toy_pair, toy_sample
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.base.labels import FAKE
 from deepfake.media.encoding import jpeg_round_trip
 from deepfake.media.fields import as_field
 from deepfake.media.history import History
@@ -127,7 +128,7 @@ def test_preprocess_again_compresses_as_the_first_time() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
     pair = toy_pair()
     test, crops = toy_sample(pair, 60)
-    test["source"] = np.where(test["label"] == 1, "gan", "camera")
+    test["source"] = np.where(test["label"] == FAKE, "gan", "camera")
     sample = attackable(test, calibration(0.5), 5, 7)
     done = tmp_path_factory.mktemp("done")
     outputs = attacked_logits(pair, sample, crops, HISTORY, EPSILONS, 7, done)
@@ -137,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_attacked_are_pictures_judged_right_one_of_a_group(run: dict) -> None:
     sample = run["sample"]
-    assert ((sample["logit"] >= 0) == (sample["label"] == 1)).all()
+    assert ((sample["logit"] >= 0) == (sample["label"] == FAKE)).all()
     assert sample["label"].value_counts().to_dict() == {0: 5, 1: 5}
     for _, rows in sample.groupby("label"):
         assert rows["group"].is_unique

@@ -17,6 +17,7 @@ from deepfake.audit.names import BORDER, FAMILIES, place
 from deepfake.audit.report import audit_rows, draw_audit, require_no_shortcut
 from deepfake.audit.shortcuts import border, measure, sharpness
 from deepfake.base.errors import ParamsError, ValidationFailed
+from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
 from deepfake.media.images import container_facts
 from deepfake.params.audit import Audit
@@ -79,7 +80,7 @@ def measured(real: Any, fake: Any, pairs: bool = False) -> tuple[pd.DataFrame, d
     files += [fake(scene(i if pairs else EACH + i)) for i in range(EACH)]
     groups = [f"g{i % EACH if pairs else i}" for i in range(2 * EACH)]
     sample = pd.DataFrame({"label": np.repeat([0, 1], EACH), "group": groups})
-    sample["source"] = np.where(sample["label"] == 1, "maker", "camera")
+    sample["source"] = np.where(sample["label"] == FAKE, "maker", "camera")
     found = [measure(data, LIMITS) for data in files]
     return sample, {family: np.stack([one[family] for one in found]) for family in FAMILIES}
 

@@ -13,6 +13,7 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.evaluate.calibration import (
     IN_BAND,
     UNSTABLE,
@@ -51,8 +52,8 @@ def test_thresholds_keep_their_rates_on_validation(target: float) -> None:
     values, labels = logits()
     calibration = calibrate(alone(values, labels), target, max(target, 0.1))
     scores = calibration.score(values)
-    fpr = (scores[labels == 0] >= calibration.threshold).mean()
-    assert target - 2 / (labels == 0).sum() <= fpr <= target
+    fpr = (scores[labels == REAL] >= calibration.threshold).mean()
+    assert target - 2 / (labels == REAL).sum() <= fpr <= target
     assert calibration.worst_source is None and calibration.rule == "pooled"
 
 
@@ -60,7 +61,7 @@ def test_ties_never_break_the_false_positive_rate() -> None:
     values = np.array([0.0] * 10 + [1.0] * 10)
     labels = np.array([0] * 8 + [1] * 2 + [0] * 2 + [1] * 8)
     calibration = calibrate(alone(values, labels), 0.1, 0.1)
-    assert (calibration.score(values)[labels == 0] >= calibration.threshold).mean() <= 0.1
+    assert (calibration.score(values)[labels == REAL] >= calibration.threshold).mean() <= 0.1
 
 
 @pytest.mark.parametrize("error", [0.05, 0.2])
@@ -163,7 +164,7 @@ def test_isotonic_is_that_of_scikit_learn() -> None:
     values, labels = logits(n=300)
     scaling = fit_scaling(values, labels, "isotonic")
     fakes = labels.sum()
-    target = np.where(labels == 1, (fakes + 1) / (fakes + 2), 1 / (len(labels) - fakes + 2))
+    target = np.where(labels == FAKE, (fakes + 1) / (fakes + 2), 1 / (len(labels) - fakes + 2))
     expected = IsotonicRegression(out_of_bounds="clip").fit(values, target).predict(values)
     assert scaling(values) == pytest.approx(expected)
 
@@ -231,4 +232,4 @@ def test_a_bundle_says_whose_false_alarms_its_threshold_holds() -> None:
     values, labels = logits(n=300)
     content = calibrate(alone(values, labels), 0.05, 0.1, rule="worst-source").to_json()
     assert content["rule"] == "worst-source" and content["worst_source"] is None  # one source: no worst
-    assert (content["real_groups"], content["fake_groups"]) == ((labels == 0).sum(), labels.sum())
+    assert (content["real_groups"], content["fake_groups"]) == ((labels == REAL).sum(), labels.sum())

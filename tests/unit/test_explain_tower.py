@@ -10,6 +10,7 @@ import pytest
 from explain_helpers import SIZE, TINY, TinyFrozen, checkerboard_net, no_detail
 from model_helpers import noise, tower_or_skip
 
+from deepfake.base.labels import Verdict
 from deepfake.base.stage import write_json
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain import scoring, tokens
@@ -120,7 +121,7 @@ def test_the_app_explains_a_frozen_detector(tiny: TinyFrozen, tmp_path: object) 
     png.write_bytes(encode_references(np.zeros((1, SIZE, SIZE, 3), np.float32)))
     predictor = Predictor.__new__(Predictor)
     predictor._model = tiny
-    face = FaceVerdict(0, 0.9, "fake", "", 0.5, crop=noise(1, SIZE)[0].astype(np.uint8))
+    face = FaceVerdict(0, 0.9, Verdict.FAKE, "", 0.5, crop=noise(1, SIZE)[0].astype(np.uint8))
     for method in (*methods_of(tiny), None):
         predictor.bundle = SimpleNamespace(explanation=SimpleNamespace(method=method), references=png)
         heat = predictor.explain(face)

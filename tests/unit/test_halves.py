@@ -9,6 +9,7 @@ from calibration_data import alone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.evaluate.calibration import calibrate
 from deepfake.shards.halves import chooses_epoch
 
@@ -21,7 +22,7 @@ ROWS = st.lists(
 
 def rows_of(pairs: list[tuple[str, int]]) -> pd.DataFrame:
     frame = pd.DataFrame(pairs, columns=["group", "label"])
-    return frame.assign(source=np.where(frame["label"] == 1, "gan", "camera"))
+    return frame.assign(source=np.where(frame["label"] == FAKE, "gan", "camera"))
 
 
 @settings(max_examples=80, derandomize=True, deadline=None)
@@ -76,9 +77,9 @@ def test_the_promise_holds_only_if_other_pictures_chose_the_epoch(split: bool) -
         found = calibrate(alone(logits[best, calibrates], labels[calibrates]), target, error)
         fresh_labels, fresh = trained(rng, 200, 1)
         scores = found.score(fresh[0])
-        covered[0].append((scores[fresh_labels == 0] <= found.real_max).mean())
-        covered[1].append((scores[fresh_labels == 1] >= found.fake_min).mean())
-        alarms.append((scores[fresh_labels == 0] >= found.threshold).mean())
+        covered[0].append((scores[fresh_labels == REAL] <= found.real_max).mean())
+        covered[1].append((scores[fresh_labels == FAKE] >= found.fake_min).mean())
+        alarms.append((scores[fresh_labels == REAL] >= found.threshold).mean())
     for rates in covered.values():
         if split:
             assert np.mean(rates) >= 1.0 - error - 0.005

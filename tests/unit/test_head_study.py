@@ -12,6 +12,7 @@ from helpers import tiny_params
 from sklearn.metrics import roc_auc_score
 
 from deepfake.base.errors import ParamsError, SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.study.folds import (
     Fold,
     calibration_rows,
@@ -78,28 +79,28 @@ def test_a_fit_sees_training_views_of_the_kinds_asked_for_and_nothing_left_out()
     assert {*rows["view"]} == {"plain", "augmented-1", "self-blended-1"}
     assert {*facts[training_rows(facts, GAN, ("plain",))]["view"]} == {"plain"}
     rows = facts[training_rows(facts, VIDEO, ALL)]
-    assert {*rows.loc[rows["label"] == 0, "source"]} == {"photos"}  # pseudo-fakes of video's are out too
+    assert {*rows.loc[rows["label"] == REAL, "source"]} == {"photos"}  # pseudo-fakes of video's are out too
 
 
 def test_a_generator_without_clips_is_judged_whole_and_swaps_only_outside_training() -> None:
     facts = toy_embeddings().facts
     rows = facts[judged_rows(facts, GAN)]
     assert {*rows["view"]} == {"plain", "jpeg60", "half"}
-    fakes, reals = rows[rows["label"] == 1], rows[rows["label"] == 0]
+    fakes, reals = rows[rows["label"] == FAKE], rows[rows["label"] == REAL]
     assert {*fakes["generator"]} == {"gan"} and {*fakes["split"]} == {"train", "val", "test"}
     assert {*reals["split"]} == {"val", "test"} and {*reals["source"]} == {"photos", "video"}
     swaps = facts[judged_rows(facts, SWAP)]
-    assert {*swaps.loc[swaps["label"] == 1, "split"]} == {"val", "test"}
+    assert {*swaps.loc[swaps["label"] == FAKE, "split"]} == {"val", "test"}
     assert generators_with_clips(facts) == ["swap"]
 
 
 def test_a_source_of_reals_is_judged_where_no_fake_of_its_clips_was_seen() -> None:
     facts = toy_embeddings().facts
     photos = facts[judged_rows(facts, Fold("reals", "reals of photos", source="photos"))]
-    assert {*photos.loc[photos["label"] == 0, "split"]} == {"train", "val", "test"}
+    assert {*photos.loc[photos["label"] == REAL, "split"]} == {"train", "val", "test"}
     video = facts[judged_rows(facts, VIDEO)]
-    assert {*video.loc[video["label"] == 0, "split"]} == {"val", "test"}
-    assert {*video.loc[video["label"] == 1, "split"]} == {"val", "test"}
+    assert {*video.loc[video["label"] == REAL, "split"]} == {"val", "test"}
+    assert {*video.loc[video["label"] == FAKE, "split"]} == {"val", "test"}
     assert {*facts[calibration_rows(facts, VIDEO)]["source"]} == {"photos", "gan", "diffusion", "swaps"}
 
 
@@ -163,7 +164,7 @@ def test_figures_are_scikit_learns_on_the_right_pictures(study: HeadStudy) -> No
     by_source = [
         roc_auc_score(part["label"], part["logit"])
         for source in ("photos", "video")
-        for part in [gan[(gan["source"] == source) | (gan["label"] == 1)]]
+        for part in [gan[(gan["source"] == source) | (gan["label"] == FAKE)]]
     ]
     found = [figures.worst_auc[name].cell("first", "gan").value for name in ("photos", "video")]
     assert found == pytest.approx(by_source)
@@ -197,7 +198,7 @@ def test_tables_tell_every_variant_fold_and_margin(study: HeadStudy) -> None:
 def test_faces_unlike_training_lose_their_verdict_by_p_value(study: HeadStudy) -> None:
     scores = all_scores(study)
     judged = judged_with_p(scores, "first")
-    assert {*judged.loc[judged["label"] == 0, "split"]} == {"test"}
+    assert {*judged.loc[judged["label"] == REAL, "split"]} == {"test"}
     assert {*judged["held_out"]} == {"all swaps", "all made"}
     assert judged["p"].between(0.0, 1.0, inclusive="right").all()
     frame = risk_table(judged, 20).frame

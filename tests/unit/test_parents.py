@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from deepfake.base.labels import FAKE
 from deepfake.explain.parents import altered_places
 from deepfake.media.encoding import encode_png
 from deepfake.media.squares import Square, cut
@@ -69,7 +70,7 @@ def faces(tmp_path: Path) -> Path:
 
 def test_only_a_picture_with_the_same_shot_beside_it_gets_a_mask(faces: Path) -> None:
     manifest = read_manifest(faces / "manifest.parquet")
-    fakes = manifest[manifest["label"] == 1]
+    fakes = manifest[manifest["label"] == FAKE]
     found = altered_places(fakes, manifest, faces, SIZE, most=9)
     assert list(found.rows["image_id"]) == ["fake-moved", "fake-turned"]
     assert found.masks.shape == (2, SIZE, SIZE) and found.masks.dtype == bool

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import REAL
 from deepfake.base.stage import read_json, write_json
 from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import Sample, calibrate
@@ -82,7 +83,7 @@ def test_the_table_tells_what_low_rates_rest_on_and_how_sources_differ() -> None
     assert table["low_fpr"]["tpr_at_01pct_fpr"] == {"limit": 0.001, "reals": 80, "allowed_alarms": 0}
     assert table["fpr_gap"]["sources"] == 2 and 0.0 <= table["fpr_gap"]["by_chance"] <= 1.0
     test = predictions.test
-    reals = test[test["label"] == 0]
+    reals = test[test["label"] == REAL]
     rates = (reals["score"] >= predictions.first.threshold).groupby(reals["source"]).mean()
     assert table["fpr_gap"]["value"] == pytest.approx(rates.max() - rates.min(), abs=1e-6)
     assert {*table["per_generator"]} == {"gan", "swap"}

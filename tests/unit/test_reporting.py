@@ -14,6 +14,7 @@ import yaml
 from helpers import REPO, tiny_params
 from test_predictions import make_predictions
 
+from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
 from deepfake.base.stage import write_json
 from deepfake.base.text import plain
@@ -195,14 +196,14 @@ def test_without_a_threshold_the_worst_scores_are_shown() -> None:
     assert kinds[0]["title"] == "Fakes with the lowest scores" and kinds[0]["all"] == 80
     at = replace(bare, detectors={"detector": replace(first, threshold=0.5)})
     test = at.test
-    missed = ((test["label"] == 1) & (test[first.score] < 0.5)).sum()
+    missed = ((test["label"] == FAKE) & (test[first.score] < 0.5)).sum()
     assert failures(at, 2)["kinds"][0]["all"] == missed
 
 
 def test_known_failures_are_the_surest_wrong_verdicts_with_their_crops(tmp_path: Path) -> None:
     predictions = make_predictions(strength=0.5)
     test = predictions.test
-    wrong = test[(test["label"] == 1) & (test["verdict"] == "real")].sort_values("score")
+    wrong = test[(test["label"] == FAKE) & (test["verdict"] == "real")].sort_values("score")
     assert len(wrong) >= 2
     pixel = encode_png((predictions.frame.index.to_numpy()[:192] % 255).reshape(8, 8, 3).astype("uint8"))
     records = [{"image_id": name, "label": 1, "image": pixel} for name in wrong["image_id"]]

@@ -10,6 +10,7 @@ import pytest
 from stress_toys import toy_pair, toy_sample
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.base.labels import REAL
 from deepfake.base.roc import auc
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.stress import robustness
@@ -56,7 +57,7 @@ def test_figures_are_those_of_the_damaged_logits(run: dict) -> None:
     once = np.ones((1, len(rows)))
     expected = auc(rows["label"].to_numpy(), rows["logit"].to_numpy(), once)[0]
     assert figures["auc"]["value"] == pytest.approx(expected, abs=1e-6)
-    accused = (rows.loc[rows["label"] == 0, "logit"] >= 0).mean()  # the threshold 0.5 stays where it was
+    accused = (rows.loc[rows["label"] == REAL, "logit"] >= 0).mean()  # the threshold 0.5 stays where it was
     assert figures["fpr"]["value"] == pytest.approx(accused)
     assert accused > run["table"]["clean"][MODEL]["fpr"]["value"]  # gamma 0.7 is brighter: more "fake"
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from deepfake.base.labels import REAL
 from deepfake.base.statistics import (
     Interval,
     bootstrap_weights,
@@ -157,7 +158,7 @@ def test_the_gap_and_its_limit_are_those_made_by_hand() -> None:
     assert found is not None and found == again and found["sources"] == 3
     # a: 4 of 6, b: 0 of 4, c: 1 of 2; the score at the threshold is an alarm.
     assert found["value"] == round(4 / 6, 6)
-    reals = rows[rows["label"] == 0]
+    reals = rows[rows["label"] == REAL]
     above, source = (reals["score"] >= 0.5).to_numpy(float), reals["source"].to_numpy()
     weights = bootstrap_weights(reals["group"].to_numpy(), reals["label"].to_numpy(), 3000, 4)
     gaps = []

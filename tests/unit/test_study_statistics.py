@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import Interval
 from deepfake.study.statistics import COLUMNS, draw_cells
 from deepfake.study.tables import measure, reading, shown
@@ -77,7 +78,7 @@ def test_only_generators_that_both_were_tried_on_are_compared() -> None:
 
 def test_other_metrics_and_single_sources_are_measured_on_the_same_scores() -> None:
     frame = pd.concat([cell("a", "gan", 1.0), cell("a", "swap", 3.0, noise=1)], ignore_index=True)
-    real = frame["label"] == 0
+    real = frame["label"] == REAL
     hard = real & frame["image_id"].str.endswith(("0", "1", "2"))
     frame.loc[hard, "source"] = "hard"
     frame.loc[hard, "logit"] += 10.0  # above every fake
@@ -90,8 +91,8 @@ def test_other_metrics_and_single_sources_are_measured_on_the_same_scores() -> N
     assert figures.by_source["any"].cell("a", "swap").value == pytest.approx(expected)
     assert figures.caught["clean"].mean("a").value == 0.0  # three tenths of the reals are above all fakes
     without = measure(frame[~hard], draws=20).caught["clean"].cell("a", "swap").value
-    cut = np.sort(easy.loc[easy["label"] == 0, "logit"])[-2]  # 2 of 42 may be above
-    assert without == pytest.approx((easy.loc[easy["label"] == 1, "logit"] > cut).mean(), abs=0.026)
+    cut = np.sort(easy.loc[easy["label"] == REAL, "logit"])[-2]  # 2 of 42 may be above
+    assert without == pytest.approx((easy.loc[easy["label"] == FAKE, "logit"] > cut).mean(), abs=0.026)
 
 
 def test_a_share_of_nothing_is_told_as_none() -> None:

@@ -12,6 +12,7 @@ import pytest
 from helpers import tiny_params
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.parameters import parse_params
 from deepfake.embed.features import Embeddings
 from deepfake.networks.frozen import FROZEN
@@ -139,7 +140,7 @@ def test_a_source_weighs_as_the_root_of_its_size_and_both_classes_the_same() -> 
     origin = np.array(["large"] * 4 + ["small"] + ["gan"] * 2)
     weights = source_weights(label, origin)
     assert weights.mean() == pytest.approx(1.0)
-    assert weights[label == 0].sum() == pytest.approx(weights[label == 1].sum())
+    assert weights[label == REAL].sum() == pytest.approx(weights[label == FAKE].sum())
     assert weights[:4].sum() == pytest.approx(2 * weights[4])  # the roots of 4 and 1
 
 
@@ -166,6 +167,6 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     folder = write(tmp_path / "rows", train=toy("train", 0), val=toy("val", 5))
     with pytest.raises(TrainingError, match="both classes: exclude fewer generators"):
         train_frozen(recipe(**{"train.exclude_generators": ["gan", "swap"]}), folder)
-    reals_missing = toy("train", 0).where(toy("train", 0).facts["label"].to_numpy() == 1)
+    reals_missing = toy("train", 0).where(toy("train", 0).facts["label"].to_numpy() == FAKE)
     with pytest.raises(TrainingError, match="both classes"):
         fit_head(reals_missing, recipe().head)

@@ -9,6 +9,7 @@ from calibration_data import alone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepfake.base.labels import FAKE
 from deepfake.evaluate.calibration import (
     UNLIKE,
     Calibration,
@@ -21,7 +22,7 @@ from deepfake.evaluate.calibration import (
 def calibrated(seed: int = 0) -> Calibration:
     rng = np.random.default_rng(seed)
     labels = np.repeat([0, 1], 300)
-    return calibrate(alone(rng.normal(np.where(labels == 1, 2.0, -2.0), 1.0), labels), 0.05, 0.1)
+    return calibrate(alone(rng.normal(np.where(labels == FAKE, 2.0, -2.0), 1.0), labels), 0.05, 0.1)
 
 
 def left_out(logits: np.ndarray, generator: str, per_group: int = 1) -> pd.DataFrame:

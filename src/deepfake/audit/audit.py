@@ -26,11 +26,12 @@ from deepfake.audit.names import CONTAINER, CROP_CONTAINER, FAMILIES, NATIVE_SID
 from deepfake.audit.sample import Measures, collect, numbered
 from deepfake.audit.words import describe
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.roc import auc
 from deepfake.base.statistics import with_intervals
 from deepfake.params.audit import Audit
 from deepfake.params.ingest.ingest import Ingest
-from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.manifest import usable
 from deepfake.shards.sample import draw_sample
 from deepfake.shards.shards import shard_path
 

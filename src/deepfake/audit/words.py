@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from deepfake.audit.names import Feature
-from deepfake.shards.manifest import FAKE, LABEL_NAMES, REAL
+from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 
 _MAX_SENTENCES = 5
 _MAX_SOURCES = 20  # the largest of them are looked at one by one

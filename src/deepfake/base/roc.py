@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from deepfake.base.labels import FAKE
+
 
 def roc(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
@@ -31,7 +33,7 @@ def ranked(
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # last place of each distinct score
-    fake = labels[order] == 1
+    fake = labels[order] == FAKE
     drawn = weights[:, order]
     hits = np.cumsum(np.where(fake, drawn, 0.0), axis=1)[:, last]
     alarms = np.cumsum(np.where(fake, 0.0, drawn), axis=1)[:, last]

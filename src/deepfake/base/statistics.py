@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
+from deepfake.base.labels import LABEL_NAMES
+
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -51,7 +53,7 @@ def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, draws: int, seed: 
         float64 [draws, n].
     """
     names, member = np.unique(groups, return_inverse=True)
-    has = [np.isin(np.arange(len(names)), member[labels == label]) for label in (0, 1)]
+    has = [np.isin(np.arange(len(names)), member[labels == label]) for label in LABEL_NAMES]
     stratum = has[0] + 2 * has[1]
     rng = np.random.default_rng(seed)
     counts = np.zeros((draws, len(names)))

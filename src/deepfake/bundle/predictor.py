@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfake.base.labels import Verdict
 from deepfake.bundle.bundle import Bundle, read_bundle
-from deepfake.evaluate.calibration import NOT_APPLICABLE
 from deepfake.evaluate.disagreement import spread, view_logits
 from deepfake.media.images import ImageRejected
 from deepfake.media.squares import Square
@@ -24,7 +24,7 @@ class FaceVerdict:
     Attributes:
         face: 0 for the largest; None when there is none.
         score: calibrated probability that the face is fake, 0..1; None for `not_applicable`.
-        verdict: `real`, `fake`, `uncertain` or `not_applicable`.
+        verdict: `not_applicable` where nothing can be judged.
         reason: why it is not applicable, or uncertain; empty otherwise.
         threshold: scores at or above it are called fake.
         box: the judged square in pixels of the upright picture.
@@ -34,7 +34,7 @@ class FaceVerdict:
 
     face: int | None
     score: float | None
-    verdict: str
+    verdict: Verdict
     reason: str
     threshold: float
     box: Square | None = None
@@ -93,7 +93,7 @@ class Predictor:
     def not_applicable(self, reason: str) -> FaceVerdict:
         """The verdict on something that can't be judged."""
         threshold = self.bundle.calibration.threshold
-        return FaceVerdict(None, None, NOT_APPLICABLE, reason, threshold)
+        return FaceVerdict(None, None, Verdict.NOT_APPLICABLE, reason, threshold)
 
     def explain(self, face: FaceVerdict) -> np.ndarray | None:
         """Which places of a judged face raise its score, by the method that did best on test.

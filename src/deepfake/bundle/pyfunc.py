@@ -35,7 +35,7 @@ class PictureModel:
         box = first.box
         return {
             "score": first.score,
-            "verdict": first.verdict,
+            "verdict": first.verdict.value,
             "reason": first.reason,
             "threshold": first.threshold,
             "box_left": box.left if box else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.degrade.augment import augment
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.degrade.recipes import RECIPES
@@ -43,9 +44,9 @@ def views_of(params: Embed, split: str, label: int) -> list[View]:
     views = [View(PLAIN)]
     if split == "train":
         views += [View(AUGMENTED, number + 1) for number in range(params.augmented)]
-        if label == 0:
+        if label == REAL:
             views += [View(SELF_BLENDED, number + 1) for number in range(params.self_blended)]
-    if params.damaged and (label == 1 or split != "train"):
+    if params.damaged and (label == FAKE or split != "train"):
         views += [View(kind) for kind in DAMAGED]
     return views
 

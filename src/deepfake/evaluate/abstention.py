@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import betabinom
 
+from deepfake.base.labels import FAKE, LABEL_NAMES, Verdict
 from deepfake.base.statistics import bootstrap_weights, interval, mean
-from deepfake.evaluate.calibration import IN_BAND, UNCERTAIN, UNLIKE, UNSTABLE, Calibration
+from deepfake.evaluate.calibration import IN_BAND, UNLIKE, UNSTABLE, Calibration
 from deepfake.evaluate.predictions import Predictions
-from deepfake.shards.manifest import LABEL_NAMES
 
-VERDICTS = ("real", "uncertain", "fake")
+_ON_FACES = (Verdict.REAL, Verdict.UNCERTAIN, Verdict.FAKE)
 
 
 def with_verdicts(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
@@ -46,8 +46,8 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
         rates = mean(values, weights * among)
         return interval(rates[0], rates[1:]).to_json()
 
-    uncertain, everything = verdicts == UNCERTAIN, np.ones(len(test), bool)
-    wrong = verdicts != np.where(labels == 1, "fake", "real")
+    uncertain, everything = verdicts == Verdict.UNCERTAIN, np.ones(len(test), bool)
+    wrong = verdicts != np.where(labels == FAKE, Verdict.FAKE, Verdict.REAL)
     found: dict[str, Any] = {
         "uncertain": share(uncertain, everything),
         "wrong_of_answered": share(wrong, ~uncertain),
@@ -64,7 +64,7 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
     called = {
         f"{name}_called_{verdict}": int(counts.get((label, verdict), 0))
         for label, name in LABEL_NAMES.items()
-        for verdict in VERDICTS
+        for verdict in _ON_FACES
     }
     return {"verdicts": called, "abstention": found}
 

@@ -28,9 +28,9 @@ import pandas as pd
 
 from deepfake.base.conformal import conformal_quantile, enough, worst_source_quantile
 from deepfake.base.errors import DeepfakeError
+from deepfake.base.labels import FAKE, REAL, Verdict
 from deepfake.evaluate.scaling import Scaling, fit_scaling
 
-REAL, FAKE, UNCERTAIN, NOT_APPLICABLE = "real", "fake", "uncertain", "not_applicable"
 IN_BAND, UNSTABLE = "inside the uncertain band", "unstable under degradation"
 UNLIKE = "unlike anything in training"
 # Scores of pipeline, app, CLI and REST may differ by this much; it must not change a verdict at the limit.
@@ -45,7 +45,7 @@ class Sample:
 
     Attributes:
         values: float [n], logits or scores.
-        labels: [n], real 0, fake 1.
+        labels: [n], REAL or FAKE.
         groups: [n] names; pictures of one group are dependent.
         sources: [n] names.
     """
@@ -109,11 +109,11 @@ class Calibration:
         """Calibrated probability that a face is fake; float64, 0..1, the shape of `logits`."""
         return self.scaling(logits)
 
-    def verdict(self, score: float, spread: float = 0.0, distance: float = 0.0) -> str:
+    def verdict(self, score: float, spread: float = 0.0, distance: float = 0.0) -> Verdict:
         """`fake`, `real` or `uncertain`."""
         if self.reason(score, spread, distance):
-            return UNCERTAIN
-        return FAKE if score >= self.threshold else REAL
+            return Verdict.UNCERTAIN
+        return Verdict.FAKE if score >= self.threshold else Verdict.REAL
 
     def reason(self, score: float, spread: float = 0.0, distance: float = 0.0) -> str:
         """Why the verdict is `uncertain`; empty for any other verdict."""
@@ -145,7 +145,7 @@ def calibrate(
     Raises:
         DeepfakeError: a class is missing.
     """
-    if not (sample.labels == 0).any() or not (sample.labels == 1).any():
+    if not (sample.labels == REAL).any() or not (sample.labels == FAKE).any():
         raise DeepfakeError("calibration needs validation pictures of both classes")
     scaling = fit_scaling(sample.values, sample.labels, method)
     scored = replace(sample, values=scaling(sample.values))
@@ -160,7 +160,7 @@ def with_thresholds(
     rule: ThresholdRule = "pooled",
 ) -> Calibration:
     """Choose band and threshold from scores of both classes."""
-    reals, fakes = sample.of(0), sample.of(1)
+    reals, fakes = sample.of(REAL), sample.of(FAKE)
     real_max = min(conformal_quantile(reals.values, reals.groups, conformal_error), _ABOVE_ALL)
     fake_min = max(-conformal_quantile(-fakes.values, fakes.groups, conformal_error), 0.0)
     above_reals = float(np.nextafter(real_max, 2.0))

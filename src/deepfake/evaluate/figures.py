@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
 from deepfake.base.roc import roc
 from deepfake.evaluate.predictions import Predictions
@@ -117,7 +118,7 @@ def _binned(scores: np.ndarray, labels: np.ndarray, bins: int) -> pd.DataFrame:
 
 def _draw_histogram(predictions: Predictions, test: pd.DataFrame, out: Path) -> None:
     edges, first = np.linspace(0.0, 1.0, 26), predictions.first
-    scores = {name: test.loc[test["label"] == k, first.score] for k, name in ((0, "real"), (1, "fake"))}
+    scores = {name: test.loc[test["label"] == k, first.score] for k, name in LABEL_NAMES.items()}
     counts = {name: np.histogram(values, edges)[0] for name, values in scores.items()}
     with figure(out / "histogram.png") as axes:
         axes.stairs(counts["real"], edges, fill=True, alpha=0.55, color=REAL_COLOUR, label="real")
@@ -160,7 +161,7 @@ def _draw_risk_coverage(
 
 def _draw_confusion(scores: np.ndarray, labels: np.ndarray, threshold: float, out: Path) -> None:
     """The confusion matrix of two verdicts, split at the threshold, without `uncertain`."""
-    names = np.array(["real", "fake"])
+    names = np.array([*LABEL_NAMES.values()])
     actual, called = names[labels], names[(scores >= threshold).astype(int)]
     counts = pd.crosstab(actual, called).reindex(index=names, columns=names, fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.roc import auc
 from deepfake.base.statistics import Metric
 from deepfake.evaluate.metrics import (
@@ -44,8 +45,8 @@ def _deciding(threshold: float) -> dict[str, Metric]:
     return {
         "accuracy": partial(accuracy, threshold=threshold),
         "balanced_accuracy": partial(balanced_accuracy, threshold=threshold),
-        "tpr": partial(rate_above, threshold=threshold, label=1),
-        "fpr": partial(rate_above, threshold=threshold, label=0),
+        "tpr": partial(rate_above, threshold=threshold, label=FAKE),
+        "fpr": partial(rate_above, threshold=threshold, label=REAL),
         "precision_at_1pct_prevalence": partial(
             precision_at_prevalence, threshold=threshold, prevalence=0.01
         ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from deepfake.shards.manifest import FAKE, HOLDOUT, usable
+from deepfake.base.labels import FAKE
+from deepfake.shards.manifest import HOLDOUT, usable
 
 
 def unseen_generators(manifest: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.roc import ranked, roc
 from deepfake.base.statistics import mean
 
@@ -48,7 +49,7 @@ def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, limi
 
 def accuracy(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float) -> np.ndarray:
     """Share of right decisions when scores at or above `threshold` are called fake."""
-    return mean((scores >= threshold) == (labels == 1), weights)
+    return mean((scores >= threshold) == (labels == FAKE), weights)
 
 
 def rate_above(
@@ -62,8 +63,8 @@ def balanced_accuracy(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float
 ) -> np.ndarray:
     """Mean of both classes' shares of right decisions."""
-    hit = rate_above(labels, scores, weights, threshold, 1)
-    alarm = rate_above(labels, scores, weights, threshold, 0)
+    hit = rate_above(labels, scores, weights, threshold, FAKE)
+    alarm = rate_above(labels, scores, weights, threshold, REAL)
     return (hit + 1.0 - alarm) / 2.0
 
 
@@ -71,7 +72,7 @@ def precision_at_prevalence(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, threshold: float, prevalence: float
 ) -> np.ndarray:
     """Share of fakes among the pictures called fake, if the share `prevalence` of all pictures is fake."""
-    hit = prevalence * rate_above(labels, scores, weights, threshold, 1)
-    alarm = (1.0 - prevalence) * rate_above(labels, scores, weights, threshold, 0)
+    hit = prevalence * rate_above(labels, scores, weights, threshold, FAKE)
+    alarm = (1.0 - prevalence) * rate_above(labels, scores, weights, threshold, REAL)
     with np.errstate(invalid="ignore"):
         return hit / (hit + alarm)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deepfake.base.labels import FAKE
 from deepfake.base.statistics import mean
 
 
@@ -14,7 +15,7 @@ def brier(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nda
 
 def log_loss(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean negative log-likelihood in nats, probabilities clipped to 1e-12."""
-    p = np.clip(np.where(labels == 1, scores, 1.0 - scores), 1e-12, 1.0)
+    p = np.clip(np.where(labels == FAKE, scores, 1.0 - scores), 1e-12, 1.0)
     return mean(-np.log(p), weights)
 
 
@@ -52,7 +53,7 @@ def risk_coverage(
     sure = np.maximum(scores, 1.0 - scores)
     order = np.argsort(-sure, kind="stable")
     last = np.append(np.flatnonzero(np.diff(sure[order])), len(order) - 1)
-    wrong = (scores >= 0.5) != (labels == 1)
+    wrong = (scores >= 0.5) != (labels == FAKE)
     answered = np.cumsum(weights[:, order], axis=1)[:, last]
     errors = np.cumsum((weights * wrong)[:, order], axis=1)[:, last]
     with np.errstate(invalid="ignore"):

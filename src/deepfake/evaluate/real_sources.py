@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 
+from deepfake.base.labels import REAL
 from deepfake.base.statistics import bootstrap_weights, interval, mean
-from deepfake.shards.manifest import REAL
 
 
 def fpr_gap(

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 
+from deepfake.base.labels import FAKE
+
 _LOWEST, _HIGHEST = 0.05, 20.0  # temperatures
 
 
@@ -66,7 +68,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks".
     """
-    sign = np.where(labels == 1, 1.0, -1.0)
+    sign = np.where(labels == FAKE, 1.0, -1.0)
 
     def loss(log_temperature: float) -> float:
         return float(np.logaddexp(0.0, -sign * logits / np.exp(log_temperature)).mean())
@@ -77,7 +79,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def _fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Temperature and bias (Platt 1999). The temperature is within 0.05..20, which keeps the order."""
-    sign = np.where(labels == 1, 1.0, -1.0)
+    sign = np.where(labels == FAKE, 1.0, -1.0)
 
     def loss(x: np.ndarray) -> float:
         return float(np.logaddexp(0.0, -sign * (logits / np.exp(x[0]) + x[1])).mean())
@@ -97,7 +99,7 @@ def _fit_isotonic(logits: np.ndarray, labels: np.ndarray) -> tuple[tuple[float, 
     # Imported here: it costs half a second that other commands should not pay.
     from sklearn.isotonic import IsotonicRegression
 
-    fakes = int((labels == 1).sum())
+    fakes = int((labels == FAKE).sum())
     low, high = 1.0 / (len(labels) - fakes + 2.0), (fakes + 1.0) / (fakes + 2.0)
-    fit = IsotonicRegression(out_of_bounds="clip").fit(logits, np.where(labels == 1, high, low))
+    fit = IsotonicRegression(out_of_bounds="clip").fit(logits, np.where(labels == FAKE, high, low))
     return tuple((float(x), float(y)) for x, y in zip(fit.X_thresholds_, fit.y_thresholds_, strict=True))

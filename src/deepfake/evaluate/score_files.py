@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import LABEL_NAMES, REAL
 from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import Sample, with_thresholds
 from deepfake.evaluate.predictions import Detector, Predictions, is_ours, read_predictions
@@ -16,7 +17,7 @@ from deepfake.evaluate.scaling import Scaling
 
 NAME = "detector"
 _REQUIRED, _OPTIONAL = ("path", "label", "score"), ("source", "generator", "group", "split")
-_LABELS = {"0": 0, "real": 0, "1": 1, "fake": 1}
+_LABELS = {text: label for label, name in LABEL_NAMES.items() for text in (str(label), name)}
 _SPLITS = ("train", "val", "test", "holdout")
 # As in params.yaml, because another detector's file has no parameters.
 DRAWS, BINS, SEED, TARGET_FPR, CONFORMAL_ERROR = 1000, 15, 7, 0.05, 0.1
@@ -79,7 +80,7 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     frame = pd.DataFrame({
         "path": table["path"].astype(str), "label": labels.astype(np.int8), "score": scores,
         "source": source, "split": split,
-        "generator": _filled(table, "generator", source).mask(labels == 0, "none"),
+        "generator": _filled(table, "generator", source).mask(labels == REAL, "none"),
         "group": _filled(table, "group", table["path"].astype(str)),
     })  # fmt: skip
     frame = frame[frame["split"] != "train"].reset_index(drop=True)

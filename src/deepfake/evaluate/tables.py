@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 from scipy.special import expit
 
+from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.base.statistics import Metric, paired_differences, with_intervals
 from deepfake.evaluate.abstention import abstention
 from deepfake.evaluate.headline import LOW_FPR, calibration_metrics
 from deepfake.evaluate.predictions import Detector, Predictions
 from deepfake.evaluate.real_sources import fpr_gap
-from deepfake.shards.manifest import FAKE, HOLDOUT, LABEL_NAMES, REAL
+from deepfake.shards.manifest import HOLDOUT
 
 Table = dict[str, Any]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.stage import write_json
 from deepfake.explain.choice import gains
 from deepfake.explain.heat import logits
@@ -21,7 +22,6 @@ from deepfake.media.spectrum import power_spectrum
 from deepfake.networks.detector import Detector, load_detector
 from deepfake.networks.frozen import FrozenDetector
 from deepfake.shards.inputs import load_crops
-from deepfake.shards.manifest import FAKE, REAL
 
 _REFERENCE_SAMPLE = 200  # training reals: a patch comes from any of the surest fifty
 _SPECTRUM_SAMPLE = 1000  # pictures per class: a mean spectrum is stable long before that

@@ -11,15 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.plots import FAKE_COLOUR, QUIET, REAL_COLOUR, save_figure
 from deepfake.media.spectrum import azimuthal_profile, power_spectrum
 
 # Row title -> (label, highest score first): the most certain hits and the worst misses of both kinds.
 KINDS = {
-    "fakes, most certain": (1, True),
-    "fakes, worst misses": (1, False),
-    "reals, most certain": (0, False),
-    "reals, worst misses": (0, True),
+    "fakes, most certain": (FAKE, True),
+    "fakes, worst misses": (FAKE, False),
+    "reals, most certain": (REAL, False),
+    "reals, worst misses": (REAL, True),
 }
 
 

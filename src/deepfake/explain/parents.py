@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import REAL
 from deepfake.explain.heat import blurred
 from deepfake.media.fields import Pixels
 from deepfake.shards.inputs import load_crops
@@ -42,7 +43,7 @@ def altered_places(fakes: pd.DataFrame, manifest: pd.DataFrame, faces: Path, siz
     """
     test = manifest[manifest["reject_reason"].isna() & (manifest["split"] == "test")]
     kin = ["group", "width", "height"]
-    reals = test[test["label"] == 0]
+    reals = test[test["label"] == REAL]
     squares = test.set_index("image_id").loc[fakes["image_id"]]
     kept, masks = [], [np.empty((0, size, size), bool)]
     for number, (key, fake) in enumerate(squares.iterrows()):

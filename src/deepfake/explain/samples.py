@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE, REAL, Verdict
 from deepfake.explain.faithfulness import MIN_FALL, Faithful
 from deepfake.explain.heat import blurred, logits
 from deepfake.explain.localisation import self_blended
@@ -16,7 +17,7 @@ from deepfake.explain.references import substitutes
 from deepfake.explain.scoring import Located, Samples
 from deepfake.networks.detector import Detector
 from deepfake.shards.inputs import evaluation_batches, load_crops
-from deepfake.shards.manifest import FAKE, LABEL_NAMES, read_manifest
+from deepfake.shards.manifest import read_manifest
 
 _BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
 _MASKED = 4  # one picture with a mask of either kind for so many scored
@@ -40,11 +41,11 @@ def draw_samples(
         The samples; and the counts that metrics.json states.
     """
     size = int(model.input_shape[1])
-    called = (test["verdict"] == LABEL_NAMES[FAKE]) & (test["logit"] > 0.0)
-    known = _in_turn(test[(test["label"] == 1) & called])
+    called = (test["verdict"] == Verdict.FAKE) & (test["logit"] > 0.0)
+    known = _in_turn(test[(test["label"] == FAKE) & called])
     chosen = known.head(number)
-    reals = test[(test["label"] == 0) & ~called].sort_values(["logit", "image_id"])
-    parents = test[test["label"] == 0].sort_values("image_id").head(_TRIED * number)
+    reals = test[(test["label"] == REAL) & ~called].sort_values(["logit", "image_id"])
+    parents = test[test["label"] == REAL].sort_values("image_id").head(_TRIED * number)
     half = -(-number // _MASKED)
     manifest = read_manifest(faces / "manifest.parquet")
     edits, masks = altered_places(known, manifest, faces, size, half)
@@ -58,7 +59,7 @@ def draw_samples(
     located = Located(*(np.concatenate(both) for both in zip(blends, pictures, strict=True)))
     facts = {
         "recognised_fakes": len(known),
-        "test_fakes": int((test["label"] == 1).sum()),
+        "test_fakes": int((test["label"] == FAKE).sum()),
         **counts,
         **made,
         "masked_edits": len(masks),

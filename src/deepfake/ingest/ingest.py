@@ -17,6 +17,7 @@ import pyarrow as pa
 from PIL import Image
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.stage import write_json
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import write_rejected
@@ -135,7 +136,7 @@ def reject_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require_both_classes(frame: pd.DataFrame) -> None:
-    for label, name in ((0, "real"), (1, "fake")):
+    for label, name in LABEL_NAMES.items():
         rows = frame[frame["label"] == label]
         if usable(rows).empty:
             reasons = rows["reject_reason"].value_counts().to_dict()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.media.history import History
 from deepfake.media.images import ImageRejected
 from deepfake.params.ingest.limits import Limits
@@ -18,7 +19,7 @@ from deepfake.preprocess.common_side import resolve_history
 from deepfake.preprocess.crops import NoFace, cropped_side, native_sides
 from deepfake.preprocess.detections import DetectionCache
 from deepfake.shards.executors import ShardExecutor, map_shards
-from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_examples, shard_path
 
 _COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.statistics import difference, effective_counts, proportion
 from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import weights_digest
-from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.manifest import usable
 
 _MISSED = ("no_face", "face_too_small")
 _BAND = "below_band"

@@ -15,7 +15,7 @@ from deepfake.base.errors import ValidationFailed
 from deepfake.ingest.groups import hash_values, near_pairs
 from deepfake.shards.manifest import HOLDOUT, SPLITS, usable
 from deepfake.validate.expectations import (
-    Verdict,
+    DataVerdict,
     expect,
     first_failure,
     gx_context,
@@ -28,7 +28,7 @@ _NAMES = (*SPLITS, HOLDOUT)
 gxe: Any = gx.expectations  # its names are re-exported in a way that strict typing does not see
 
 
-def require_no_leak(frame: pd.DataFrame, distance: int) -> Verdict:
+def require_no_leak(frame: pd.DataFrame, distance: int) -> DataVerdict:
     """Stop if a group, a picture or a near-duplicate stands in two splits.
 
     Args:
@@ -50,7 +50,7 @@ def require_no_leak(frame: pd.DataFrame, distance: int) -> Verdict:
     return verdict
 
 
-def check_splits(frame: pd.DataFrame, distance: int) -> Verdict:
+def check_splits(frame: pd.DataFrame, distance: int) -> DataVerdict:
     """Hold the usable rows of a face manifest against every expectation on splits."""
     in_set = gxe.ExpectColumnValuesToBeInSet
     checks = [
@@ -67,7 +67,7 @@ def check_splits(frame: pd.DataFrame, distance: int) -> Verdict:
     ]  # fmt: skip
     with gx_context() as context:
         tables = {"rows": _rows(frame, distance)}
-        return Verdict.of(run_checks(context, tables, checks, row_words, row_paths).values())
+        return DataVerdict.of(run_checks(context, tables, checks, row_words, row_paths).values())
 
 
 def _rows(frame: pd.DataFrame, distance: int) -> pd.DataFrame:

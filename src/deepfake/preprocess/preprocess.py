@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.media.images import ImageRejected
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
@@ -23,20 +24,12 @@ from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
 from deepfake.preprocess.splits import assign_splits, split_names, split_statistics
 from deepfake.shards.executors import open_executor
 from deepfake.shards.halves import chooses_epoch
-from deepfake.shards.manifest import (
-    FACE_SCHEMA,
-    HOLDOUT,
-    LABEL_NAMES,
-    SPLITS,
-    to_frame,
-    usable,
-    write_manifest,
-)
+from deepfake.shards.manifest import FACE_SCHEMA, HOLDOUT, SPLITS, to_frame, usable, write_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.shards.shards import FACE_EXAMPLE, read_examples, write_shard
 
 if TYPE_CHECKING:
-    from deepfake.validate.expectations import Verdict
+    from deepfake.validate.expectations import DataVerdict
 
 _BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
 _FOUND = (*_BOX, "reject_reason", "reject_detail")
@@ -61,7 +54,7 @@ class Preprocessed(NamedTuple):
 
     frame: pd.DataFrame
     statistics: dict[str, Any]
-    verdict: Verdict
+    verdict: DataVerdict
 
 
 def preprocess(

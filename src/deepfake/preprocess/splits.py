@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.params.preprocess import Split
-from deepfake.shards.manifest import FAKE, HOLDOUT, REAL, SPLITS, usable
+from deepfake.shards.manifest import HOLDOUT, SPLITS, usable
 
 DIGITS = 16  # of an image_id in the ledger: of a million pictures two share them once in 40 million times
 

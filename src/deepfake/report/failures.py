@@ -7,17 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.base.plots import data_uri
 from deepfake.evaluate.predictions import Detector, Predictions
-from deepfake.shards.manifest import LABEL_NAMES
 from deepfake.shards.shards import read_examples, shard_paths
 
 _PNG = b"\x89PNG"
 _TITLES = {  # whether there is a decision that can be wrong, label
-    (True, 1): "Fakes that look real to it",
-    (True, 0): "Reals that look fake to it",
-    (False, 1): "Fakes with the lowest scores",
-    (False, 0): "Reals with the highest scores",
+    (True, FAKE): "Fakes that look real to it",
+    (True, REAL): "Reals that look fake to it",
+    (False, FAKE): "Fakes with the lowest scores",
+    (False, REAL): "Reals with the highest scores",
 }
 
 
@@ -34,7 +34,7 @@ def failures(predictions: Predictions, number: int, faces: Path | None = None) -
     test, first = predictions.test, predictions.first
     decided = "verdict" in test or first.threshold is not None
     kinds = []
-    for label, falling in ((1, False), (0, True)):
+    for label, falling in ((FAKE, False), (REAL, True)):
         rows = _wrong(test[test["label"] == label], first, label)
         shown = rows.sort_values([first.score, "path"], ascending=[not falling, True]).head(number)
         title = _TITLES[decided, label]
@@ -58,7 +58,7 @@ def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
         return rows[rows["verdict"] == LABEL_NAMES[1 - label]]
     if detector.threshold is None:
         return rows
-    return rows[(rows[detector.score] >= detector.threshold) != (label == 1)]
+    return rows[(rows[detector.score] >= detector.threshold) != (label == FAKE)]
 
 
 def _images(faces: Path, wanted: set[str]) -> dict[str, str]:

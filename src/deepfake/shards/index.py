@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE
 from deepfake.media.encoding import decode_crop
 from deepfake.media.fields import Pixels
 from deepfake.shards.shards import read_shards
@@ -56,7 +57,7 @@ def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.Da
         TrainingError: a generator to exclude is not in the data.
     """
     frame = pq.read_table(faces / "manifest.parquet", columns=[*_FACTS, "reject_reason"]).to_pandas()
-    known = set(frame.loc[frame["label"] == 1, "generator"])
+    known = set(frame.loc[frame["label"] == FAKE, "generator"])
     if unknown := sorted(set(exclude) - known):
         raise TrainingError(
             f"no fakes of {', '.join(unknown)} are there to leave out of training; the data hold those of "

@@ -8,8 +8,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-REAL, FAKE = 0, 1
-LABEL_NAMES = {REAL: "real", FAKE: "fake"}
 SPLITS = ("train", "val", "test")  # from the least to the most held-out
 HOLDOUT = "holdout"  # generators that training, thresholds and test never see
 

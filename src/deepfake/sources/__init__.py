@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.sources import (
     ArchiveSource,
@@ -17,7 +18,6 @@ from deepfake.params.ingest.sources import (
     SyntheticSource,
     VideoSource,
 )
-from deepfake.shards.manifest import FAKE, REAL
 from deepfake.sources.archive import list_archive
 from deepfake.sources.folder import list_folder
 from deepfake.sources.huggingface import list_parquet
@@ -46,7 +46,7 @@ def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[I
         shutil.rmtree(space, ignore_errors=True)
         space.mkdir()
         items += _items(source, params, seed, space, workers)
-    for label, name in ((REAL, "real"), (FAKE, "fake")):
+    for label, name in LABEL_NAMES.items():
         if not any(item.label == label for item in items):
             raise SourceError(
                 f"no {name} picture in any source: a detector needs both classes; expected {LAYOUT}"

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import LABEL_NAMES, REAL
 from deepfake.params.ingest.sources import ArchiveSource, KaggleSource, Source
-from deepfake.shards.manifest import FAKE, REAL
 
 LAYOUT = "real/<source>/... and fake/<generator>/..."
-_CLASSES = ((REAL, "real"), (FAKE, "fake"))
 _SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "dev": "val", "test": "test", "testing": "test",
@@ -59,7 +58,7 @@ def walk(folder: Path, source: Source, prefix: str = "", split: str | None = Non
         prefix: stands between the source's name and the class in every path.
         split: the split that all of them were given.
     """
-    for label, name in _CLASSES:
+    for label, name in LABEL_NAMES.items():
         for file in sorted((folder / name).rglob("*")):
             if file.is_dir() and not file.is_symlink():
                 continue  # a linked folder is not entered: it gets a row that says so

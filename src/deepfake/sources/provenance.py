@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.params.ingest.sources import HuggingFaceSource, KaggleSource, Source
-from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.manifest import usable
 
 NOT_STATED = "not stated"
 

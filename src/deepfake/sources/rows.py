@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.params.ingest.sources import CsvSource, HuggingFaceSource
-from deepfake.shards.manifest import FAKE, LABEL_NAMES, REAL
 from deepfake.sources.item import Item, split_name
 
 Table = CsvSource | HuggingFaceSource

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from deepfake.base.labels import FAKE, LABEL_NAMES
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.media.encoding import decode_crop, jpeg_round_trip
@@ -65,9 +66,11 @@ def attackable(test: pd.DataFrame, calibration: Calibration, limit: int, seed: i
     Args:
         test: `image_id`, `label`, `source`, `group`, `logit`.
     """
-    right = (calibration.score(test["logit"].to_numpy()) >= calibration.threshold) == (test["label"] == 1)
+    right = (calibration.score(test["logit"].to_numpy()) >= calibration.threshold) == (
+        test["label"] == FAKE
+    )
     chosen = [test.iloc[:0]]
-    for label in (0, 1):
+    for label in LABEL_NAMES:
         rows = test[right & (test["label"] == label)].drop_duplicates("group")
         if limit and len(rows):
             chosen.append(draw_sample(rows, 2 * limit, seed).head(limit))  # of one class: half of it

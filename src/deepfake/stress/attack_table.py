@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import proportion
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import MODEL
-from deepfake.shards.manifest import FAKE, REAL
 from deepfake.stress.adversarial import ATTACKS, FILE, FLOAT
 from deepfake.stress.pair import LOGITS, Pair
 

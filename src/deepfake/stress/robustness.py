@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.roc import auc
 from deepfake.base.statistics import bootstrap_weights, estimate
 from deepfake.evaluate.metrics import rate_above
@@ -95,7 +96,7 @@ def robustness_table(
     counts = sample["label"].value_counts()
     table = {
         "grid": VERSION,
-        "pictures": {"real": int(counts[0]), "fake": int(counts[1])},
+        "pictures": {"real": int(counts[REAL]), "fake": int(counts[FAKE])},
         "clean": _intervals(clean),
         "families": {family: _family(family, measured) for family in families},
     }
@@ -111,8 +112,8 @@ def _figures(
     return {
         # AUC of logits: scores near 0 or 1 are rounded to equal numbers.
         "auc": auc(labels, logits, weights),
-        "tpr": rate(label=1),
-        "fpr": rate(label=0),
+        "tpr": rate(label=FAKE),
+        "fpr": rate(label=REAL),
         "ece": calibration_error(labels, scores, weights, bins),
     }
 

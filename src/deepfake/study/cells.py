@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.runtime import Runtime
 from deepfake.evaluate.baseline import fit_baseline
 from deepfake.media.encoding import jpeg_round_trip
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.params.whole import Params
 from deepfake.shards.inputs import evaluation_batches
-from deepfake.shards.manifest import FAKE, REAL, read_manifest, usable
+from deepfake.shards.manifest import read_manifest, usable
 from deepfake.study.settings import BASELINE, Study
 from deepfake.study.statistics import COLUMNS
 from deepfake.train.fit import resume_key, train

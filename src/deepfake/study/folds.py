@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.errors import SourceError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.embed.features import DAMAGED, PLAIN
-from deepfake.shards.manifest import FAKE, REAL
 from deepfake.study.settings import HeadStudy, Kind
 
 CONDITIONS = {PLAIN: "clean", **{view: view for view in DAMAGED}}  # view -> name in tables

@@ -8,6 +8,7 @@ from functools import partial
 
 import pandas as pd
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.roc import auc
 from deepfake.base.statistics import Metric
 from deepfake.evaluate.metrics import tpr_at_fpr
@@ -79,13 +80,13 @@ def measure_heads(
 
 def own_frames(rows: pd.DataFrame) -> pd.DataFrame:
     """Fakes, and the reals of their own groups: frames of the clips that they were made from."""
-    fakes = rows["label"] == 1
+    fakes = rows["label"] == FAKE
     key = rows["held_out"] + "\0" + rows["group"]
     return rows[fakes | key.isin(set(key[fakes]))]
 
 
 def _by_source(rows: pd.DataFrame, draws: int, metric: Metric) -> dict[str, Draws]:
-    fakes, reals = rows[rows["label"] == 1], rows[rows["label"] == 0]
+    fakes, reals = rows[rows["label"] == FAKE], rows[rows["label"] == REAL]
     pictures = reals.drop_duplicates("image_id")["source"].value_counts()
     return {
         str(source): draw_cells(

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deepfake.base.conformal import p_values, worst_source_quantile
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.plots import QUIET, STYLE, save_figure
 from deepfake.base.statistics import Interval, bootstrap_weights, estimate, mean
 from deepfake.study.tables import FEW_ALARMS, Table, shown
@@ -33,24 +34,24 @@ def judged_with_p(scores: pd.DataFrame, variant: str) -> pd.DataFrame:
 
 
 def _judged(fold: pd.DataFrame) -> pd.DataFrame:
-    left_out = fold["judged"] & (fold["label"] == 1)
+    left_out = fold["judged"] & (fold["label"] == FAKE)
     validation = fold[(fold["split"] == "val") & ~left_out]
-    reals = validation[validation["label"] == 0]
+    reals = validation[validation["label"] == REAL]
     threshold, _ = worst_source_quantile(
         reals["logit"].to_numpy(), reals["source"].to_numpy(), reals["group"].to_numpy(), FEW_ALARMS
     )
     # Reals of validation set threshold and p-values: they cannot judge them.
-    judged = fold[fold["judged"] & ((fold["label"] == 1) | (fold["split"] == "test"))]
+    judged = fold[fold["judged"] & ((fold["label"] == FAKE) | (fold["split"] == "test"))]
     called = judged["logit"] > threshold
     p = p_values(validation["distance"].to_numpy(), judged["distance"].to_numpy())
-    return judged.assign(wrong=called != (judged["label"] == 1), p=p)
+    return judged.assign(wrong=called != (judged["label"] == FAKE), p=p)
 
 
 def risk_table(judged: pd.DataFrame, draws: int) -> Table:
     """Wrong verdicts, and how many turn into `uncertain`, per pipeline and p-value."""
     rows = []
     for name, fold in judged.groupby("held_out", sort=False):
-        fakes, reals = fold[fold["label"] == 1], fold[fold["label"] == 0]
+        fakes, reals = fold[fold["label"] == FAKE], fold[fold["label"] == REAL]
         for limit in _LIMITS:
             rows.append({
                 "left out": name, "no verdict where p <=": f"{limit:g}",
@@ -102,6 +103,8 @@ def risk_coverage(fold: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Coverage and share of wrong verdicts [n], falling p; fakes and reals count the same in total."""
     ordered = fold.sort_values("p", ascending=False, kind="stable")
     label = ordered["label"].to_numpy()
-    weight = np.where(label == 1, 0.5 / max((label == 1).sum(), 1), 0.5 / max((label == 0).sum(), 1))
+    weight = np.where(
+        label == FAKE, 0.5 / max((label == FAKE).sum(), 1), 0.5 / max((label == REAL).sum(), 1)
+    )
     answered = np.cumsum(weight)
     return answered / answered[-1], np.cumsum(weight * ordered["wrong"].to_numpy()) / answered

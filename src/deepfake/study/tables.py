@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import Interval
 from deepfake.evaluate.metrics import tpr_at_fpr
 from deepfake.study.settings import Study
@@ -44,7 +45,7 @@ class Figures:
 def measure(scores: pd.DataFrame, draws: int) -> Figures:
     """Draw all figures of the scores of all cells (columns `statistics.COLUMNS`)."""
     conditions = [str(name) for name in scores["condition"].unique()]
-    fakes, reals = scores[scores["label"] == 1], scores[scores["label"] == 0]
+    fakes, reals = scores[scores["label"] == FAKE], scores[scores["label"] == REAL]
     few_alarms = partial(tpr_at_fpr, limit=FEW_ALARMS)
     return Figures(
         {name: draw_cells(scores, name, draws, 1) for name in conditions},

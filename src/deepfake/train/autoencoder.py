@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from deepfake.base.labels import REAL
 from deepfake.degrade.augment import Purpose, stream
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
 from deepfake.degrade.pseudo_fakes.reconstruction import resynthesise
@@ -47,7 +48,7 @@ def fit_autoencoder(index: FaceIndex, seed: int, steps: int = _STEPS) -> keras.M
         index: of the training's faces; its fakes are not used.
     """
     rng = stream(seed, 0, Purpose.AUTOENCODER)
-    reals = np.flatnonzero(index.label == 0)
+    reals = np.flatnonzero(index.label == REAL)
     network = build_autoencoder(seed)
     schedule = keras.optimizers.schedules.CosineDecay(0.003, steps)
     network.compile(keras.optimizers.Adam(schedule), "mse", jit_compile=False)

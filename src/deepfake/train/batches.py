@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE
 from deepfake.degrade.augment import Purpose, augment, stream
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES, Forger
 from deepfake.degrade.recipes import recipe
@@ -80,7 +81,7 @@ def _batch(
         pixels, label = index.crop(example), index.label[example]
         if kind != AS_IS:
             make = forgers[params.pseudo_fakes.kinds[kind - 1]]
-            pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, 1
+            pixels, label = make(pixels, stream(seed, epoch, Purpose.PSEUDO_FAKE, position)).pixels, FAKE
         rng = stream(seed, epoch, Purpose.AUGMENT, position)
         clean.append(pixels)
         augmented.append(augment(pixels, steps, rng))

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.embed.features import AUGMENTED, PLAIN, SELF_BLENDED, Embeddings, read_embeddings
 from deepfake.networks.detector import Architecture
 from deepfake.networks.frozen import FROZEN, FrozenDetector
@@ -79,7 +80,7 @@ def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:
     left_out = {*recipe.exclude_generators, *recipe.select_holdout}
     train, val = read_embeddings(folder, splits=("train",)), read_embeddings(folder, (PLAIN,), ("val",))
     parts = []
-    for generator in sorted({*val.facts.loc[val.facts["label"] == 1, "generator"]} - left_out):
+    for generator in sorted({*val.facts.loc[val.facts["label"] == FAKE, "generator"]} - left_out):
         fakes = val.where((val.facts["generator"] == generator).to_numpy())
         head = fit_head(train, recipe.head, {*left_out, generator})
         facts = fakes.facts[["image_id", "generator", "group"]]
@@ -89,7 +90,7 @@ def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:
 
 def _check_names(facts: pd.DataFrame, recipe: HeadRecipe) -> None:
     """A generator that is misspelt would go to the wrong expert without a word."""
-    known = sorted(set(facts.loc[facts["label"] == 1, "generator"]))
+    known = sorted(set(facts.loc[facts["label"] == FAKE, "generator"]))
     if unknown := sorted({*(recipe.altered or ())} - {*known}):
         raise TrainingError(
             f"head.altered: no fakes of {', '.join(unknown)} to learn from; there are: {', '.join(known)}"
@@ -119,8 +120,8 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     layers, width = tuple(sorted(read)), embeddings.tokens.shape[2]
     rows, mean, deviation = _training_rows(embeddings.where(used.to_numpy()), layers, recipe.altered)
     kinds = [(rows.altered, recipe.altered_layers), (~rows.altered, recipe.made_layers)]
-    wanted = [(part, chosen) for part, chosen in kinds if (part & (rows.label == 1)).any()]
-    if not wanted or not (rows.label == 0).any():
+    wanted = [(part, chosen) for part, chosen in kinds if (part & (rows.label == FAKE)).any()]
+    if not wanted or not (rows.label == REAL).any():
         raise TrainingError("the head needs training pictures of both classes: exclude fewer generators")
     experts = [
         _expert(rows, part, np.repeat(np.isin(layers, chosen), width), recipe.strength)
@@ -148,7 +149,7 @@ def _training_rows(
     mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     rows = _Rows(
         features=standardised(features, mean, deviation),
-        label=np.where(blended, 1, facts["label"]),
+        label=np.where(blended, FAKE, facts["label"]),
         origin=np.where(blended, SELF_BLENDED, facts["source"] + "/" + facts["generator"]),
         altered=_altered(facts, altered),
     )
@@ -171,7 +172,7 @@ def _expert(
     Args:
         columns: bool [d], the features it may read; the weights of the others are 0.
     """
-    chosen = (rows.label == 0) | (part & (rows.label == 1))
+    chosen = (rows.label == REAL) | (part & (rows.label == FAKE))
     label = rows.label[chosen]
     model = LogisticRegression(C=strength, max_iter=_STEPS)
     weight = source_weights(label, rows.origin[chosen])

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.degrade.augment import Purpose, stream
 
 Balance = Literal["none", "class", "source"]
@@ -56,7 +57,7 @@ def plan_epoch(
     rng = stream(seed, epoch, Purpose.ORDER)
     batch, pseudo = composition.batch, composition.pseudo
     every = np.arange(len(label), dtype=np.int32)
-    reals, fakes = every[label == 0], every[label == 1]
+    reals, fakes = every[label == REAL], every[label == FAKE]
     by_origin = origin if composition.balance == "source" else np.zeros_like(origin)
     if composition.balance == "none":
         parents = _deal(rng, reals, by_origin, pseudo * steps).reshape(steps, pseudo)

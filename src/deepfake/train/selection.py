@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.labels import FAKE, REAL
 from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.index import split_facts
 from deepfake.shards.inputs import evaluation_batches
@@ -44,12 +45,12 @@ class SelectionAuc(keras.callbacks.Callback):
     def __init__(self, faces: Path, size: int, generators: Sequence[str], batch: int, seed: int) -> None:
         super().__init__()
         rows = pd.concat([split_facts(faces, split) for split in _SPLITS])
-        known = set(rows.loc[rows["label"] == 1, "generator"])
+        known = set(rows.loc[rows["label"] == FAKE, "generator"])
         if known == set(generators):
             raise TrainingError("train.select_holdout names every generator: leave some to train on")
         in_val = rows["split"] == "val"
         rows = rows[~in_val | rows["image_id"].isin(epoch_choosers(faces, seed))]
-        real = (rows["label"] == 0) & (rows["split"] == "val")
+        real = (rows["label"] == REAL) & (rows["split"] == "val")
         rows = rows[real | rows["generator"].isin(generators)]
         self._made_by, self._generators = rows.set_index("image_id")["generator"], generators
         self._batches = [

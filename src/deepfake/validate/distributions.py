@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.shards.manifest import FAKE, LABEL_NAMES, REAL
+from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 
 MAX_BINS = 20
 _NICE_STEPS = [factor * 10**power for power in range(5) for factor in (1, 2, 5)]

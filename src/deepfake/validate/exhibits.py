@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.plots import data_uri
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import SIDE, read_kept, read_rejected, shown
 from deepfake.params.ingest.ingest import Ingest
-from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.manifest import usable
 
 MAX_GROUPS = 12  # with MAX_MEMBERS and the sizes below: about a megabyte of page
 MAX_MEMBERS = 8

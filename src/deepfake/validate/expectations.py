@@ -45,14 +45,14 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DataVerdict:
     """Every result in a fixed order; `passed` when no critical expectation failed."""
 
     passed: bool
     results: tuple[Result, ...]
 
     @classmethod
-    def of(cls, results: Iterable[Result]) -> Verdict:
+    def of(cls, results: Iterable[Result]) -> DataVerdict:
         """The verdict on `results`; a skipped critical expectation is as bad as a failed one."""
         ordered = tuple(results)
         return cls(all(r.severity != "critical" or r.status == "passed" for r in ordered), ordered)
@@ -152,7 +152,7 @@ def row_words(check: Check, found: dict[str, Any], tables: Tables) -> str:
     return f"{counts}: {named}" if named else counts
 
 
-def first_failure(verdict: Verdict) -> str:
+def first_failure(verdict: DataVerdict) -> str:
     """What the first critical failure asserts, what was found, and the first rows; one sentence."""
     first, *others = verdict.failed("critical")
     rows = f", first in {', '.join(first.rows[:3])}" if first.rows else ""

@@ -15,13 +15,14 @@ import pandas as pd
 import pyarrow as pa
 from great_expectations.expectations.row_conditions import Column
 
+from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.media.images import FORMATS
 from deepfake.params.validate import Validate
-from deepfake.shards.manifest import LABEL_NAMES, SCHEMA, usable
+from deepfake.shards.manifest import SCHEMA, usable
 from deepfake.validate.expectations import (
     Check,
+    DataVerdict,
     Tables,
-    Verdict,
     expect,
     gx_context,
     percent,
@@ -37,7 +38,7 @@ _REQUIRED_DECODED = ("format", "width", "height", "mode", "bytes", "has_exif", "
 gxe: Any = gx.expectations  # its names are re-exported in a way that strict typing does not see
 
 
-def validate_manifest(frame: pd.DataFrame, params: Validate) -> Verdict:
+def validate_manifest(frame: pd.DataFrame, params: Validate) -> DataVerdict:
     """Hold a manifest against every expectation; writes nothing, opens no connection.
 
     Args:
@@ -55,7 +56,7 @@ def validate_manifest(frame: pd.DataFrame, params: Validate) -> Verdict:
         results |= schema
         if all(result.status == "passed" for result in schema.values()):
             results |= run(context, _tables(frame), checks)
-    return Verdict.of(results.values())
+    return DataVerdict.of(results.values())
 
 
 def _schema_checks() -> list[Check]:
@@ -83,9 +84,9 @@ def _row_checks() -> list[Check]:
                unique, column="image_id", row_condition=kept),
         expect("rows", "path_unique", "No path occurs twice.", unique, column="path"),
         expect("rows", "real_generator", 'Every real picture has the generator "none".',
-               in_set, column="generator", value_set=["none"], row_condition=label == 0),
+               in_set, column="generator", value_set=["none"], row_condition=label == REAL),
         expect("rows", "fake_generator", "Every fake picture names its generator.",
-               not_in_set, column="generator", value_set=["none", ""], row_condition=label == 1),
+               not_in_set, column="generator", value_set=["none", ""], row_condition=label == FAKE),
         expect("rows", "reason_given", "Every picture that does not decode has a reason.",
                gxe.ExpectColumnValuesToNotBeNull, column="reject_reason", row_condition=broken),
         *(expect("rows", side, f"The {side} of what decodes is {MIN_SIDE} to {MAX_SIDE} pixels.",

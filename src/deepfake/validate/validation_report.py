@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.page import templates
 from deepfake.base.plots import data_uri
-from deepfake.shards.manifest import LABEL_NAMES, usable
+from deepfake.shards.manifest import usable
 from deepfake.validate.distributions import distribution, histogram, nice_step
 from deepfake.validate.exhibits import Section
-from deepfake.validate.expectations import Verdict
+from deepfake.validate.expectations import DataVerdict
 
 MAX_REJECTED_ROWS = 50
 MAX_SOURCES = 40
@@ -29,7 +30,7 @@ AuditRows = Mapping[str, Sequence[dict[str, Any]]]
 
 def render_report(
     frame: pd.DataFrame,
-    verdict: Verdict,
+    verdict: DataVerdict,
     *,
     audits: AuditRows | None = None,
     audit_plot: bytes | None = None,

@@ -1,0 +1,63 @@
+"""One word for one thing: what a name means is said in one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LABELS = "src/deepfake/base/labels.py"
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the library, the stages, the app and the benchmarks, with its path."""
+    for room in ("src", "pipelines", "app", "benchmarks"):
+        for file in sorted((ROOT / room).rglob("*.py")):
+            yield file.relative_to(ROOT).as_posix(), ast.parse(file.read_text())
+
+
+def compared_labels(tree: ast.Module) -> list[int]:
+    """Lines that compare something called label with a bare 0 or 1."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and "label" in ast.unparse(node.left)
+        and isinstance(node.ops[0], ast.Eq | ast.NotEq)
+        and isinstance(node.comparators[0], ast.Constant)
+        and node.comparators[0].value in (0, 1)
+    ]
+
+
+def test_labels_are_compared_by_name() -> None:
+    assert {path: lines for path, tree in trees() if (lines := compared_labels(tree))} == {}
+
+
+@pytest.mark.parametrize("code", ["labels == 1", 'rows["label"] != 0', "label.to_numpy() == 1"])
+def test_a_bare_label_is_found(code: str) -> None:
+    assert compared_labels(ast.parse(code)) == [1]
+
+
+def test_labels_and_verdicts_are_defined_once() -> None:
+    found = [
+        (path, name)
+        for path, tree in trees()
+        for node in tree.body
+        for name in defined(node)
+        if name in ("REAL", "FAKE", "LABEL_NAMES", "Verdict")
+    ]
+    assert sorted(found) == [(LABELS, name) for name in ("FAKE", "LABEL_NAMES", "REAL", "Verdict")]
+
+
+def defined(node: ast.stmt) -> list[str]:
+    """The names that a statement of a module gives a meaning."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [
+            name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)
+        ]
+    return []
