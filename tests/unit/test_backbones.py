@@ -108,8 +108,8 @@ def test_a_transformer_takes_a_weights_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "message"),
     [
-        ("vit-tiny", 60, "multiple of 8 from 8 on, got 60"),
-        ("swin-tiny", 24, "multiple of 8 from 32 on, got 24"),
+        ("vit-tiny", 60, "multiple of 8 from 8 up, got 60"),
+        ("swin-tiny", 24, "multiple of 8 from 32 up, got 24"),
         ("clip-vit-b16", 40, "multiple of 16, got 40"),
     ],
 )

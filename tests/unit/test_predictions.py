@@ -169,7 +169,7 @@ def test_a_row_that_cannot_be_read_is_named(change: dict, words: str, tmp_path: 
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     scores().drop(columns=["score"]).to_csv(tmp_path / "bad.csv", index=False)
-    with pytest.raises(SourceError, match="no column score; there are: path, label"):
+    with pytest.raises(SourceError, match="no column score; its columns: path, label"):
         read_any(tmp_path / "bad.csv")
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(SourceError, match="not a CSV or Parquet table"):
@@ -195,7 +195,7 @@ def test_another_run_of_other_pictures_is_refused(tmp_path: Path) -> None:
     other = make_predictions()
     other.frame["image_id"] = other.frame["image_id"].replace({"0100": "x", "0101": "y"})
     write_predictions(other, tmp_path / "other.parquet")
-    with pytest.raises(SourceError, match=r"2 of this test split's 160 .* and 2 there"):
+    with pytest.raises(SourceError, match=r"160 pictures; .* lacks 2 of them and has 2 others"):
         add_compared(make_predictions(), {"other": str(tmp_path / "other.parquet")})
     with pytest.raises(SourceError, match=r"nothing\.parquet does not exist"):
         add_compared(make_predictions(), {"other": str(tmp_path / "nothing.parquet")})

@@ -148,7 +148,7 @@ def test_a_file_that_ends_anywhere_is_refused(tmp_path: Path) -> None:
         (torch_file(machine=part({**MACHINE, "little_endian": False})), "byte order"),
         (torch_file(length=13), "length of storage 10"),
         (torch_file(keys=part(["10"])), "storages"),
-        (torch_file(keys=part(["10", 9])), "not an old-format"),
+        (torch_file(keys=part(["10", 9])), "not a file of tensors"),
         (torch_file(part({"weight": 1})), "no state dict"),
         (torch_file(state_dict(weight=part(1))), "no state dict"),
         (torch_file(state_dict(w=tensor("10", "FloatStorage", 12, 1, (3, 4), (4, 1)))), "storage of 12"),

@@ -110,7 +110,7 @@ def test_grad_cam_finds_places_on_the_towers_grid() -> None:
 
 @pytest.mark.parametrize("trainable", ["layer-norms", "last-blocks:1"])
 def test_a_backbone_without_such_parts_is_an_error_in_words(trainable: str) -> None:
-    with pytest.raises(TrainingError, match=rf"hybrid_small has no {trainable} in its backbone: give all"):
+    with pytest.raises(TrainingError, match=rf"backbone of hybrid_small has no {trainable}: give all"):
         chosen_part(detector("small"), trainable)
 
 
