@@ -43,7 +43,7 @@ def test_every_method_gives_a_map_of_its_own_picture(name: str, tiny: TinyFrozen
 def test_a_method_that_does_not_apply_is_left_out_in_words() -> None:
     net = checkerboard_net()
     assert set(METHODS) - set(methods_of(net)) == {"attention-flow"}
-    assert skipped(net) == ["Attention flow does not apply to a network of feature maps."]
+    assert skipped(net) == ["Attention flow does not apply to a network with feature maps."]
     assert skipped(TinyFrozen()) == []
     with pytest.raises(ValueError, match="does not apply"):
         METHODS["attention-flow"](net, noise(1, SIZE), no_detail())

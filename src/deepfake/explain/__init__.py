@@ -1,1 +1,1 @@
-"""Why the detector said so: heat maps and spectra."""
+"""Explanations of the detector's scores: heat maps and spectra."""

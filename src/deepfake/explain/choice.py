@@ -1,4 +1,4 @@
-"""Which explanation a model's users get to see, and what it is worth in words."""
+"""The explanation that a model's users see, and how good it is, in words."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MIN_PICTURES = 8  # an interval of fewer says nothing
-# Maps of a network without learned weights that agree this much with the trained one's show the picture.
+MIN_PICTURES = 8  # with fewer, the interval says nothing
+# Maps that agree this much with those of a network with shuffled weights show the picture, not the model.
 MAX_RANDOMISED = 0.5
 RULE = (
-    "Largest insertion minus deletion of the methods that beat the better of a random and a centred map on "
-    "the same pictures (whole 95 % interval of the paired difference above 0), and whose maps change when "
-    f"the learned weights are shuffled (mean rank correlation at most {MAX_RANDOMISED}). None is chosen "
-    f"from fewer than {MIN_PICTURES} pictures."
+    "The chosen method has the largest insertion minus deletion. It must beat a random and a centred map "
+    "on the same pictures (the whole 95 % interval of the paired difference is above 0). Its maps must "
+    f"change if the learned weights are shuffled (mean rank correlation at most {MAX_RANDOMISED}). "
+    f"With fewer than {MIN_PICTURES} pictures, no method is chosen."
 )
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model's users get to see.
+    """The explanation that a model's users see.
 
     Attributes:
-        method: a key of `METHODS`; None: no method did better than a map that knows nothing.
-        pictures: how many test fakes the scores rest on.
-        speed_up: how many times faster the score falls when the method's places are deleted than at
-            random; None where none was measured.
-        absent: why there is none, where it was not the test that decided.
+        method: a key of `METHODS`; None: no method beat the random and the centred map.
+        pictures: number of test fakes behind the scores.
+        speed_up: the fall of the score when the method's places are deleted, relative to random places;
+            None: not measured.
+        absent: reason for no method, if it is not the result of the test.
     """
 
     method: str | None
@@ -36,26 +36,26 @@ class Explanation:
 
     @classmethod
     def from_metrics(cls, metrics: Mapping[str, Any]) -> Explanation:
-        """From what the explain stage wrote."""
+        """From the metrics that the stage explain wrote."""
         best = metrics["best"]
         speed_up = None if best is None else metrics["methods"][best]["speed_up"]
         return cls(best, metrics["pictures"]["scored"], speed_up)
 
     @property
     def sentence(self) -> str:
-        """The method and its score, or why there is none."""
+        """The method and its score, or the reason why there is none."""
         if self.method is None:
             return self.absent or no_method(self.pictures)
-        from deepfake.explain.methods import TITLES  # and Keras with them: many judge, few explain
+        from deepfake.explain.methods import TITLES  # imports Keras, which judging does not need
 
         pace = ""
         if self.speed_up is not None:
-            pace = f"deleting what it marks lowers the score {self.speed_up:.1f} times as fast as random, "
+            pace = f"without its places the score falls {self.speed_up:.1f} times as fast as at random, "
         return f"{TITLES[self.method]}: {pace}on {self.pictures} test fakes that the model recognised."
 
 
 def reasons_against(scores: Mapping[str, Any], pictures: int) -> list[str]:
-    """Why a method may not be shown; empty: it may."""
+    """Reasons not to show a method; empty: it may be shown."""
     if pictures < MIN_PICTURES:
         return ["too few pictures"]
     found = []
@@ -73,12 +73,12 @@ def choose(methods: Mapping[str, Mapping[str, Any]], pictures: int) -> str | Non
 
 
 def gains(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """What each method that was scored has over the better of the two maps that know nothing."""
+    """Each scored method's lead over the better of the random and the centred map."""
     return {name: scores["gain"]["value"] for name, scores in methods.items() if "gain" in scores}
 
 
 def no_method(pictures: int) -> str:
-    """What is said in place of a heat map."""
+    """The text that replaces a heat map."""
     if pictures < MIN_PICTURES:
         return f"No heat map: too few recognised test fakes ({pictures}) to test an explanation on."
     return (
@@ -88,5 +88,5 @@ def no_method(pictures: int) -> str:
 
 
 def limits(best: str | None, pictures: int) -> list[str]:
-    """For the top of the report page: what explanations of this model cannot do."""
+    """Sentences for the top of the report page: the limits of this model's explanations."""
     return [] if best is not None else [no_method(pictures)]

@@ -1,4 +1,4 @@
-"""How much work explanations may take: a pass through a tower costs a hundred in a small network."""
+"""How much work an explanation may take: a pass of a tower costs as much as 100 of a small network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from deepfake.networks.frozen import FrozenDetector
 
 
 class Effort(NamedTuple):
-    """What is spent on each picture.
+    """The work for each picture.
 
     Attributes:
-        steps: of deletion and insertion, when maps are scored; each is two passes.
-        path: points on the way of integrated gradients; each is a gradient per reference.
+        steps: of deletion and insertion, for the scores of maps; each step is two passes.
+        path: points on the path of integrated gradients; each point is one gradient per reference.
     """
 
     steps: int
@@ -21,6 +21,6 @@ class Effort(NamedTuple):
 
 
 def effort(model: Detector) -> Effort:
-    """For a model of this kind."""
-    # A tower's pass takes 60 ms on two cores, a gradient several times that.
+    """The work for a model of this kind."""
+    # A pass of a tower takes 60 ms on two cores; a gradient takes several times as long.
     return Effort(4, 3) if isinstance(model, FrozenDetector) else Effort(8, 8)

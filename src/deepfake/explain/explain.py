@@ -1,4 +1,4 @@
-"""The stage explain in three calls: methods scored, panels of best and worst, mean spectra."""
+"""The stage explain in three calls: score the methods, plot best and worst cases, plot mean spectra."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from deepfake.networks.detector import Detector, load_detector
 from deepfake.networks.frozen import FrozenDetector
 from deepfake.shards.inputs import load_crops
 
-_REFERENCE_SAMPLE = 200  # training reals: a patch comes from any of the surest fifty
-_SPECTRUM_SAMPLE = 1000  # pictures per class: a mean spectrum is stable long before that
+_REFERENCE_SAMPLE = 200  # training reals; patches come from the 50 with the lowest logits
+_SPECTRUM_SAMPLE = 1000  # pictures per class; a mean spectrum needs far fewer to be stable
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,21 @@ class Judged:
 
     @classmethod
     def load(cls, detector: Path, faces: Path, predictions: Path) -> Judged:
-        """From the folders and the table that train, preprocess and evaluate wrote."""
+        """Load the outputs of the stages train, preprocess and evaluate."""
         model, architecture = load_detector(detector)
         rows = pd.read_parquet(predictions)
         return cls(model, architecture.size, faces, rows[rows["split"] == "test"])
 
 
 def score_and_choose(judged: Judged, number: int, seed: int, references: Path, out: Path) -> np.ndarray:
-    """Score every method on test fakes and name the best; facts.json, metrics.json, methods.png.
+    """Score every method on test fakes and choose the best; write facts.json, metrics.json, methods.png.
 
     Args:
-        number: how many recognised fakes are scored.
-        references: where the PNG goes that methods put in the place of fine detail.
+        number: of recognised fakes that are scored.
+        references: path of the PNG to write; methods use it to replace fine detail.
 
     Returns:
-        What is in that PNG, float32 [n, size, size, 3].
+        The content of that PNG, float32 [n, size, size, 3].
     """
     model, faces = judged.model, judged.faces
     samples, counts = draw_samples(model, judged.test, faces, number, seed)
@@ -77,10 +77,10 @@ def score_and_choose(judged: Judged, number: int, seed: int, references: Path, o
 
 
 def twin_gap(model: Detector, crops: np.ndarray) -> dict[str, float] | None:
-    """How far the graph that gradients are taken of is from what is served, in logits of the same crops.
+    """The difference in logits between the graph with gradients and the served model, on the same crops.
 
     Returns:
-        None for a model that is its own graph, and where there are no crops.
+        The figures; None if both are the same graph, or if there are no crops.
     """
     if not isinstance(model, FrozenDetector) or not len(crops):
         return None
@@ -89,7 +89,7 @@ def twin_gap(model: Detector, crops: np.ndarray) -> dict[str, float] | None:
 
 
 def draw_best_and_worst(judged: Judged, panels: int, references: np.ndarray, out: Path) -> None:
-    """Draw the best hits and worst misses of either class with Grad-CAM++; gradcam.png, panels.json."""
+    """Plot each class's best hits and worst misses with Grad-CAM++; write gradcam.png, panels.json."""
     chosen = choose(judged.test, panels)
     wanted = pd.concat(chosen.values()).drop_duplicates("image_id")
     crops = load_crops(judged.faces, judged.size, "test", list(wanted["image_id"]))
@@ -102,7 +102,7 @@ def draw_best_and_worst(judged: Judged, panels: int, references: np.ndarray, out
 
 
 def draw_mean_spectra(judged: Judged, out: Path) -> None:
-    """Draw the mean spectra of test pictures of both classes; spectra.png."""
+    """Plot the mean spectra of both classes' test pictures; write spectra.png."""
     real, fake = (
         first_crops(judged.faces, judged.size, "test", label, _SPECTRUM_SAMPLE) for label in (REAL, FAKE)
     )

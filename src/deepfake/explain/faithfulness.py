@@ -1,7 +1,7 @@
-"""Deletion and insertion: does the score go where the map says that it comes from?
+"""Deletion and insertion: does the score depend on the places that the map marks?
 
-Petsiuk et al. 2018, "RISE". A place is replaced by its own coarse content with the fine detail of a real
-test picture (references.py says why not by a blurred copy, as there).
+Petsiuk et al. 2018, "RISE". They replace a place by a blurred copy. Here it keeps its coarse content and
+gets the fine detail of a real test picture; references.py gives the reason.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from deepfake.explain.heat import logits
 from deepfake.networks.detector import Detector
 
-MIN_FALL = 1.0  # in logits, from fake to substitute: with less there is no evidence to find
+MIN_FALL = 1.0  # in logits, from fake to substitute; a smaller fall leaves no evidence to find
 
 
 class Faithful(NamedTuple):
-    """Fakes that the model recognised, and what their pixels are replaced by.
+    """Fakes that the model recognised, and their substitutes.
 
     Attributes:
-        crops, replaced: float32 [n, size, size, 3], RGB 0..255.
-        top, bottom: float32 [n], the logits of either; bottom is the lower one.
+        crops, replaced: fakes and substitutes, float32 [n, size, size, 3], RGB 0..255.
+        top, bottom: float32 [n], logits of the crops and of the substitutes; bottom is the lower one.
         groups: [n] names, for the intervals.
     """
 
@@ -37,11 +37,11 @@ class Faithful(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """Scores on the way, as shares: 1 is the picture's logit, 0 its substitute's; clipped to 0..1.
+    """Logits after each step, as shares: 1 is the picture's logit, 0 its substitute's; clipped to 0..1.
 
     Attributes:
-        deletion: float64 [n, steps + 1], more and more of the picture replaced, hottest pixels first.
-        insertion: the same, more and more of the picture put into its substitute.
+        deletion: float64 [n, steps + 1]; each step replaces more of the picture, hottest pixels first.
+        insertion: the same; each step puts more of the picture into its substitute.
     """
 
     deletion: np.ndarray
@@ -49,11 +49,11 @@ class Curves(NamedTuple):
 
 
 def curves(model: Detector, fakes: Faithful, order: np.ndarray, steps: int) -> Curves:
-    """Replace or insert the pixels in an order, in equal steps.
+    """Replace and insert the pixels in an order, in equal steps.
 
     Args:
         order: from `ranks`.
-        steps: equal parts of the picture.
+        steps: number of equal parts of the picture.
     """
     crops, replaced, top, bottom, _ = fakes
     share = (order + 0.5) / order[0].size
@@ -68,5 +68,5 @@ def curves(model: Detector, fakes: Faithful, order: np.ndarray, steps: int) -> C
 
 
 def area(curve: np.ndarray) -> np.ndarray:
-    """Area under each curve [n, points], over shares of the picture from 0 to 1; float64 [n]."""
+    """Area under each curve [n, points]; the x axis is the share of the picture, 0 to 1; float64 [n]."""
     return np.asarray(np.trapezoid(curve, dx=1.0 / (curve.shape[1] - 1), axis=1))

@@ -1,4 +1,4 @@
-"""The last feature maps of a detector's branches, and what the logit makes of them."""
+"""The last feature maps of a detector's branches, and the logit's gradients with respect to them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
 
 
 def feature_model(model: keras.Model) -> keras.Model:
-    """The detector with its branches' last feature maps as further outputs; shares its weights.
+    """The detector with its branches' last feature maps as more outputs; it shares the weights.
 
-    The spectral branch has none: what it sees lies at no place of the picture.
+    The spectral branch has no feature maps, because a spectrum has no place in the picture.
     """
     layers = [layer for layer in model.layers if layer.name in (RGB_FEATURES, RESIDUAL_FEATURES)]
     return keras.Model(model.inputs, [*(layer.output for layer in layers), model.outputs[0]])
 
 
 def maps_and_gradients(model: keras.Model, crops: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per branch with feature maps: these, and the gradient of the logit with respect to them.
+    """For each branch with feature maps: the maps, and the logit's gradient with respect to them.
 
     Args:
         model: a detector, a flat graph.
         crops: [n, size, size, 3], RGB 0..255.
 
     Returns:
-        Pairs of float32 [n, height, width, channels]; height and width are the branch's own.
+        Pairs of float32 [n, height, width, channels]; each branch has its own height and width.
     """
     features = feature_model(model)
     parts = []
     for batch in batches(crops):
         pictures = tf.convert_to_tensor(batch, tf.float32)
         with tf.GradientTape() as tape:
-            tape.watch(pictures)  # so that everything on the way to the logit is recorded
+            tape.watch(pictures)  # so that the tape records all steps to the logit
             *maps, logit = features(pictures, training=False)
         gradients = tape.gradient(logit, maps)
         parts.append([(one.numpy(), slope.numpy()) for one, slope in zip(maps, gradients, strict=True)])

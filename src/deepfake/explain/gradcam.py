@@ -1,4 +1,4 @@
-"""Grad-CAM++: which places of a face raise the logit."""
+"""Grad-CAM++: the places of a face that raise the logit."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from deepfake.explain.heat import stretched, summed
 def grad_cam_plus_plus(model: keras.Model, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Grad-CAM++ of the logit (Chattopadhay et al. 2018, equation 19).
 
-    Taken on the logit, since the gradient of a saturated sigmoid vanishes. The maps of the
-    branches are added before scaling: they explain the same logit, so their sizes compare.
+    It uses the logit, because a saturated sigmoid has no gradient. The branches' maps are added before
+    scaling: all explain the same logit, so they have the same unit.
 
     Args:
         model: a detector.
@@ -21,8 +21,8 @@ def grad_cam_plus_plus(model: keras.Model, crops: np.ndarray, references: np.nda
         references: not used.
 
     Returns:
-        float32 [n, size, size], each map stretched to 0..1 (all 0: the logit rests on no place more
-        than on another).
+        float32 [n, size, size], each map stretched to 0..1 (all 0: no place has more influence than the
+        others).
     """
     pairs = maps_and_gradients(model, crops)
     return stretched(summed([weighted_maps(*pair) for pair in pairs], crops))
@@ -31,11 +31,10 @@ def grad_cam_plus_plus(model: keras.Model, crops: np.ndarray, references: np.nda
 def weighted_maps(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     """One map per picture from a layer's activations and the gradients of a score.
 
-    The weights alpha are those of exp(score): its second and third derivatives are then powers of
-    the first, g, and need no further passes through the network. alpha = g^2 / (2 g^2 + g^3 sum(A)) is
-    1 / (2 + g sum(A)), needed where g is above 0 only. The paper takes it from maps after a ReLU: of maps
-    that can be negative (GELU, layer norm) the sum is that of their positive part, or the divisor would
-    cross 0.
+    The weights alpha are those of exp(score): its second and third derivatives are powers of the first, g,
+    and need no more passes of the network. alpha = g^2 / (2 g^2 + g^3 sum(A)) equals 1 / (2 + g sum(A)) and
+    is needed only where g is above 0. The paper's maps come after a ReLU. Other maps can be negative (GELU,
+    layer norm); then the sum uses their positive part, because the divisor must not reach 0.
 
     Args:
         activations: [n, height, width, channels].

@@ -1,4 +1,4 @@
-"""What every method shares: passes through the network in batches, and maps scaled for showing."""
+"""Functions that all methods share: passes of the network in batches, and maps scaled for display."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCH = 64
 
 
 def batches(crops: np.ndarray) -> Iterator[np.ndarray]:
-    """Parts of [n, size, size, 3] that fit into memory; one, if need be empty, at least."""
+    """Parts of [n, size, size, 3] that fit into memory. There is at least one, even if it is empty."""
     return (crops[at : at + _BATCH] for at in range(0, max(len(crops), 1), _BATCH))
 
 
@@ -30,7 +30,7 @@ def logits(model: Detector, crops: np.ndarray) -> np.ndarray:
 
 
 def pixel_gradients(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
-    """Gradients of the logits with respect to the pixels; float32 [n, size, size, 3], as `pictures`."""
+    """Gradients of the logits with respect to the pixels; float32 [n, size, size, 3]."""
     with tf.GradientTape() as tape:
         values = tf.convert_to_tensor(pictures, tf.float32)
         tape.watch(values)
@@ -40,7 +40,7 @@ def pixel_gradients(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def traced_gradients(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """`pixel_gradients` of one model for many calls: a third of the time, after some seconds of tracing."""
+    """`pixel_gradients` for many calls on one model: three times as fast, after some seconds of tracing."""
     shape = tf.TensorSpec(model.inputs[0].shape, tf.float32)
 
     @tf.function(input_signature=[shape])
@@ -51,7 +51,7 @@ def traced_gradients(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def blurred(pictures: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of pictures or maps [n, size, size, ...], `sigma` in pixels; float32."""
+    """Pictures or maps [n, size, size, ...] after a Gaussian blur, `sigma` in pixels; float32."""
     parts = [cv2.GaussianBlur(one.astype(np.float32), (0, 0), sigma) for one in pictures]
     return np.stack(parts) if parts else pictures.astype(np.float32)
 
@@ -65,7 +65,7 @@ def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
 
 
 def summed(maps: Sequence[np.ndarray], crops: np.ndarray) -> np.ndarray:
-    """The branches' maps, each enlarged to the crops' size, added; float32 [n, size, size]."""
+    """The sum of the branches' maps, each enlarged to the crops' size; float32 [n, size, size]."""
     total = np.zeros(crops.shape[:3], np.float32)
     for one in maps:
         total += enlarged(one, crops.shape[1])
@@ -73,10 +73,10 @@ def summed(maps: Sequence[np.ndarray], crops: np.ndarray) -> np.ndarray:
 
 
 def stretched(maps: np.ndarray, rounding: float = 0.0) -> np.ndarray:
-    """Each map [n, size, size] from its least to its greatest value; float32 0..1, a flat one all 0.
+    """Each map [n, size, size] stretched from its lowest to its highest value; float32 0..1, flat maps 0.
 
     Args:
-        rounding: what differs by no more counts as flat.
+        rounding: a map with a smaller range is flat.
     """
     total = maps - maps.min(axis=(1, 2), keepdims=True)
     peak = total.max(axis=(1, 2), keepdims=True)

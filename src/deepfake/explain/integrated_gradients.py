@@ -1,4 +1,4 @@
-"""Integrated gradients: what each pixel adds on the way from a picture without traces to the picture."""
+"""Integrated gradients: what each pixel adds to the logit between a picture without traces and the fake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import differentiable
 
 _ROUNDING = 1e-6  # logits per pixel
-_SMOOTH = 1 / 32  # sigma of the map, share of the side: people can't see single pixels
+_SMOOTH = 1 / 32  # sigma of the map, share of the side, because people can't see single pixels
 
 
 def integrated_gradients(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -38,15 +38,15 @@ def integrated_gradients(model: Detector, crops: np.ndarray, references: np.ndar
 
 
 def attributions(model: keras.Model, crops: np.ndarray, baseline: np.ndarray, steps: int) -> np.ndarray:
-    """Difference to the baseline times the mean gradient on the straight way from it (midpoint rule).
+    """The difference to the baseline times the mean gradient on the straight path from it (midpoint rule).
 
     Args:
         crops: float32 [n, size, size, 3].
-        baseline: where the way starts, of the same shape.
+        baseline: start of the path, of the same shape.
 
     Returns:
-        float32, the shape of `crops`; each picture's sum comes near logit(crop) - logit(baseline), the
-        nearer the more steps (completeness).
+        float32, the shape of `crops`. With more steps, each picture's sum comes closer to
+        logit(crop) - logit(baseline) (completeness).
     """
     gradients = traced_gradients(model) if len(crops) > 1 else partial(pixel_gradients, model)
     at = ((np.arange(steps, dtype=np.float32) + 0.5) / steps)[:, None, None, None]

@@ -1,4 +1,4 @@
-"""Localisation: does the heat lie where the picture was manipulated?"""
+"""Localisation: does the heat mark the manipulated places?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deepfake.degrade.pseudo_fakes.self_blended import self_blend
 
 
 class Masked(NamedTuple):
-    """Fakes of which it is known what was altered.
+    """Fakes with known manipulated places.
 
     Attributes:
         crops: uint8 [n, size, size, 3].
@@ -22,15 +22,17 @@ class Masked(NamedTuple):
 
 
 def self_blended(reals: np.ndarray, seed: int) -> Masked:
-    """A self-blended fake of every real picture, uint8 [n, size, size, 3]; its mask is where the
-    blend is at half of its full strength or above."""
+    """A self-blended fake of every real picture, uint8 [n, size, size, 3].
+
+    Its mask is where the blend has at least half of its full strength.
+    """
     fakes = [self_blend(real, np.random.default_rng([seed, number])) for number, real in enumerate(reals)]
     masks = [fake.mask >= 0.5 * fake.mask.max() for fake in fakes]
     return Masked(np.stack([fake.pixels for fake in fakes]), np.stack(masks))
 
 
 def pointing(order: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The pointing game (Zhang et al. 2016): 1 where the hottest pixel lies in the mask; float64 [n].
+    """The pointing game (Zhang et al. 2016): 1 if the hottest pixel is in the mask, or 0; float64 [n].
 
     Args:
         order: from `ranks`.
@@ -40,7 +42,7 @@ def pointing(order: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def overlap(order: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Intersection over union of the mask and as many of the hottest pixels as it has; float64 [n]."""
+    """Intersection over union of the mask and the same number of hottest pixels; float64 [n]."""
     areas = masks.sum(axis=(1, 2))
     both = ((order < areas[:, None, None]) & masks).sum(axis=(1, 2))
     return np.asarray(both / (2 * areas - both), np.float64)

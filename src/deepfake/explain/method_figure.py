@@ -1,4 +1,4 @@
-"""The figure that lays all methods side by side."""
+"""The figure that shows all methods side by side."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ def draw_methods(
     reals: np.ndarray,
     path: Path,
 ) -> None:
-    """One row per picture, one column per method, the best marked; last, the spectrum's difference.
+    """Plot one row per picture and one column per method; the last column is the spectrum's difference.
+
+    The best method is marked.
 
     Args:
-        crops: [n, size, size, 3], RGB 0..255, recognised fakes; the first few are shown.
+        crops: [n, size, size, 3], RGB 0..255, recognised fakes; the figure shows the first few.
         heats: method -> [n, size, size], 0..1.
         table: from `score_methods`.
         reals: mean log power of the training reals, [size, size].
@@ -45,7 +47,7 @@ def draw_methods(
         return
     grid = canvas.subplots(rows, len(heats) + 2, squeeze=False)
     shown = crops[:rows].astype(np.uint8)
-    spectra = blurred(power_spectrum(shown) - reals, _SMOOTH)  # one picture's spectrum is all speckle
+    spectra = blurred(power_spectrum(shown) - reals, _SMOOTH)  # the spectrum of one picture is noisy
     limit = float(np.quantile(np.abs(spectra), 0.995))
     for number, line in enumerate(grid):
         _show(line[0], shown[number])

@@ -1,4 +1,4 @@
-"""The explanation methods by name: each shows which places of a face raise the logit."""
+"""The explanation methods by name. Each shows the places of a face that raise the logit."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ Explainer = Callable[[Detector, np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Method:
-    """What a method is for each kind of model.
+    """A method's functions for the kinds of model.
 
     Attributes:
         of_maps: for networks that average feature maps over places; None: it does not apply.
-        of_tower: for frozen towers, whose logit is read from class tokens; likewise.
+        of_tower: for frozen towers, which give class tokens; None: it does not apply.
     """
 
     of_maps: Callable[..., np.ndarray] | None
     of_tower: Callable[..., np.ndarray] | None
 
     def fitting(self, model: Detector) -> Callable[..., np.ndarray] | None:
-        """What it is for a model; None: it does not apply."""
+        """The function for a model; None: the method does not apply."""
         return self.of_tower if isinstance(model, FrozenDetector) else self.of_maps
 
     def __call__(self, model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
         """Heat float32 [n, size, size], 0..1, of crops [n, size, size, 3], RGB 0..255.
 
         Raises:
-            ValueError: it does not apply to the model.
+            ValueError: the method does not apply to the model.
         """
         explain = self.fitting(model)
         if explain is None:
@@ -70,8 +70,8 @@ def methods_of(model: Detector) -> dict[str, Explainer]:
 
 
 def skipped(model: Detector) -> list[str]:
-    """What is said of the methods that do not apply to a model."""
-    kind = "a frozen tower" if isinstance(model, FrozenDetector) else "a network of feature maps"
+    """Sentences that name the methods that do not apply to a model."""
+    kind = "a frozen tower" if isinstance(model, FrozenDetector) else "a network with feature maps"
     return [
         f"{TITLES[name]} does not apply to {kind}." for name in METHODS if name not in methods_of(model)
     ]

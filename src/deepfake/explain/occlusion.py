@@ -1,4 +1,4 @@
-"""Occlusion: how far the logit falls when a patch loses its traces."""
+"""Occlusion: the fall of the logit when a patch loses its traces."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _CELLS = 8  # patches per side
 
 
 def occlusion(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Zeiler and Fergus 2014, with patches of an eighth of the side that do not overlap.
+    """Zeiler and Fergus 2014, with 8 x 8 patches that do not overlap.
 
     Args:
         model: a detector.
         crops: [n, size, size, 3], RGB 0..255.
-        references: from `make_references`; they take turns in the place of patches' fine detail.
+        references: from `make_references`; one after the other, they replace a patch's fine detail.
 
     Returns:
-        float32 [n, size, size], 0..1, one value per patch; patches without which the logit rises are 0.
+        float32 [n, size, size], 0..1, one value per patch; 0 if the logit rises without the patch.
     """
     size = crops.shape[1]
     clean = [with_detail(crops, reference[None]) for reference in references]

@@ -1,4 +1,4 @@
-"""Figures of the explain stage: heat-map panels, and the mean spectra of real and fake."""
+"""Figures of the stage explain: panels of heat maps, and the mean spectra of real and fake."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = {
 
 
 def choose(test: pd.DataFrame, number: int) -> dict[str, pd.DataFrame]:
-    """`number` rows of the test predictions for each kind of panel; ties broken by image_id."""
+    """`number` rows of the test predictions for each kind of panel; image_id decides ties."""
     chosen = {}
     for kind, (label, falling) in KINDS.items():
         rows = test[test["label"] == label].sort_values(
@@ -36,14 +36,14 @@ def choose(test: pd.DataFrame, number: int) -> dict[str, pd.DataFrame]:
 
 
 def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A heat map laid over its crop.
+    """A heat map over its crop.
 
     Args:
         crop: uint8 [size, size, 3].
         heat: float32 [size, size], 0..1.
 
     Returns:
-        uint8 [size, size, 3]; where there is no heat, the crop in grey.
+        uint8 [size, size, 3]; places without heat show the crop in grey.
     """
     grey = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
     colour = (matplotlib.colormaps["inferno"](heat)[:, :, :3] * 255.0).round()
@@ -57,7 +57,7 @@ def draw_panels(
     heats: dict[str, np.ndarray],
     path: Path,
 ) -> None:
-    """One row per kind; each picture beside its heat map.
+    """Plot one row per kind, with each picture beside its heat map.
 
     Args:
         chosen: from `choose`.
@@ -87,11 +87,11 @@ def _show(axes: Axes, picture: np.ndarray, title: str) -> None:
 
 
 def draw_spectra(reals: np.ndarray, fakes: np.ndarray, path: Path) -> None:
-    """Mean log power spectra of both classes, their difference, and the azimuthal profiles.
+    """Plot mean log power spectra of both classes, their difference, and the azimuthal profiles.
 
     Args:
         reals: [n, size, size, 3], RGB 0..255.
-        fakes: likewise; their number may differ.
+        fakes: [m, size, size, 3], RGB 0..255.
     """
     real, fake = power_spectrum(reals).mean(axis=0), power_spectrum(fakes).mean(axis=0)
     canvas = Figure(figsize=(13.0, 3.4), dpi=110, layout="constrained")

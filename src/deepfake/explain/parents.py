@@ -1,4 +1,4 @@
-"""Where a fake differs from the very picture that it was made of, found by pixels and not by names."""
+"""The places where a fake differs from its original picture, which is found by pixels, not by name."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from deepfake.explain.heat import blurred
 from deepfake.media.fields import Pixels
 from deepfake.shards.inputs import load_crops
 
-_SMOOTH = 1 / 64  # sigma, share of the side: single pixels differ by compression
-_SAME = 4.0  # grey levels, median: frames of clips and swaps made of them 1.7 to 3.4, other frames 4.7 up
+_SMOOTH = 1 / 64  # sigma, share of the side; compression changes single pixels
+_SAME = 4.0  # grey levels, median. Measured: a frame and its swap 1.7 to 3.4, other frames 4.7 or more
 _ALTERED = 6.0  # grey levels
-_LEAST = 0.01  # of the crop: less is compression
-_SHARED = 0.9  # of the fake's crop that the parent's must show
+_LEAST = 0.01  # share of the crop; a smaller change is compression
+_SHARED = 0.9  # share of the fake's crop that the parent's crop must show
 
 
 class Found(NamedTuple):
-    """Fakes whose parent is known: their rows; and bool [n, size, size], where they were altered."""
+    """Fakes with a known parent: their rows, and their altered places, bool [n, size, size]."""
 
     rows: pd.DataFrame
     masks: np.ndarray
 
 
 def altered_places(fakes: pd.DataFrame, manifest: pd.DataFrame, faces: Path, size: int, most: int) -> Found:
-    """Masks of those fakes of which the test split has the picture that they were made of.
+    """Masks of the fakes that have their parent, the original picture, in the test split.
 
-    A fake's parent is a real picture of the same group, width and height, of which at least half of the
-    fake's crop is left as it was. Whatever made the fake, and whatever its files are called.
+    A parent is a real picture of the same group, width and height. At least half of the fake's crop must
+    equal it. Neither the generator nor the files' names matter.
 
     Args:
         fakes: rows of the test predictions, in the order in which they are tried.
         manifest: of the faces.
         faces: folder of the face shards.
         size: side of a crop in pixels.
-        most: how many are wanted.
+        most: number of masks that are wanted.
     """
     test = manifest[manifest["reject_reason"].isna() & (manifest["split"] == "test")]
     kin = ["group", "width", "height"]
@@ -59,7 +59,7 @@ def altered_places(fakes: pd.DataFrame, manifest: pd.DataFrame, faces: Path, siz
 
 
 def _nearest(crop: Pixels, fake: pd.Series, others: list[Pixels], rows: pd.DataFrame) -> np.ndarray | None:
-    """Where a crop differs from the most similar one of others; None where that is another picture."""
+    """The places where a crop differs from the most similar one of `others`; None if none is its parent."""
     differences = []
     for other, (_, row) in zip(others, rows.iterrows(), strict=True):
         seen, shared = _seen_in(other, row, fake)
@@ -74,7 +74,7 @@ def _nearest(crop: Pixels, fake: pd.Series, others: list[Pixels], rows: pd.DataF
 
 
 def _seen_in(crop: Pixels, row: pd.Series, target: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """A crop, moved to the place of another one in a picture of the same size; and where it has pixels."""
+    """A crop moved to the place of `target`, in a picture of the same size; and where it has pixels."""
     size = crop.shape[:2]
     move = (np.linalg.inv(_placed(row, len(crop))) @ _placed(target, len(crop)))[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -83,7 +83,7 @@ def _seen_in(crop: Pixels, row: pd.Series, target: pd.Series) -> tuple[np.ndarra
 
 
 def _placed(row: pd.Series, size: int) -> np.ndarray:
-    """From places in a crop to places in its picture: float64 [3, 3]; see `Square`."""
+    """The map from places in a crop to places in its picture, float64 [3, 3]; see `Square`."""
     scale, angle = row["face_side"] / size, np.radians(row["face_angle"])
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([row["face_left"], row["face_top"]]) + (row["face_side"] - 1) / 2

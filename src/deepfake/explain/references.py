@@ -1,10 +1,10 @@
-"""References: fine detail in which the model sees nothing fake, to put in the place of a picture's own.
+"""References: fine detail without traces of a generator. It replaces a picture's own fine detail.
 
-What counts as the absence of evidence decides what an explanation shows. A blurred or grey picture, as
-usual elsewhere, is none for a detector of traces: it may look more fake than the fake. A picture with
-its own coarse content and the fine detail of reals is: the face stays, the traces go. So that no person
-can be recognised in a reference that is shipped with a model, it is a patchwork of many people's. A frozen
-tower, trained on pictures of any sharpness, needs none: its fakes lose their score without any detail.
+An explanation compares a picture with one that has no evidence. Many methods use a blurred or grey picture.
+A detector of traces may find that more fake than the fake. Here the picture keeps its coarse content and
+gets the fine detail of reals: the face stays, the traces go. A reference ships with the model, so it is a
+patchwork of many people's pictures, and nobody can be recognised in it. A frozen tower needs no detail: it
+was trained on pictures of any sharpness, and its fakes lose their score without any detail.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from deepfake.media.encoding import decode_crop, encode_png
 from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import FrozenDetector
 
-REFERENCES = 2  # so that no single patch decides; time is proportional
-_COARSE = 1 / 32  # sigma of what counts as coarse, share of the side
-_CELL = 8  # pixels, JPEG's block: the side of a patch
-_SUREST = 0.25  # share of the reals, those with the lowest logits, that patches come from
+REFERENCES = 2  # more than one, so that no single patch decides; the time is proportional
+_COARSE = 1 / 32  # sigma that separates coarse content from fine detail, share of the side
+_CELL = 8  # pixels, side of a patch, the same as JPEG's block
+_SUREST = 0.25  # patches come from this share of the reals, those with the lowest logits
 _GREY = 128
 
 
 def with_detail(crops: np.ndarray, details: np.ndarray) -> np.ndarray:
-    """Pictures with other detail in place of their own.
+    """Pictures with their fine detail replaced.
 
     Args:
         crops: [n, size, size, 3], RGB 0..255.
@@ -37,19 +37,19 @@ def with_detail(crops: np.ndarray, details: np.ndarray) -> np.ndarray:
 
 
 def fine_detail(crops: np.ndarray) -> np.ndarray:
-    """What blurring takes from pictures [n, size, size, 3]; float32, grey levels about 0."""
+    """Pictures [n, size, size, 3] minus their blurred copies; float32, grey levels around 0."""
     return crops.astype(np.float32) - blurred(crops, _COARSE * crops.shape[1])
 
 
 def substitutes(model: Detector, pictures: np.ndarray, donors: np.ndarray) -> np.ndarray:
-    """What pictures look like without evidence: with the detail of donors; for a frozen tower with none.
+    """The pictures without evidence: with the donors' detail, or for a frozen tower without detail.
 
-    Measured on the starter, with 16 fakes: without detail every logit falls, by 3.9 in the mean; with a
-    real's detail by 2.7, and one in four by less than `MIN_FALL`.
+    Measured with the starter on 16 fakes: without detail, every logit falls, on average by 3.9. With a
+    real's detail it falls by 2.7 on average, and for one in four by less than `MIN_FALL`.
 
     Args:
         pictures: [n, size, size, 3], RGB 0..255.
-        donors: real pictures of the same size, one or more; they take turns.
+        donors: one or more real pictures of the same size, used one after the other.
     """
     if isinstance(model, FrozenDetector):
         return with_detail(pictures, np.zeros((1, *pictures.shape[1:]), np.float32))
@@ -57,12 +57,12 @@ def substitutes(model: Detector, pictures: np.ndarray, donors: np.ndarray) -> np
 
 
 def make_references(model: Detector, reals: np.ndarray, seed: int) -> np.ndarray:
-    """Patchworks of the detail of reals, each patch from another picture, at the place where it was.
+    """Patchworks of the reals' detail. Each patch is from another picture and keeps its place.
 
-    For a frozen tower one without any detail.
+    A frozen tower gets one reference without any detail.
 
     Args:
-        reals: [n, size, size, 3], RGB 0..255, real pictures of the training split.
+        reals: [n, size, size, 3], RGB 0..255, real pictures of the train split.
 
     Returns:
         float32 [1 or REFERENCES, size, size, 3], whole grey levels from -128 to 127.
@@ -83,14 +83,14 @@ def make_references(model: Detector, reals: np.ndarray, seed: int) -> np.ndarray
 
 
 def _ordinary(patches: np.ndarray) -> np.ndarray:
-    """Numbers of the half with middling power: one patch with an edge would light up in every map."""
+    """Indices of the half with medium power, because a patch with an edge would show in every map."""
     power = (patches**2).mean(axis=(1, 2, 3))
     order = np.argsort(power, kind="stable")
     return order[len(order) // 4 : len(order) - len(order) // 4]
 
 
 def encode_references(references: np.ndarray) -> bytes:
-    """A PNG of what `make_references` gave, one below the other; `decode_references` gives it back."""
+    """References as one PNG, one below the other; `decode_references` reads it."""
     size = references.shape[1]
     return encode_png((references + _GREY).astype(np.uint8).reshape(-1, size, 3))
 

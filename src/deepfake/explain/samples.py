@@ -1,4 +1,4 @@
-"""Which test pictures explanations are scored on."""
+"""The test pictures on which explanations are scored."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from deepfake.networks.detector import Detector
 from deepfake.shards.inputs import evaluation_batches, load_crops
 from deepfake.shards.manifest import read_manifest
 
-_BLUR = 1 / 32  # sigma, share of the side: the usual substitute, for the record
-_MASKED = 4  # one picture with a mask of either kind for so many scored
-_TRIED = 4  # reals made into pseudo-fakes for each one wanted: models miss most of them
+_BLUR = 1 / 32  # sigma, share of the side, of the usual substitute, which is reported too
+_MASKED = 4  # one picture with a mask, of each kind, per this number of scored pictures
+_TRIED = 4  # pseudo-fakes that are made for each wanted one, because models miss most of them
 
 
 def draw_samples(
     model: Detector, test: pd.DataFrame, faces: Path, number: int, seed: int
 ) -> tuple[Samples, dict[str, Any]]:
-    """Fakes that the model recognised, as evenly over generators as can be, and such as have masks.
+    """Recognised fakes, spread evenly over the generators, and fakes with masks.
 
-    Recognised: called fake, with a logit above 0. Nothing is explained where the model was wrong.
+    A fake is recognised if it is called fake and its logit is above 0. Wrong verdicts are not explained.
 
     Args:
         test: predictions of the test split.
         faces: folder of the face shards.
-        number: how many fakes at most; a quarter as many self-blended ones, and such as lie beside the
-            pictures that they were made of.
+        number: largest number of fakes. There are at most a quarter as many self-blended fakes, and at most
+            a quarter as many fakes with a known parent.
 
     Returns:
-        The samples; and the counts that metrics.json states.
+        The samples, and the counts for metrics.json.
     """
     size = int(model.input_shape[1])
     called = (test["verdict"] == Verdict.FAKE) & (test["logit"] > 0.0)
@@ -52,7 +52,7 @@ def draw_samples(
     keys = [*(each["image_id"] for each in (chosen, reals.head(number), parents, edits))]
     crops = load_crops(faces, size, "test", list(dict.fromkeys(pd.concat(keys))))
     fakes, counts = _with_substitutes(model, chosen, reals.head(number), crops, size)
-    # Calibration never changes the order of scores.
+    # Calibration keeps the order of logits, so the lowest logit that is called fake is a threshold.
     lowest = float(test.loc[called, "logit"].min()) if called.any() else np.inf
     blends, made = _self_blended(model, lowest, parents, crops, size, half, seed)
     pictures = _stacked(edits, crops, size), masks, edits["group"].to_numpy()
@@ -68,7 +68,7 @@ def draw_samples(
 
 
 def _in_turn(fakes: pd.DataFrame) -> pd.DataFrame:
-    """One of each generator, then another one of each."""
+    """The fakes in turns: one of each generator, then a second one of each, and so on."""
     turn = fakes.groupby("generator").cumcount()
     return fakes.assign(turn=turn).sort_values(["turn", "image_id"])
 
@@ -81,7 +81,7 @@ def _stacked(rows: pd.DataFrame, crops: dict[str, np.ndarray], size: int) -> np.
 def _with_substitutes(
     model: Detector, chosen: pd.DataFrame, donors: pd.DataFrame, crops: dict[str, np.ndarray], size: int
 ) -> tuple[Faithful, dict[str, int]]:
-    """Only pictures whose substitute looks clearly less fake: else there is nothing to delete."""
+    """Only pictures with a clearly lower logit of the substitute; the others have nothing to delete."""
     pictures, others = _stacked(chosen, crops, size), _stacked(donors, crops, size)
     replaced = pictures
     if len(pictures) and len(others):
@@ -107,7 +107,7 @@ def _self_blended(
     number: int,
     seed: int,
 ) -> tuple[Located, dict[str, int]]:
-    """Self-blended fakes of test reals, those with a logit that gets test pictures called fake."""
+    """Self-blended fakes of test reals with a logit as high as those of pictures that are called fake."""
     reals = _stacked(parents, crops, size).astype(np.uint8)
     if not len(reals):
         nothing = Located(reals.astype(np.float32), np.empty(reals.shape[:3], bool), np.empty(0, object))
@@ -120,7 +120,7 @@ def _self_blended(
 
 
 def first_crops(faces: Path, size: int, split: str, label: int, number: int) -> np.ndarray:
-    """The first crops of a class in a split, in shard order; float32 [<=number, size, size, 3]."""
+    """The first crops of a class in a split, in shard order; float32 [up to number, size, size, 3]."""
     found: list[np.ndarray] = []
     for crops, labels, _ in evaluation_batches(faces, size, split, 64).as_numpy_iterator():
         found += list(crops[labels[:, 0] == label])

@@ -1,4 +1,4 @@
-"""Sanity checks: does a map depend on what was learned, and does it survive a JPEG?"""
+"""Sanity checks: does a map depend on the learned weights, and does it survive JPEG?"""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _QUALITY, _SUBSAMPLING = 80, "yuv420"
 
 @contextmanager
 def randomised(model: Detector, seed: int, head_only: bool = False) -> Iterator[Detector]:
-    """A model that has learned nothing, for the parameter randomisation test; afterwards all is as before.
+    """The model with shuffled weights, for the parameter randomisation test. On exit they are restored.
 
-    Adebayo et al. 2018, "Sanity Checks for Saliency Maps": a method whose maps stay the same shows the
-    picture's edges, not the model. Every learned tensor's numbers are shuffled, so that scales stay those
-    of a trained network; fixed filters stay.
+    Adebayo et al. 2018, "Sanity Checks for Saliency Maps": if a method's maps stay the same, they show the
+    picture's edges and not the model. The numbers within each learned tensor are shuffled, so scales stay
+    those of a trained network. Fixed filters stay.
 
     Args:
-        head_only: shuffle the last learned layer alone, the first step from the top.
+        head_only: shuffle only the last learned layer, the first step from the top.
     """
     rng = np.random.default_rng(seed)
     if isinstance(model, FrozenDetector):
@@ -52,7 +52,7 @@ def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _forgetful(model: FrozenDetector, rng: np.random.Generator, tower: Path | None) -> FrozenDetector:
-    """With a shuffled head; and, where a path is given, with a shuffled tower, which is written there."""
+    """The model with a shuffled head; if a path is given, also with a shuffled tower, written there."""
     weights, biases = _shuffled(model.head.weights, rng), _shuffled(model.head.biases, rng)
     if tower is not None:
         shuffle_graph(model.graph or tower_graph(), tower, rng)
@@ -60,7 +60,7 @@ def _forgetful(model: FrozenDetector, rng: np.random.Generator, tower: Path | No
 
 
 def shuffle_graph(graph: Path, out: Path, rng: np.random.Generator) -> None:
-    """Write an ONNX graph whose weights, int8 and float32, are shuffled within each tensor."""
+    """Write an ONNX graph with its int8 and float32 weights shuffled within each tensor."""
     import onnx
     from onnx import numpy_helper
 
@@ -73,7 +73,7 @@ def shuffle_graph(graph: Path, out: Path, rng: np.random.Generator) -> None:
 
 
 def _is_fixed(layer: keras.layers.Layer) -> bool:
-    """Whether a layer's weights are constants; a network loaded for inference is frozen as a whole."""
+    """Whether a layer's weights are constants. `trainable` can't tell: inference freezes all layers."""
     frozen = layer.trainable
     layer.trainable = True
     learns = bool(layer.trainable_weights)

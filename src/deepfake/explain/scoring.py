@@ -1,4 +1,4 @@
-"""Every explanation method's scores, with intervals, beside those of maps that know nothing."""
+"""The scores of every explanation method, with intervals, and those of a random and a centred map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deepfake.explain.order import centre_maps, random_maps, rank_correlations, 
 from deepfake.explain.sanity import randomised, recompressed
 from deepfake.networks.detector import Detector
 
-_CHECKED = 4  # one picture in so many gets the sanity checks, which take three maps each
+_CHECKED = 4  # one picture in four gets the sanity checks, which need three more maps each
 _MOST_CHECKED = 4
 _DRAWS = 1000
 
@@ -27,7 +27,7 @@ Scores = dict[str, np.ndarray]  # one value per picture: float64 [n]
 
 
 class Located(NamedTuple):
-    """Fakes whose manipulation is known: crops float32, masks bool [n, size, size], groups [n]."""
+    """Fakes with known manipulated places: crops float32, masks bool [n, size, size], groups [n]."""
 
     crops: np.ndarray
     masks: np.ndarray
@@ -35,7 +35,7 @@ class Located(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """All that methods are scored on; either part may be empty."""
+    """The pictures that score the methods; each part may be empty."""
 
     fakes: Faithful
     located: Located
@@ -48,13 +48,13 @@ def score_methods(
     seed: int,
     methods: Mapping[str, Explainer] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Score methods and both baselines on the same pictures.
+    """Score the methods, a random map and a centred map on the same pictures.
 
     Args:
         methods: by name; None: all that apply to the model.
 
     Returns:
-        The table of reports/explain/facts.json; and each method's maps of `samples.fakes`, float32
+        The table for reports/explain/facts.json, and each method's maps of `samples.fakes`, float32
         [n, size, size].
     """
     fakes, located = samples
@@ -111,7 +111,7 @@ def _sanity_scores(
     crops: np.ndarray,
     heat: np.ndarray,
 ) -> Scores:
-    """Rank correlations of the model's maps with those after forgetting, and with those after JPEG."""
+    """Rank correlations of the maps with those of the shuffled model, and with those after JPEG."""
     if not len(crops):
         return {}
     some = slice(0, min(-(-len(crops) // _CHECKED), _MOST_CHECKED))
@@ -153,13 +153,13 @@ def _table(found: Mapping[str, Scores], samples: Samples, methods: list[str], se
 
 
 def _speed_up(deletion: np.ndarray, random: np.ndarray) -> float | None:
-    """How many times faster the score falls than when places are deleted at random."""
+    """The mean fall of the score relative to random deletion; None if the score does not fall there."""
     fall = 1.0 - random.mean()
     return None if fall <= 0.0 else round(float((1.0 - deletion.mean()) / fall), 3)
 
 
 def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> Interval:
-    """The mean with its 95 % interval; whole groups are drawn.
+    """The mean with its 95 % interval; the bootstrap resamples whole groups.
 
     Args:
         values: [n], of the first n pictures.

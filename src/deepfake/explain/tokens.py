@@ -1,7 +1,7 @@
-"""How the places of a picture reach the logit of a frozen tower, which is read from class tokens alone.
+"""How the places of a picture influence the logit of a frozen tower. Its head reads only class tokens.
 
-A place acts on a class token through the attention of later blocks: places of the last block have no part
-in the logit.
+A place influences a class token through the attention of later blocks. The last block's places therefore
+have no influence.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from deepfake.explain.heat import enlarged, stretched
 from deepfake.networks.clip import attention_weights, token_sequences
 from deepfake.networks.frozen import FrozenDetector
 
-_BATCH = 4  # a gradient through ViT-B/16 takes 200 MB a picture
-_BLOCK = 10  # whose grid Grad-CAM++ takes, from 0: the last that acts on the logit; 8 and 9 score no better
+_BATCH = 4  # a gradient through ViT-B/16 needs 200 MB per picture
+_BLOCK = 10  # of Grad-CAM++'s grid, from 0: the last with influence on the logit; 8 and 9 score no better
 
 
 def token_cam(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Grad-CAM++ on the grid of tokens after a block; arguments and result as `grad_cam_plus_plus`."""
+    """Grad-CAM++ on the grid of tokens after a block. See `grad_cam_plus_plus` for arguments and result."""
     tokens = token_sequences(model.twin)[_BLOCK]
     pairs = [(grid(seen[0]), grid(slopes[0])) for seen, slopes in _with_gradients(model, [tokens], crops)]
     return _heat(np.concatenate([weighted_maps(*pair) for pair in pairs]), crops)
 
 
 def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """The logit of each patch's tokens, put through the head in the place of the class tokens.
+    """Each patch's logit: the head reads the patch's tokens in place of the class tokens.
 
     Args:
         model: a frozen detector.
@@ -39,8 +39,7 @@ def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarra
         references: not used.
 
     Returns:
-        float32 [n, size, size], stretched to 0..1 from the place with the lowest logit to that with the
-        highest.
+        float32 [n, size, size], stretched to 0..1: 0 is the lowest logit, 1 the highest.
     """
     seen = keras.Model(model.twin.inputs, token_sequences(model.twin))
     maps = []
@@ -52,20 +51,20 @@ def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarra
 
 
 def attention_flow(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Where the class tokens look, weighted by what that does to the logit, followed through all blocks.
+    """The class tokens' attention, weighted by the logit's gradient and multiplied through all blocks.
 
-    Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6. Arguments and result as `patch_tokens`.
+    Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6. See `patch_tokens` for arguments and result.
     """
     maps = [followed(*pair) for pair in _with_gradients(model, attention_weights(model.twin), crops)]
     return _heat(_square(np.concatenate(maps)), crops)
 
 
 def followed(weights: list[np.ndarray], slopes: list[np.ndarray]) -> np.ndarray:
-    """What reaches the class token from each place, through all blocks.
+    """The influence of each place on the class token, through all blocks.
 
     Args:
-        weights: of each block's attention, [n, heads, 1 + places, 1 + places].
-        slopes: the logit's gradients with respect to them, of the same shapes.
+        weights: one tensor of attention weights per block, [n, heads, 1 + places, 1 + places].
+        slopes: the logit's gradients with respect to the weights, of the same shapes.
 
     Returns:
         [n, places], at least 0.
@@ -77,7 +76,7 @@ def followed(weights: list[np.ndarray], slopes: list[np.ndarray]) -> np.ndarray:
 
 
 def grid(tokens: np.ndarray) -> np.ndarray:
-    """Tokens in their places, without the class token: [n, 1 + side * side, w] -> [n, side, side, w]."""
+    """Tokens as a grid, without the class token: [n, 1 + side * side, w] -> [n, side, side, w]."""
     return _square(tokens[:, 1:])
 
 
@@ -98,11 +97,11 @@ def _batches(crops: np.ndarray) -> Iterator[Any]:
 def _with_gradients(
     model: FrozenDetector, tensors: list[Any], crops: np.ndarray
 ) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Batch by batch: the values of tensors of the twin, and the logit's gradients with respect to them."""
+    """For each batch: values of the twin's tensors, and the logit's gradients with respect to them."""
     seen = keras.Model(model.twin.inputs, [*tensors, model.twin.outputs[0]])
     for pictures in _batches(crops):
         with tf.GradientTape() as tape:
-            tape.watch(pictures)  # so that everything on the way to the logit is recorded
+            tape.watch(pictures)  # so that the tape records all steps to the logit
             *values, logit = seen(pictures, training=False)
         slopes = tape.gradient(logit, values)
         yield [np.asarray(one) for one in values], [np.asarray(one) for one in slopes]
