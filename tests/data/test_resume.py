@@ -52,7 +52,7 @@ def test_only_what_is_missing_is_done(
     calls.unlink()
     with process_pool(workers) as pool:
         table = map_resumed(work, int, 9, pool, "stage", tmp_path / "done")
-    assert f"stage: {done} of 9 shards were there already" in capsys.readouterr().out
+    assert f"stage: {done} of 9 shards are finished already" in capsys.readouterr().out
     assert len(calls.read_text().split()) == 9 - done
     assert table["number"].to_pylist() == [2 * n for n in range(9)]
 
@@ -141,8 +141,8 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> No
     assert not (project / "data" / "raw").exists()
     second = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
-    assert "ingest, inspect: 3 of 3 shards were there already" in second.stdout
-    assert f"ingest: {left} of 20 shards were there already" in second.stdout
+    assert "ingest, inspect: 3 of 3 shards are finished already" in second.stdout
+    assert f"ingest: {left} of 20 shards are finished already" in second.stdout
     assert outputs(project / "data" / "raw") == outputs(tmp_path / "raw")
     assert [*(project / ".resume").iterdir()] == []
 

@@ -1,1 +1,1 @@
-"""Damage and forgery of our own: operators, chains, pseudo-fakes."""
+"""Damage and forgery that the project makes itself: operators, chains, pseudo-fakes."""

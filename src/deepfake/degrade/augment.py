@@ -1,7 +1,8 @@
-"""Augmentation, drawn from one distribution for both classes, from counters.
+"""Augmentation: one distribution for both classes, sampled with counter-based random numbers.
 
-A draw depends on (seed, epoch, position in the epoch) alone: never on the label, on what was drawn
-before or on which thread comes first. So runs repeat, and a resumed one goes on as if never stopped.
+What happens to an example depends only on (seed, epoch, position in the epoch). It does not depend on the
+label, on other examples or on the order of threads. So a run can be repeated exactly, and a resumed run
+gives the same results as one that was not stopped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from deepfake.media.fields import Pixels
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for; streams of one position never touch."""
+    """Use of a stream of random numbers. Streams with different uses never share numbers."""
 
     ORDER = 0
     AUGMENT = 1
@@ -26,14 +27,14 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, epoch: int, purpose: Purpose, position: int = 0) -> np.random.Generator:
-    """Random numbers of one example: a counter-based generator set to a place of its own."""
-    # The generator counts in the lowest of four words; the others say whose numbers these are.
+    """Random numbers of one example: a counter-based generator with a start of its own."""
+    # The generator counts in the lowest of four words. The other words hold use and position.
     return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, int(purpose), position]))
 
 
 def draw(recipe: Sequence[Step], rng: np.random.Generator) -> list[tuple[str, float]]:
-    """Operators that chance has chosen, in order, each with its knob."""
-    chances = rng.random((len(recipe), 2))  # drawn for all steps: one does not shift the others' numbers
+    """Random choice of operators, in the recipe's order, each with its strength."""
+    chances = rng.random((len(recipe), 2))  # for all steps, so that no step shifts the numbers of another
     return [
         (step.operator, step.low + level * (step.high - step.low))
         for step, (chance, level) in zip(recipe, chances, strict=True)
@@ -42,7 +43,7 @@ def draw(recipe: Sequence[Step], rng: np.random.Generator) -> list[tuple[str, fl
 
 
 def augment(pixels: Pixels, recipe: Sequence[Step], rng: np.random.Generator) -> Pixels:
-    """Put one crop through what chance has chosen of a recipe.
+    """Apply a random choice of a recipe's steps to one crop.
 
     Args:
         pixels: uint8 [size, size, 3], RGB.

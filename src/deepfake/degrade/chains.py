@@ -1,6 +1,7 @@
-"""What happens to pictures in several steps: cut and enlarged, compressed twice, captured, passed on.
+"""Damage in several steps: crop and enlarge, double compression, screenshots, social media.
 
-Operators as in `operators.py`, for the robustness grid alone: training must not rehearse its examination.
+These are operators as in `operators.py`. Only the robustness grid uses them: training must not practise on
+the test.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from deepfake.media.encoding import jpeg_round_trip
 from deepfake.media.fields import Pixels
 
 _BLOCK = 8  # pixels of a JPEG block's side
-_CAPTURE_QUALITY = 90  # of screenshots that a phone or a chat program saves as JPEG
-# Share of the side that is left, and IJG quality: typical of X, Facebook and WhatsApp for a picture of
-# 2,700 pixels. Qualities of 71 to 95 and limits of 960 or 2,048 pixels were measured on Facebook
-# (Moltisanti et al. 2015, "Image Manipulation on Facebook for Forensics Evidence"), about 1,600 pixels on
-# WhatsApp (Giudice et al. 2017, "A Classification Engine for Image Ballistics of Social Data"). Services
-# change such settings without a word.
+_CAPTURE_QUALITY = 90  # JPEG quality of screenshots from phones and chat programs
+# For each service: the scale of the side, and the IJG quality. They are typical of X, Facebook and WhatsApp
+# for a picture of 2,700 pixels. Measured on Facebook: qualities of 71 to 95, limits of 960 or 2,048 pixels
+# (Moltisanti et al. 2015, "Image Manipulation on Facebook for Forensics Evidence"). Measured on WhatsApp:
+# about 1,600 pixels (Giudice et al. 2017, "A Classification Engine for Image Ballistics of Social Data").
+# Services change these settings without notice.
 _SERVICES = ((1.0, 85), (0.75, 75), (0.6, 70))
 
 
 def zoom(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    """Keep the middle `share` (0..1) of each side and enlarge it to the old size, bicubic."""
+    """Keep the middle `share` (0..1) of each side, and enlarge it to the old size (bicubic)."""
     height, width = pixels.shape[:2]
     tall, wide = max(1, round(height * share)), max(1, round(width * share))
     if (tall, wide) == (height, width):
@@ -35,8 +36,8 @@ def zoom(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 def double_jpeg(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
     """Compress twice with IJG `quality` (1..100), the second time on a grid half a block away.
 
-    Non-aligned double compression, as after a cut between two savings (Bianchi and Piva 2012, "Detection
-    of Nonaligned Double JPEG Compression Based on Integer Periodicity Maps").
+    This is non-aligned double compression: a picture is saved, cropped and saved again (Bianchi and Piva
+    2012, "Detection of Nonaligned Double JPEG Compression Based on Integer Periodicity Maps").
     """
     half = _BLOCK // 2
     moved = cv2.copyMakeBorder(jpeg(pixels, quality, rng), half, 0, half, 0, cv2.BORDER_REFLECT_101)
@@ -44,9 +45,9 @@ def double_jpeg(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pix
 
 
 def screenshot(pixels: Pixels, scale: float, rng: np.random.Generator) -> Pixels:
-    """Show at `scale` (0..1) of each side, capture, save as JPEG, cut out and bring to the old size.
+    """Show at `scale` (0..1) of each side, capture, save as JPEG, crop and enlarge to the old size.
 
-    The picture lies anywhere on the screen, so the JPEG's grid falls where chance has it.
+    The picture may be anywhere on the screen, so its place on the JPEG's grid is random.
     """
     height, width = pixels.shape[:2]
     shown = cv2.resize(
@@ -63,7 +64,7 @@ def screenshot(pixels: Pixels, scale: float, rng: np.random.Generator) -> Pixels
 def social(pixels: Pixels, hops: float, rng: np.random.Generator) -> Pixels:
     """Pass through `hops` (0..3) services one after the other; each scales down and compresses.
 
-    Chroma is halved each time. A face cut from what arrives is as small as it got: enlarged at the end.
+    Each service halves the chroma's resolution. The result is enlarged to the old size at the end.
     """
     height, width = pixels.shape[:2]
     arrived = pixels

@@ -1,8 +1,8 @@
-"""What happens to a picture between its maker and its judge: one function per kind of damage.
+"""Damage that pictures suffer on their way from maker to viewer: one function per kind.
 
-Augmentation draws from these, the robustness grid steps through them. Each takes uint8 RGB
-[height, width, 3], one knob in its own unit and a generator for what else is left to chance, and gives
-uint8 of the same shape; the same knob and seed give the same bytes.
+Augmentation samples from these operators; the robustness grid goes through them step by step. An operator
+takes uint8 RGB [height, width, 3], its strength (the unit depends on the operator) and a random generator
+for all other choices. It returns uint8 of the same shape. The same strength and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LUMA = as_field([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def jpeg(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
-    """Compress with IJG `quality` (1..100), chroma in full or halved as chance has it."""
+    """Compress with IJG `quality` (1..100). The chroma's resolution is full or halved, at random."""
     return jpeg_round_trip(pixels, round(quality), ("yuv444", "yuv420")[int(rng.integers(2))])
 
 
@@ -35,7 +35,7 @@ def webp(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
 
 
 def blur(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
-    """Gaussian blur; `sigma` in pixels, 0 changes nothing."""
+    """Blur with a Gaussian of `sigma` pixels; 0 changes nothing."""
     if sigma <= 0.0:
         return pixels
     blurred = cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
@@ -43,15 +43,15 @@ def blur(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
 
 
 def rescale(pixels: Pixels, scale: float, rng: np.random.Generator) -> Pixels:
-    """Shrink to `scale` (0..1) of each side and enlarge again, each with one of five filters."""
+    """Shrink to `scale` (0..1) of each side and enlarge again, each with a random filter of `FILTERS`."""
     down, up = rng.choice(list(FILTERS), 2)
     return resampled(pixels, scale, str(down), str(up))
 
 
 def resampled(pixels: Pixels, scale: float, down: str, up: str) -> Pixels:
-    """Shrink to `scale` (0..1) of each side by the filter `down`, enlarge by `up`: keys of `FILTERS`.
+    """Shrink to `scale` (0..1) of each side with the filter `down`, enlarge with `up`: keys of `FILTERS`.
 
-    Bilinear, bicubic and Lanczos alias on the way down, as OpenCV's do: others' scalers do so as well.
+    OpenCV's bilinear, bicubic and Lanczos filters alias when they shrink. Many programs do the same.
     """
     height, width = pixels.shape[:2]
     small = max(1, round(width * scale)), max(1, round(height * scale))
@@ -67,7 +67,7 @@ def noise(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
 
 
 def gamma(pixels: Pixels, exponent: float, rng: np.random.Generator) -> Pixels:
-    """Bend the tone curve: (v / 255) ** `exponent`; 1 changes nothing."""
+    """Change the tone curve to (v / 255) ** `exponent`; 1 changes nothing."""
     return _by_table(pixels, 255.0 * (np.arange(256) / 255.0) ** exponent)
 
 
@@ -77,7 +77,7 @@ def brightness(pixels: Pixels, shift: float, rng: np.random.Generator) -> Pixels
 
 
 def contrast(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixels:
-    """Stretch grey levels about the picture's mean by `factor`; 1 changes nothing."""
+    """Stretch grey levels around the picture's mean by `factor`; 1 changes nothing."""
     mean = float(pixels.mean())
     return _by_table(pixels, mean + factor * (np.arange(256) - mean))
 
@@ -88,23 +88,23 @@ def saturation(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixel
 
 
 def hue(pixels: Pixels, degrees: float, rng: np.random.Generator) -> Pixels:
-    """Turn colours about the axis of greys by `degrees`; 0 changes nothing."""
+    """Rotate colours around the grey axis by `degrees`; 0 changes nothing."""
     turn, _ = cv2.Rodrigues(np.full(3, np.radians(degrees) / np.sqrt(3)))
     return _by_matrix(pixels, np.asarray(turn))
 
 
 def crop(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    """Cut `share` (0..0.5) of each side off, somewhere, and fill up by reflection.
+    """Cut off `share` (0..0.5) of each side at a random place, and fill the frame by reflection.
 
-    What is kept keeps its pixels: scaling a cut back to size would lay one resampling over the traces
-    that are looked for. Networks take crops of one side, so the frame is filled; a reflection has the
-    picture's own grain, where a plain colour would be an edge.
+    The kept pixels do not change. To enlarge them would add a resampling on top of the traces that a model
+    looks for. Networks take crops of one size, so the rest is filled: a reflection has the picture's own
+    grain, and a plain colour would add an edge.
     """
     height, width = pixels.shape[:2]
     lost = round(height * share), round(width * share)
     top, left = (int(rng.integers(each + 1)) for each in lost)
     kept = pixels[top : top + height - lost[0], left : left + width - lost[1]]
-    # The frame falls where it was not: content moves, so its place in the crop tells nothing.
+    # The kept part goes to another random place, so that a model can't learn places in the crop.
     above, before = (int(rng.integers(each + 1)) for each in lost)
     filled = cv2.copyMakeBorder(
         kept, above, lost[0] - above, before, lost[1] - before, cv2.BORDER_REFLECT_101
@@ -113,14 +113,14 @@ def crop(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 
 
 def flip(pixels: Pixels, knob: float, rng: np.random.Generator) -> Pixels:
-    """Mirror left and right; there is no knob."""
+    """Mirror left and right; the knob has no effect."""
     return np.ascontiguousarray(pixels[:, ::-1])
 
 
 def patch_mask(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     """Paint a rectangle of `share` (0..1) of the area in the picture's mean colour.
 
-    DeVries and Taylor 2017 ("Cutout"), with any aspect between 1:2 and 2:1.
+    Cutout (DeVries and Taylor 2017), with any aspect ratio from 1:2 to 2:1.
     """
     height, width = pixels.shape[:2]
     aspect = 2.0 ** rng.uniform(-0.5, 0.5)
@@ -133,14 +133,14 @@ def patch_mask(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels
 
 
 def frequency_mask(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    """Remove `share` (0..1) of the spatial frequencies, the same in all channels, but for the mean.
+    """Remove `share` (0..1) of the spatial frequencies, the same in all channels. The mean stays.
 
-    Doloriel and Cheung 2024 ("Frequency Masking for Universal Deepfake Detection"). Frequencies are
-    chosen in a half-plane; each goes with its mirrored twin, or the picture would not stay real.
+    Doloriel and Cheung 2024 ("Frequency Masking for Universal Deepfake Detection"). Frequencies are chosen
+    in a half-plane. Each is removed with its mirrored twin; otherwise the result would be complex numbers.
     """
     height, width = pixels.shape[:2]
     chance = rng.random((height, width // 2 + 1))
-    # Columns 0 and width / 2 hold both twins of a pair: the upper half decides for the lower.
+    # Columns 0 and width / 2 hold both twins of a pair: the upper half decides for both.
     twins = -np.arange(height) % height
     for column in {0, width // 2} if width % 2 == 0 else {0}:
         chance[:, column] = np.where(np.arange(height) <= twins, chance[:, column], chance[twins, column])

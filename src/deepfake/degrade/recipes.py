@@ -1,7 +1,7 @@
-"""Augmentation by name: what may happen to a training picture, how often and how hard.
+"""Augmentation recipes by name: what may happen to a training picture, how often and how strongly.
 
-A recipe is stored with the model that it trained. Steps follow the way of a picture into the wild: taken,
-edited, scaled, compressed, and compressed again by whoever passes it on.
+A recipe is stored with the model that it trained. Its steps follow the life of a picture: someone takes it,
+edits, scales and compresses it, and others compress it again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Step:
     Attributes:
         operator: key of `deepfake.degrade.operators.OPERATORS`.
         probability: that it is applied.
-        low, high: its knob is drawn evenly between; in the operator's own unit.
+        low, high: range of the knob, sampled uniformly, in the operator's unit.
     """
 
     operator: str
@@ -33,10 +33,10 @@ RECIPES: dict[str, tuple[Step, ...]] = {
     "light": (
         Step("flip", 0.5),
         Step("brightness", 1.0, -0.1, 0.1),
-        Step("jpeg", 0.3, 75, 100),  # residual features collapse under JPEG unless they met it in training
+        Step("jpeg", 0.3, 75, 100),  # without JPEG in training, residual features collapse under JPEG
     ),
-    # Some three pictures in ten keep their own compression and resampling: where nearly all are damaged,
-    # traces are hardly learned.
+    # About three pictures in ten keep their own compression and resampling. If nearly all are damaged, a
+    # model hardly learns the traces.
     "laundering": (
         Step("flip", 0.5),
         Step("crop", 0.3, 0.0, 0.1),
@@ -45,7 +45,7 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         Step("gamma", 0.1, 0.75, 1.35),
         Step("saturation", 0.15, 0.5, 1.5),
         Step("hue", 0.1, -15, 15),
-        Step("jpeg", 0.1, 60, 98),  # the camera's, before what follows: makes the last one the second
+        Step("jpeg", 0.1, 60, 98),  # the camera's; with the last step this is double compression
         Step("blur", 0.1, 0.3, 1.2),
         Step("rescale", 0.2, 0.5, 0.95),
         Step("noise", 0.1, 1.0, 6.0),
@@ -54,8 +54,8 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         Step("webp", 0.1, 40, 95),
         Step("jpeg", 0.4, 30, 100),
     ),
-    # For cached views, of which a picture has few: each is changed more, and the plain view is there beside
-    # them. Sizes differ most between sources, so scaling comes first.
+    # For cached views. A picture has few, so each is changed more; the unchanged view is cached too.
+    # Sources differ most in size, so `rescale` is frequent and strong.
     "wild": (
         Step("flip", 0.5),
         Step("crop", 0.5, 0.0, 0.12),
@@ -74,10 +74,10 @@ RECIPES: dict[str, tuple[Step, ...]] = {
 
 
 def recipe(name: str, without: Collection[str] = ()) -> tuple[Step, ...]:
-    """The steps of a recipe, less those whose operators are left out."""
+    """The steps of a recipe, without those of the operators `without`."""
     return tuple(step for step in RECIPES[name] if step.operator not in without)
 
 
 def describe(name: str, without: Collection[str] = ()) -> dict[str, Any]:
-    """A recipe's name and the steps taken of it as JSON, for whoever opens the model later."""
+    """A recipe's name and steps as JSON, to be stored with the model."""
     return {"name": name, "steps": [asdict(step) for step in recipe(name, without)]}

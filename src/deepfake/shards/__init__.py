@@ -1,1 +1,1 @@
-"""The manifest, shards of examples, and the one way to spread work over them."""
+"""The manifest, shards of examples, and the one way to spread work over shards."""

@@ -1,7 +1,7 @@
-"""Who works on the shards: this process, a pool of processes, or Ray. Results never depend on it.
+"""Where work on shards runs: in this process, in a pool of processes, or on Ray.
 
-That is why it is no parameter of the pipeline: it is chosen on a script's command line or by two
-environment variables, which `dvc repro` passes on.
+Results do not depend on this choice, so it is no parameter of the pipeline. Options of a script's command
+line choose it, or two environment variables, which `dvc repro` passes on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 class ShardExecutor(Protocol):
-    """Runs functions elsewhere; `workers` of them at a time."""
+    """Runs functions in other processes, at most `workers` at a time."""
 
     workers: int
 
@@ -38,10 +38,10 @@ class ShardExecutor(Protocol):
 
 
 class ProcessPool(ProcessPoolExecutor):
-    """Fresh processes on this host. They import what a shard needs, not the script that was started.
+    """Fresh processes on this host. They import what the work on a shard needs, not the stage's script.
 
-    A fork would inherit locks that threads of OpenCV and Arrow hold. A script's reports, expectations and
-    classifiers cost each worker seconds and a quarter of a gigabyte.
+    Forked processes would inherit locks that threads of OpenCV and Arrow hold. The script's imports
+    (reports, expectations, classifiers) would cost each worker seconds and 250 MB.
     """
 
     def __init__(self, workers: int) -> None:
@@ -50,7 +50,7 @@ class ProcessPool(ProcessPoolExecutor):
 
 
 def prepare_worker() -> None:
-    """No GPU, whose memory it would only take; one thread in OpenCV: processes fill the cores."""
+    """Hide the GPUs from a worker, and give OpenCV one thread: the processes use all cores already."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     cv2.setNumThreads(1)
 
@@ -64,12 +64,13 @@ def map_shards(
 ) -> Iterator[Result]:
     """Apply a pure function to every shard and yield the results in the shards' order.
 
-    The result never depends on the executor; `fn` and the shards must be picklable. Shards are drawn
-    only as workers need them, so neither they nor the results pile up however many there are.
+    The results do not depend on the executor. `fn` and the shards must be picklable. A shard is taken from
+    `shards` only when a worker is about to need it, so memory holds few shards and few results.
 
     Args:
-        executor: from `open_executor`, or None to work in this process.
-        total: number of shards, for the progress bar, where `shards` has no length.
+        executor: from `open_executor`; None works in this process.
+        description: text of the progress bar.
+        total: number of shards for the progress bar, if `shards` has no length.
     """
     results = map(fn, shards) if executor is None else _in_order(fn, iter(shards), executor)
     total = len(shards) if isinstance(shards, Sized) else total
@@ -79,7 +80,7 @@ def map_shards(
 def _in_order(
     fn: Callable[[Shard], Result], shards: Iterator[Shard], executor: ShardExecutor
 ) -> Iterator[Result]:
-    # Two a worker: one in work and one ready. `executor.map` would take in every shard at once.
+    # Two shards a worker: one in work, one ready. `executor.map` would take all shards at once.
     waiting: deque[Future[Result]] = deque(
         executor.submit(fn, shard) for shard in islice(shards, 2 * executor.workers)
     )
@@ -89,13 +90,13 @@ def _in_order(
             waiting.extend(executor.submit(fn, shard) for shard in islice(shards, 1))
             yield result
     finally:
-        for future in waiting:  # after an error, what is still queued is not begun
+        for future in waiting:  # after an error: do not start the shards that still wait
             future.cancel()
 
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[ShardExecutor | None]:
-    """A pool of fresh processes, or None (work in this process) for one worker.
+    """A pool of fresh processes; None for one worker, who works in this process.
 
     Raises:
         ExecutorError: a worker was killed from outside.
@@ -118,10 +119,10 @@ def open_executor(workers: int) -> Iterator[ShardExecutor | None]:
     """The executor that the command line or the environment asks for.
 
     Args:
-        workers: processes on this host; a Ray cluster brings its own number.
+        workers: number of processes on this host; a Ray cluster decides its own number.
 
     Raises:
-        ExecutorError: an unknown kind, or Ray is missing or does not answer.
+        ExecutorError: the kind is unknown, Ray is missing or does not answer, or a worker was killed.
     """
     kind, address = os.environ.get(EXECUTOR_VARIABLE), os.environ.get(ADDRESS_VARIABLE) or None
     kind = kind or ("ray" if address else "process")
@@ -138,12 +139,12 @@ def open_executor(workers: int) -> Iterator[ShardExecutor | None]:
 
 
 def choose_executor(arguments: Sequence[str] | None = None) -> None:
-    """Take `--executor` and `--address` from the command line; they win over the environment."""
-    parser = argparse.ArgumentParser(description="Results never depend on these options.")
-    parser.add_argument("--executor", choices=KINDS, help=f"default: ${EXECUTOR_VARIABLE}, else process")
+    """Read `--executor` and `--address` from the command line. They win over the environment."""
+    parser = argparse.ArgumentParser(description="Results do not depend on these options.")
+    parser.add_argument("--executor", choices=KINDS, help=f"default: ${EXECUTOR_VARIABLE}, or process")
     parser.add_argument(
         "--address",
-        help=f"of a Ray cluster: auto or host:port; default: ${ADDRESS_VARIABLE}, else embedded",
+        help=f"of a Ray cluster: auto or host:port; default: ${ADDRESS_VARIABLE}, otherwise this host",
     )
     options = parser.parse_args(arguments)
     chosen = {EXECUTOR_VARIABLE: options.executor, ADDRESS_VARIABLE: options.address}

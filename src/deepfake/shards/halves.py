@@ -1,8 +1,8 @@
-"""Validation is two halves: one chooses the epoch, the other fits calibration, band and threshold.
+"""Validation has two halves: one chooses the epoch, the other fits calibration, band and threshold.
 
-A threshold that is set on the pictures an epoch was chosen by is set too low: of many epochs the one that
-did well on just these pictures was taken, and fresh pictures do worse. Split-conformal prediction promises
-something only where the model is fixed before its calibration pictures are looked at.
+The chosen epoch is the best of many on the pictures that chose it. On these pictures the model does better
+than on fresh ones, so a threshold set on them is too low. Split-conformal prediction holds only if the
+model is fixed before anyone looks at the calibration pictures.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import pandas as pd
 
 
 def chooses_epoch(rows: pd.DataFrame, seed: int) -> np.ndarray:
-    """Which pictures of validation choose the epoch; the others calibrate.
+    """Which pictures of validation choose the epoch. The others calibrate.
 
-    Groups are sorted by what they hold (classes and sources), then by a hash of name and seed, and dealt
-    out in turn: each half has half of every kind. Needs all usable rows of validation: whoever leaves some
-    out, does so afterwards.
+    Groups are sorted by kind (their classes and sources), then by a hash of seed and name. They go to the
+    two halves in turn, so each half has half of the groups of every kind.
 
     Args:
-        rows: columns group, label and source; any order.
+        rows: all usable rows of validation, in any order; columns group, label and source. Fewer rows would
+            give other halves, so select rows afterwards.
 
     Returns:
         Bool [rows].

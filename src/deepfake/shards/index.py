@@ -1,4 +1,4 @@
-"""The faces of a split and their facts, so that a batch can be any pictures in any order."""
+"""The faces of a split and their facts, by number: a batch can hold any pictures in any order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FACTS = ["image_id", "label", "source", "generator", "group", "split"]
 
 @dataclass(frozen=True)
 class FaceIndex:
-    """A split's examples in shard order; 7 bytes each in memory, the pictures stay in the mapped shards.
+    """A split's examples in shard order. Each takes 7 bytes of memory: the pictures stay in mapped shards.
 
     Attributes:
         image: binary [n], JPEG or PNG files of the crops.
-        row: int32 [n], its row of `split_facts`.
+        row: int32 [n], the example's row of `split_facts`.
         label: int8 [n], real 0, fake 1.
-        origin: int16 [n], number of its (label, source, generator).
-        generators: of each origin; "none" for reals.
+        origin: int16 [n], number of the example's (label, source, generator).
+        generators: name of each origin's generator; "none" for reals.
     """
 
     image: pa.ChunkedArray
@@ -42,7 +42,7 @@ class FaceIndex:
         return len(self.label)
 
     def kept(self, exclude: Collection[str]) -> np.ndarray:
-        """Bool [n]: False for the fakes of the generators named."""
+        """Bool [n]: False for the fakes of the generators `exclude`."""
         return ~np.isin(self.origin, [n for n, name in enumerate(self.generators) if name in exclude])
 
     def crop(self, example: int) -> Pixels:
@@ -51,10 +51,10 @@ class FaceIndex:
 
 
 def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
-    """Rows of a split's usable faces, without the fakes of the generators to exclude.
+    """Manifest rows of a split's usable faces, without the fakes of the generators `exclude`.
 
     Raises:
-        TrainingError: a generator to exclude is not in the data.
+        TrainingError: a generator of `exclude` is not in the data.
     """
     frame = pq.read_table(faces / "manifest.parquet", columns=[*_FACTS, "reject_reason"]).to_pandas()
     known = set(frame.loc[frame["label"] == FAKE, "generator"])
@@ -72,12 +72,12 @@ def index_faces(faces: Path, split: str) -> FaceIndex:
 
     Raises:
         SourceError: there are no shards, or one is damaged.
-        TrainingError: a shard holds what the manifest does not know.
+        TrainingError: a shard holds an example that the manifest does not list.
     """
     facts = split_facts(faces, split)
     shards = read_shards(faces / split, ["image_id", "image"])
     known = pd.Index(facts["image_id"])
-    # Chunk by chunk, so that only a few names are text at a time.
+    # Chunk by chunk, so that memory holds few names as Python strings at a time.
     found = [known.get_indexer(names.to_pandas()) for names in shards["image_id"].chunks]
     row = np.concatenate([np.empty(0, np.int64), *found])
     if (row < 0).any():

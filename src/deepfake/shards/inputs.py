@@ -1,4 +1,4 @@
-"""Face shards -> what judges a model: whole splits, in shard order, as they are."""
+"""Face shards -> batches to judge a model with: a whole split, in shard order, not augmented."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ def evaluation_batches(
     exclude: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> Any:
-    """A split once, in shard order, without augmentation.
+    """One pass over a split, in shard order, without augmentation.
 
     Args:
-        exclude: generators whose fakes are left out.
+        size: side of the crops in pixels.
+        batch: pictures in a batch.
+        exclude: generators; their fakes are not in the batches.
         only: image_ids of the pictures wanted; None: all.
 
     Returns:
@@ -50,7 +52,7 @@ def evaluation_batches(
 
 
 def load_crops(faces: Path, size: int, split: str, image_ids: list[str]) -> dict[str, np.ndarray]:
-    """Some crops of a split by image_id, in the order asked for; uint8 [size, size, 3]."""
+    """Crops of a split, uint8 [size, size, 3], by image_id and in the order of `image_ids`."""
     found: dict[str, np.ndarray] = {}
     for crops, _, keys in evaluation_batches(faces, size, split, 64, only=image_ids).as_numpy_iterator():
         found |= {key.decode(): crop for key, crop in zip(keys, crops.astype(np.uint8), strict=True)}

@@ -1,4 +1,4 @@
-"""The manifest: one Parquet row per picture, kept or rejected. Nothing disappears silently."""
+"""The manifest: one Parquet row per picture, usable or rejected. No picture disappears silently."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SPLITS = ("train", "val", "test")  # from the least to the most held-out
-HOLDOUT = "holdout"  # generators that training, thresholds and test never see
+SPLITS = ("train", "val", "test")  # of two splits of one group, the later one here wins
+HOLDOUT = "holdout"  # pictures of held-out generators; training, thresholds and test never see these
 
 SCHEMA = pa.schema([
-    ("image_id", pa.string()),       # sha256 of the bytes; of "path:<path>" when they can't be read
+    ("image_id", pa.string()),       # sha256 of the bytes, or of "path:<path>" if they can't be read
     ("label", pa.int8()),            # real = 0, fake = 1
-    ("source", pa.string()),         # data set, camera or generator folder the file came in
+    ("source", pa.string()),         # data set, camera folder or generator folder of the file
     ("generator", pa.string()),      # "none" for real
-    ("declared_group", pa.string()), # identity, parent photo or clip, by the source's word; null: unknown
-    ("group", pa.string()),          # what is declared joined with what looks alike; never crosses splits
+    ("declared_group", pa.string()), # identity, parent photo or clip, as the source says; null: unknown
+    ("group", pa.string()),          # declared groups and near-duplicates joined; never crosses splits
     ("path", pa.string()),           # relative to its source's root
     ("format", pa.string()),
     ("width", pa.int32()),
@@ -31,13 +31,13 @@ SCHEMA = pa.schema([
     ("reject_reason", pa.string()),  # null: usable
     ("reject_detail", pa.string()),
     ("cropped", pa.bool_()),         # the source says its pictures are face crops already
-    ("split", pa.string()),          # until preprocess: what the source gives (train, val, test) or null
+    ("split", pa.string()),          # before preprocess: the source's split (train, val, test) or null
 ])  # fmt: skip
 
 FACE_SCHEMA = pa.schema(
     [
         *SCHEMA,
-        ("face", pa.int16()),        # 0: the picture's largest; others' image_id ends in "-<face>"
+        ("face", pa.int16()),        # 0: the largest; the image_id of each other face ends in "-<face>"
         ("face_left", pa.int32()),
         ("face_top", pa.int32()),
         ("face_side", pa.int32()),   # native: before any resampling
@@ -52,11 +52,11 @@ _NULLABLE = {
 
 
 def write_manifest(frame: pd.DataFrame, path: Path, schema: pa.Schema = SCHEMA) -> None:
-    """Write rows in image_id, then path order, so that equal content gives equal bytes."""
+    """Write rows sorted by image_id, then path, so that equal content gives equal bytes."""
     ordered = frame.sort_values(["image_id", "path"], kind="stable")
     table = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Pandas' metadata names library versions; the table needs none of it.
+    # Pandas' metadata holds library versions, so the bytes would depend on them.
     pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
 
 
@@ -66,7 +66,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """A table of facts as a frame whose integers may be missing."""
+    """A table of facts as a frame. Integers may be missing in it."""
     return table.to_pandas(types_mapper=_NULLABLE.get)
 
 

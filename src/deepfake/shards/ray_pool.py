@@ -1,4 +1,4 @@
-"""Ray Core as an executor: embedded in this process's host, or a cluster that sees the same folders."""
+"""Ray Core as an executor: a Ray started on this host, or a cluster that sees the same folders."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _EMBEDDED: dict[str, Any] = {
     "address": "local",
     "num_gpus": 0,
     "include_dashboard": False,
-    "object_store_memory": 256 * 2**20,  # bytes: jobs pass through it, pictures stay in files
+    "object_store_memory": 256 * 2**20,  # bytes; it holds only jobs, because pictures stay in files
 }
-_PATIENCE = 5.0  # seconds; Ray itself would knock at a closed door for minutes
+_PATIENCE = 5.0  # seconds to wait for the address; Ray alone would try for minutes
 
 
 class RayPool:
@@ -35,7 +35,7 @@ class RayPool:
         self._run = ray.remote(num_cpus=1)(_run_here)
 
     def submit(self, fn: Callable[..., Result], /, *args: Any) -> Future[Result]:
-        """The future result of `fn(*args)`; an error in it is raised as it was."""
+        """The future result of `fn(*args)`. An error in `fn` is raised unchanged."""
         outer: Future[Result] = Future()
 
         def finish(inner: Future[Result]) -> None:
@@ -52,29 +52,29 @@ class RayPool:
 
 
 def _run_here(folder: str, fn: Callable[..., Result], *args: Any) -> Result:
-    os.chdir(folder)  # stages name their files relative to the repository root
+    os.chdir(folder)  # stages use paths relative to the repository root
     prepare_worker()
     return fn(*args)
 
 
 @contextmanager
 def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
-    """Ray for as long as the context lasts.
+    """Ray, connected until the context ends.
 
     Args:
-        workers: processes of an embedded Ray; a cluster brings its own number.
-        address: `auto` or `host:port` of a cluster on which this package is installed and which sees
-            this folder under the same path; None starts Ray here, on the loopback device only.
+        workers: number of processes if Ray starts here; a cluster decides its own number.
+        address: `auto` or `host:port` of a cluster. This package must be installed there, and the cluster
+            must see this folder under the same path. None starts Ray here, on the loopback device only.
 
     Raises:
         ExecutorError: Ray is not installed, or no cluster answers.
     """
-    # Read when Ray is imported or started.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no report of use leaves this machine
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # GPUs are ours to hide
+    # Ray reads these variables when it is imported or started.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray must not report its use to others
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # `prepare_worker` hides the GPUs, not Ray
     if address is None:
-        # Ray's servers take orders from whoever reaches them, and it replaces a loopback address that
-        # it is given by the network's. Where clusters are switched off it binds to loopback only.
+        # Ray's servers obey everyone who can reach them. If Ray is given a loopback address, it replaces it
+        # with the network's. With clusters switched off it uses the loopback device only.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
@@ -85,17 +85,20 @@ def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
         with _import_path():
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except (ConnectionError, ValueError) as error:
-        raise ExecutorError(f"no Ray cluster at {address}: start one, or leave the address out") from error
+        raise ExecutorError(f"no Ray cluster at {address}: start one, or give no address") from error
     try:
         if address is None and ray.util.get_node_ip_address() != "127.0.0.1":
-            raise ExecutorError("Ray was imported before it was told to stay on the loopback device")
+            raise ExecutorError(
+                "Ray was imported too early and would be open to the network: "
+                "open the executor before anything imports ray"
+            )
         yield RayPool(ray)
     finally:
         ray.shutdown()
 
 
 def _reachable(address: str) -> str:
-    """The address, once something answers there; `auto` is Ray's own to find."""
+    """Check that something answers at the address, and return it. Ray itself resolves `auto`."""
     host, _, port = address.rpartition(":")
     if address != "auto" and not (host and port.isdecimal()):
         raise ExecutorError(f"{address!r} is no Ray address: use auto or host:port")
@@ -109,7 +112,7 @@ def _reachable(address: str) -> str:
 
 @contextmanager
 def _import_path() -> Iterator[None]:
-    """Workers of an embedded Ray inherit the environment of its start: let them import what we can."""
+    """Give the workers of a Ray started here this process's import path; they inherit the environment."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     try:

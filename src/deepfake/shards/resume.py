@@ -1,7 +1,7 @@
-"""Interrupted work goes on at the first missing shard.
+"""An interrupted run goes on with the missing shards.
 
-DVC removes a stage's outputs before it runs it. So shards are written into a workspace of the run's
-identity, each with the facts found in it, and move to the output folder when all are there.
+DVC deletes a stage's outputs before it runs the stage. So a run writes its shards, and a table of facts for
+each, into a workspace of its own. It moves them to the output folder when all are finished.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Job = TypeVar("Job")
 
 
 def resume_key(worker: str, *inputs: str) -> str:
-    """Identity of a run: its code, its parameters and its inputs. Only the same is resumed.
+    """Identity of a run: its code, parameters and inputs. A run resumes only work of the same identity.
 
     Args:
-        worker: name of the module whose function works on the shards; all that it imports counts.
-        inputs: what else decides the results: parameters as JSON, digests of what is read.
+        worker: name of the module that works on the shards. The code that it imports counts too.
+        inputs: everything else that decides the results: parameters as JSON, digests of the files read.
     """
     digest = hashlib.sha256(code_digest(worker).encode())
     for text in inputs:
@@ -39,19 +39,19 @@ def resume_key(worker: str, *inputs: str) -> str:
 
 
 def listing_digest(root: Path) -> str:
-    """Digest of names, sizes and times of change of all files below a folder; reads none of them."""
+    """Digest of names, sizes and modification times of all files below a folder. It reads no file."""
     digest = hashlib.sha256()
     for folder, inside, names in os.walk(os.fsencode(root)):
         inside.sort()
         for name in sorted(names):
-            path = os.path.join(folder, name)  # noqa: PTH118 - 10^6 Path objects are not free
+            path = os.path.join(folder, name)  # noqa: PTH118 - a million Path objects cost seconds
             info = os.lstat(path)
             digest.update(path + f"\0{info.st_size}\0{info.st_mtime_ns}\0".encode())
     return digest.hexdigest()
 
 
 def shards_digest(faces: Path) -> str:
-    """sha256 over all face shards, by name and content."""
+    """sha256 over names and contents of all files below the folder of face shards."""
     digest = hashlib.sha256()
     for path in sorted(faces.rglob("*")):
         if path.is_file():
@@ -63,11 +63,12 @@ def shards_digest(faces: Path) -> str:
 
 @contextmanager
 def workspace(root: Path | None, stage: str, key: str) -> Iterator[Path]:
-    """The folder of a run, removed at its end; after an error or a kill it stays for the next run.
+    """The folder of a run, removed at its end. After an error or a kill it stays for the next run.
 
     Args:
-        root: holds the workspaces of all stages; those of this stage with other keys are removed.
-            None: a temporary folder, nothing is ever resumed.
+        root: folder of all workspaces. Workspaces of this stage with other keys are removed. None: a
+            temporary folder, and no run can be resumed.
+        key: from `resume_key`.
     """
     if root is None:
         with tempfile.TemporaryDirectory(prefix=f"{stage}-") as folder:
@@ -84,7 +85,7 @@ def workspace(root: Path | None, stage: str, key: str) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A job's function that leaves its table in a file, written last: what is named is whole."""
+    """Runs a job and keeps its table in a file. The file gets its name when it is complete."""
 
     fn: Callable[..., pa.Table]
     folder: Path
@@ -108,18 +109,18 @@ def map_resumed(
     description: str,
     done: Path,
 ) -> pa.Table:
-    """Apply `fn` to jobs 0..count-1 and return their tables, one after the other.
+    """Apply `fn` to jobs 0..count-1 and return their tables joined, in the order of the jobs.
 
     Args:
-        fn: picklable; whatever files it writes must be whole when it returns.
-        job: makes a job from its number, only when a worker is about to need it.
-        done: folder of finished jobs' tables; these jobs are not done again.
+        fn: picklable; files that it writes must be complete when it returns.
+        job: makes a job from its number; called only when a worker is about to need it.
+        done: folder of finished jobs' tables; these jobs are skipped.
     """
     kept = _Kept(fn, done)
     done.mkdir(parents=True, exist_ok=True)
     missing = [number for number in range(count) if not kept.path(number).exists()]
     if len(missing) < count:
-        print(f"{description}: {count - len(missing)} of {count} shards were there already", flush=True)
+        print(f"{description}: {count - len(missing)} of {count} shards are finished already", flush=True)
     jobs = ((number, job(number)) for number in missing)
     for _ in map_shards(kept, jobs, executor, description, len(missing)):
         pass
@@ -128,7 +129,8 @@ def map_resumed(
 
 def publish(results: Path, done: Path, out: Path) -> None:
     """Move finished results to their place and replace what was there."""
-    # First: were the results moved and their tables still here, a next run would miss the shards.
+    # Delete the tables first. If a kill comes after the move, a table without its shard would make the next
+    # run skip that shard.
     shutil.rmtree(done)
     if out.exists():
         shutil.rmtree(out)

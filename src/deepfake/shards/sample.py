@@ -1,4 +1,4 @@
-"""A sample of a manifest's rows that needs only the first shards to be read."""
+"""A sample of a manifest's rows that lies in the first shards."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it
 
 
 def draw_sample(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` rows, by the hash of their group; classes even, sources in proportion.
+    """At most `limit` rows, chosen by a hash of their group: equal classes, sources in proportion.
 
-    Only the first shards are looked into: rows are ordered by a hash of the picture, so these are a
-    random part, and reading costs the same for any number of pictures.
+    All rows come from the first shards. Shards are ordered by a hash of the picture, so these rows are a
+    random part, and to read them costs the same for any number of pictures.
     """
     pool = rows.sort_values("image_id").head(_READ_AHEAD * limit)
     keys = {g: hashlib.sha256(f"{seed}:{g}".encode()).hexdigest() for g in pool["group"].unique()}

@@ -1,7 +1,7 @@
-"""Shards: Arrow IPC files of examples. Their names, and the one way to write and to read them.
+"""Shards: Arrow IPC files of examples. Their names, and the one way to write and read them.
 
-Pandas, pyarrow, DuckDB, Polars and Ray Data read the same files without this code. They are not compressed:
-a reader maps a file into memory and touches only what it asks for.
+Pyarrow, pandas and Polars read these files without this code. The files are not compressed: a reader maps a
+file into memory and reads only the parts that it needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deepfake.base.errors import SourceError
 
 RAW_EXAMPLE = pa.schema([
     ("image_id", pa.string()),
-    ("image", pa.large_binary()),  # the file as it came
+    ("image", pa.large_binary()),  # the original file
 ])  # fmt: skip
 
 FACE_EXAMPLE = pa.schema([
@@ -30,12 +30,12 @@ FACE_EXAMPLE = pa.schema([
     ("group", pa.string()),
 ])  # fmt: skip
 
-# Rows that are written at a time: a writer holds this many pictures, not the whole shard.
+# Rows written at a time: a writer holds this many pictures in memory, not the whole shard.
 _BATCH_ROWS = 32
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where the shard of this number is."""
+    """Path of the shard with this number."""
     return folder / f"shard-{number:05d}.arrow"
 
 
@@ -47,11 +47,11 @@ def shard_paths(folder: Path) -> list[Path]:
 def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
     """Write one Arrow IPC file without compression and without metadata.
 
-    Its bytes depend on nothing but names, types and values of the columns. It appears under its name when
-    it is whole, so that a kill leaves no half shard behind.
+    Its bytes depend only on names, types and values of the columns. The file gets its name when it is
+    complete, so a kill leaves no half shard.
 
     Args:
-        table: the examples; `stream` makes a reader of more than should be in memory at a time.
+        table: the examples; for more examples than fit into memory, make a reader with `stream`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
@@ -66,12 +66,12 @@ def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
 
 
 def _copied(column: pa.Array) -> pa.Array:
-    """The same values in buffers of their own: the writer pads a slice with the values that follow it."""
+    """The same values in new buffers. The writer would pad a slice with the values that follow it."""
     return pa.concat_arrays([column, column[:0]])
 
 
 def stream(examples: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatchReader:
-    """Examples that are made while they are written; the file is the same as that of their whole table."""
+    """A reader that makes examples while they are written. The file's bytes equal those of one table."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         rest = iter(examples)
@@ -82,13 +82,13 @@ def stream(examples: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Recor
 
 
 def read_shard(path: Path) -> pa.Table:
-    """A shard, mapped into memory: a column that nobody looks at is not read.
+    """A shard, mapped into memory. Columns that nobody uses are not read from disk.
 
     Raises:
         SourceError: the file is cut off, or its structure is damaged.
     """
     try:
-        with pa.memory_map(str(path)) as file:  # the table keeps the mapping, not the open file
+        with pa.memory_map(str(path)) as file:  # the table needs the mapping, but not the open file
             table = pa.ipc.open_file(file).read_all()
         table.validate(full=True)  # wrong offsets would read beyond the file
     except (pa.ArrowInvalid, OSError) as error:
@@ -99,10 +99,10 @@ def read_shard(path: Path) -> pa.Table:
 
 
 def read_shards(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of all shards of a folder as one table: any row can be read, none is in memory yet.
+    """Some columns of all shards of a folder as one table. Any row can be read; none is in memory yet.
 
     Raises:
-        SourceError: there are no shards, or as `read_shard`.
+        SourceError: there are no shards, or one is damaged.
     """
     paths = shard_paths(folder)
     if not paths:
@@ -111,17 +111,17 @@ def read_shards(folder: Path, columns: Sequence[str]) -> pa.Table:
 
 
 def read_examples(path: Path) -> Iterator[dict[str, Any]]:
-    """The examples of one shard in order, values by column; a few are in memory at a time.
+    """The examples of one shard in order, each as column -> value. Few are in memory at a time.
 
     Raises:
-        SourceError: as `read_shard`.
+        SourceError: the file is cut off, or its structure is damaged.
     """
     for batch in read_shard(path).to_batches(max_chunksize=_BATCH_ROWS):
         yield from batch.to_pylist()
 
 
 def array_column(values: np.ndarray) -> pa.FixedSizeListArray:
-    """One array a row, [rows, ...], as nested lists of fixed size, which keep shape and dtype."""
+    """An array [rows, ...] as a column of nested lists of fixed size, which keep shape and dtype."""
     column = pa.array(np.ascontiguousarray(values).reshape(-1))
     for length in reversed(values.shape[1:]):
         column = pa.FixedSizeListArray.from_arrays(column, length)
@@ -129,7 +129,7 @@ def array_column(values: np.ndarray) -> pa.FixedSizeListArray:
 
 
 def column_array(column: pa.ChunkedArray) -> np.ndarray:
-    """The array that `array_column` was given, [rows, ...]; read-only where nothing had to be copied."""
+    """The array [rows, ...] of a column from `array_column`. It may be read-only."""
     shape: list[int] = [len(column)]
     values = column.combine_chunks()
     while pa.types.is_fixed_size_list(values.type):

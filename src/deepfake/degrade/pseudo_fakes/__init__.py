@@ -1,4 +1,4 @@
-"""Fakes made of training reals while training: what many generators share, and no generator's own marks."""
+"""Fakes made from training reals during training. They show traces that many generators share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake.media.fields import Pixels
 
 Forger = Callable[[Pixels, np.random.Generator], Fake]  # uint8 [S, S, 3] and a generator -> the fake
 
-# By the name that `train.pseudo_fakes.kinds` uses. `autoencoder` has to be fitted first: see training/.
+# By the names in `train.pseudo_fakes.kinds`. `autoencoder` must be fitted first: see train/autoencoder.py.
 PSEUDO_FAKES: dict[str, Forger] = {
     "self-blended": self_blend,
     "reconstruction": reconstruct,

@@ -1,7 +1,7 @@
-"""Where a pseudo-fake differs from its parent: soft masks the shape of faces.
+"""Where a pseudo-fake differs from its parent: soft masks with the shape of a face.
 
-Crops are stored without landmarks, so a face-like hull is drawn where detectors put the face: about the
-middle, some six tenths of the crop tall.
+Crops are stored without landmarks. So the mask is a face-like hull where detectors place the face: near the
+middle, about six tenths of the crop high.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import numpy as np
 from deepfake.media.fields import Field, as_field
 
 _CORNERS = 24
-_BAND_CHANCE = 0.3  # of a part of the face only: eyes, or mouth and chin
+_BAND_CHANCE = 0.3  # that the mask covers only a part of the face: eyes, or mouth and chin
 
 
 def face_hull(rng: np.random.Generator, side: int) -> Field:
     """A soft mask, float32 [side, side] in 0..1: a deformed convex hull with blurred edges.
 
-    Both its extent and its softness vary, as blending tools do; at the crop's own edge it is 0.
+    Its size and softness vary, as with blending tools. It is 0 at the crop's edge.
     """
     mask = _elastic(rng, _polygon(rng, side))
-    # Twice, as blenders do: the first blur rounds the hull, the second feathers what is well inside it.
+    # Two blurs, as blending tools do: the first rounds the hull, the second softens its edge from inside.
     mask = as_field(cv2.GaussianBlur(mask, (0, 0), side * rng.uniform(0.01, 0.04)))
     mask = as_field(np.clip((mask - 0.5) / 0.5, 0, 1))
     mask = as_field(cv2.GaussianBlur(mask, (0, 0), side * rng.uniform(0.005, 0.05)))
-    mask[mask < 1 / 512] = 0.0  # less than half a grey level, whatever lies under it
+    mask[mask < 1 / 512] = 0.0  # changes any pixel by less than half a grey level
     return as_field(mask / max(float(mask.max()), 1e-6))
 
 
 def _polygon(rng: np.random.Generator, side: int) -> Field:
-    """A filled convex polygon near an ellipse; at times only a band of it."""
+    """A filled convex polygon near an ellipse; sometimes only a band of it. float32 [side, side]."""
     wide, tall = rng.uniform(0.2, 0.34), rng.uniform(0.26, 0.42)
     middle = 0.5 + rng.uniform(-0.04, 0.04, 2)
     angle = np.sort(rng.uniform(0, 2 * np.pi, _CORNERS))

@@ -1,8 +1,8 @@
-"""Reconstruction residue: a picture that has been through a smaller one, as in a generator's last layers.
+"""Reconstruction traces: a picture is shrunk and up-sampled again, as in a generator's last layers.
 
-Only the mark of up-sampling is meant: the detail that is lost comes back as grain of the same power, so
-that the fake is no softer than its parent, and softness (which augmentation gives both classes) is no
-mark of it. Nothing is compressed here; augmentation does that to parent and fake alike.
+A model should learn only the traces of up-sampling. So grain of the same power replaces the lost detail:
+the fake is as sharp as its parent, and softness does not give it away. Nothing is compressed here;
+augmentation compresses parent and fake alike.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from deepfake.degrade.resynthesis import Fake, blend, regrained, upsampled_from_
 from deepfake.media.fields import Field, Pixels, as_field
 
 _DOWN = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
-_SHARES = (0.25, 0.8)  # of what was up-sampled: decoders keep more than half of a small picture's detail
-_WHOLE_CHANCE = 0.5  # generators draw whole pictures, editors draw faces into them
+_SHARES = (0.25, 0.8)  # of the up-sampled picture in the blend: decoders keep over half of the detail
+_WHOLE_CHANCE = 0.5  # generators make whole pictures, editors only change faces
 
 Upsampler = Callable[[np.random.Generator, Field], Field]
 
 
 def reconstruct(pixels: Pixels, rng: np.random.Generator) -> Fake:
-    """Lay a picture that was up-sampled from half its side over itself; see `resynthesise`."""
+    """Blend a picture with a copy that was up-sampled from half its side; see `resynthesise`."""
     return resynthesise(pixels, rng, _UPSAMPLERS[int(rng.integers(len(_UPSAMPLERS)))], multiple=2)
 
 
 def resynthesise(pixels: Pixels, rng: np.random.Generator, through: Upsampler, multiple: int) -> Fake:
-    """Lay what is left of a picture that went through less over itself, in the face or everywhere.
+    """Blend a picture with a copy that was made smaller and enlarged again, in the face or everywhere.
 
     Args:
         pixels: uint8 [S, S, 3], RGB, a real face.
-        through: takes float32 [s, s, 3] to less, and back.
-        multiple: of which `through` wants s to be; rows and columns beyond that stay as they are.
+        through: shrinks float32 [s, s, 3] and enlarges it again.
+        multiple: s must be a multiple of this; rows and columns beyond it stay unchanged.
 
     Returns:
-        The pseudo-fake; where its mask is 0, it is the parent's bytes.
+        The pseudo-fake. Where its mask is 0, the pixels are the parent's.
     """
     side = pixels.shape[0] // multiple * multiple
     picture = as_field(pixels[:side, :side])
@@ -54,12 +54,12 @@ def _half(rng: np.random.Generator, picture: Field) -> Field:
 
 
 def _transposed(rng: np.random.Generator, picture: Field) -> Field:
-    """Zeros between the samples and an uneven kernel (Odena et al. 2016)."""
+    """Put zeros between the samples, then apply an uneven kernel (Odena et al. 2016)."""
     return upsampled_from_half(rng, picture, int(rng.choice(_DOWN)))
 
 
 def _repeated(rng: np.random.Generator, picture: Field) -> Field:
-    """Every sample four times, then a small convolution: the "resize and convolve" of later GANs."""
+    """Repeat every sample four times, then convolve: the "resize and convolve" of later GANs."""
     doubled = _half(rng, picture).repeat(2, axis=0).repeat(2, axis=1)
     edge = rng.uniform(0.0, 0.2)
     tap = as_field([edge, 1 - 2 * edge, edge])
@@ -67,7 +67,7 @@ def _repeated(rng: np.random.Generator, picture: Field) -> Field:
 
 
 def _interpolated(rng: np.random.Generator, picture: Field) -> Field:
-    """Bilinear or bicubic, as super-resolution and diffusion decoders begin."""
+    """Interpolate (bilinear or bicubic), like the first step of super-resolution and diffusion decoders."""
     up = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
     size = picture.shape[1], picture.shape[0]
     return as_field(cv2.resize(_half(rng, picture), size, interpolation=up))

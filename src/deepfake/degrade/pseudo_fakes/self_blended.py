@@ -1,7 +1,7 @@
-"""Self-blended images (Shiohara and Yamasaki 2022, arXiv 2204.08376): a face laid over itself.
+"""Self-blended images (Shiohara and Yamasaki 2022, arXiv 2204.08376): a face blended with itself.
 
-Whatever made a face that is blended into a picture, its colour, sharpness and place do not quite fit, and
-there is a seam. Nothing else differs from the parent, so nothing else can be learned.
+A face that is blended into a picture does not quite fit in colour, sharpness and place, and it has a seam.
+This holds for every method. Nothing else differs from the parent, so a model can learn nothing else.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from deepfake.degrade.pseudo_fakes.hulls import face_hull
 from deepfake.degrade.resynthesis import Fake, blend
 from deepfake.media.fields import Field, Pixels, as_field, to_pixels
 
-_SHARES = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # of the copy in the blend, as published
-_LEAST = 1.0  # mean change in grey levels under the mask: less than that is no fake
+_SHARES = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # of the copy in the blend, as in the paper
+_LEAST = 1.0  # mean change under the mask in grey levels; with less, the picture is no fake
 _TRIES = 8
 
 
 def self_blend(pixels: Pixels, rng: np.random.Generator) -> Fake:
     """Blend a changed copy into a picture through a soft hull.
 
-    The copy under the mask gets the changes, never the picture around it: changing that instead would
-    differ from this only by what augmentation does to whole pictures, and the parent would no longer
-    be the same outside the mask.
+    Only the copy is changed, not the picture around it. So the fake equals its parent outside the mask. To
+    change the picture instead would add nothing: augmentation changes whole pictures already.
 
     Args:
         pixels: uint8 [S, S, 3], RGB, a real face.
 
     Returns:
-        The pseudo-fake; where its mask is 0, it is the parent's bytes.
+        The pseudo-fake. Where its mask is 0, the pixels are the parent's.
     """
     mask = face_hull(rng, pixels.shape[0])
     for _ in range(_TRIES):
@@ -43,7 +42,7 @@ def self_blend(pixels: Pixels, rng: np.random.Generator) -> Fake:
 
 
 def _colour_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
-    """Lighting and white balance of another shot; each change with chances of its own."""
+    """Light and white balance of another shot. Each change happens with its own probability."""
     if rng.random() < 0.5:
         pixels = to_pixels(pixels + rng.uniform(-12, 12, 3))
     if rng.random() < 0.3:
@@ -54,7 +53,7 @@ def _colour_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
 
 
 def _frequency_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
-    """Sharpness of another camera: sharper, or softer through a smaller copy."""
+    """Sharpness of another camera: sharpen, or soften by shrinking and enlarging."""
     if rng.random() < 0.5:
         detail = as_field(pixels) - as_field(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.7, 1.5)))
         return to_pixels(pixels + rng.uniform(0.2, 0.7) * detail)
@@ -63,11 +62,11 @@ def _frequency_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
 
 
 def _moved(rng: np.random.Generator, pixels: Pixels) -> Field:
-    """Up to 3 % of the side out of place, and up to 5 % larger or smaller."""
+    """Move by up to 3 % of the side, and scale by up to 5 %."""
     side = pixels.shape[0]
     move = cv2.getRotationMatrix2D((side / 2, side / 2), 0.0, rng.uniform(0.95, 1.05))
     move[:, 2] += rng.uniform(-0.03, 0.03, 2) * side
-    # Cubic: a linear warp would soften every copy, and softness would be the mark.
+    # Cubic: a linear warp would soften every copy, and softness would give it away.
     moved = cv2.warpAffine(
         pixels, move, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
