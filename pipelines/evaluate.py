@@ -5,7 +5,7 @@ from pathlib import Path
 from deepfake.base.parameters import Sections, load_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage
-from deepfake.evaluate.evaluate import LeftOut, predict_splits
+from deepfake.evaluate.evaluate import HeldOut, predict_splits
 from deepfake.evaluate.judging import judging_key
 from deepfake.evaluate.outputs import write_evaluation
 from deepfake.networks.detector import load_detector
@@ -26,10 +26,10 @@ def main() -> None:
     configure(params.base)
     faces, detector, evaluate = Path("data/faces"), Path("models/detector"), params.evaluate
     (model, _), key = load_detector(detector), judging_key(detector, faces, evaluate.looks_at_views)
-    left_out = LeftOut(params.train.exclude_generators, params.train.select_holdout)
+    held_out = HeldOut(params.train.held_out_generators, params.train.select_holdout)
     # Around everything: a kill while intervals are drawn does not cost the judged shards.
     with workspace(Path(".resume"), "evaluate", key) as work:
-        judged = predict_splits(model, faces, evaluate, params.base.seed, work, left_out)
+        judged = predict_splits(model, faces, evaluate, params.base.seed, work, held_out)
         write_evaluation(judged, Path("reports/evaluate"), Path("models/calibration.json"))
 
 

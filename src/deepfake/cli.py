@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.set_defaults(run=_sweep)
 
     study = commands.add_parser(
-        "study", help="leave generators out in turn, for every variant of a study file"
+        "study", help="hold generators out in turn, for every variant of a study file"
     )
     study.add_argument("name", help="file name in experiments/studies/, without .yaml")
     study.add_argument("overrides", nargs="*", metavar="KEY=VALUE")

@@ -15,7 +15,7 @@ from behaviour_data import write_faces
 
 from deepfake.base.labels import FAKE
 from deepfake.evaluate.calibration import Sample, calibrate
-from deepfake.evaluate.evaluate import LeftOut, predict_splits
+from deepfake.evaluate.evaluate import HeldOut, predict_splits
 from deepfake.evaluate.tables import score_table
 from deepfake.media.encoding import encode_png
 from deepfake.params.whole import Params
@@ -60,7 +60,7 @@ def test_predictions_hold_all_that_figures_need(
     faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
     params = make_params().evaluate
-    predictions = predict_splits(Toy(), faces, params, 7, tmp_path / "work", LeftOut())
+    predictions = predict_splits(Toy(), faces, params, 7, tmp_path / "work", HeldOut())
     frame = predictions.frame
     assert {*frame["split"]} == {"val", "test"} and frame["image_id"].is_monotonic_increasing
     logits = {"logit", "flip_logit", "jpeg80_logit", "scale75_logit", "baseline_logit", "metadata_logit"}
@@ -80,7 +80,7 @@ def test_predictions_hold_all_that_figures_need(
 def test_the_half_that_chose_the_epoch_sets_no_threshold(
     faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
-    predictions = predict_splits(Toy(), faces, make_params().evaluate, 7, tmp_path / "work", LeftOut())
+    predictions = predict_splits(Toy(), faces, make_params().evaluate, 7, tmp_path / "work", HeldOut())
     choosers = epoch_choosers(faces, 7)
     val = predictions.frame[predictions.frame["split"] == "val"]
     calibrates = val[~val["image_id"].isin(choosers)]
@@ -91,13 +91,13 @@ def test_the_half_that_chose_the_epoch_sets_no_threshold(
         assert replace(found, max_spread=None) == again
 
 
-@pytest.mark.parametrize("key", ["excluded", "selected_on"])
+@pytest.mark.parametrize("key", ["generators", "selected_on"])
 def test_baselines_know_no_fakes_that_the_model_was_not_fitted_on(
     key: str, faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
     """With other training pictures of such a generator the baselines say the same."""
-    params, left_out = make_params().evaluate, LeftOut(**{key: ("other",)})
-    before = predict_splits(Toy(), faces, params, 7, tmp_path / "before", left_out)
+    params, held_out = make_params().evaluate, HeldOut(**{key: ("other",)})
+    before = predict_splits(Toy(), faces, params, 7, tmp_path / "before", held_out)
     frame = read_manifest(faces / "manifest.parquet")
     changed = (frame["generator"] == "other") & (frame["split"] == "train")
     assert changed.any()
@@ -110,11 +110,11 @@ def test_baselines_know_no_fakes_that_the_model_was_not_fitted_on(
         table = read_shard(shard)
         rows = [r | ({"image": noise} if r["image_id"] in names else {}) for r in table.to_pylist()]
         write_shard(shard, pa.Table.from_pylist(rows, schema=table.schema))
-    after = predict_splits(Toy(), faces, params, 7, tmp_path / "after", left_out)
-    assert before.unfitted == after.unfitted == ("other",)
+    after = predict_splits(Toy(), faces, params, 7, tmp_path / "after", held_out)
+    assert before.held_out == after.held_out == ("other",)
     for column in ("baseline_logit", "metadata_logit"):
         np.testing.assert_array_equal(after.frame[column], before.frame[column])
-    everything = predict_splits(Toy(), faces, params, 7, tmp_path / "everything", LeftOut())
+    everything = predict_splits(Toy(), faces, params, 7, tmp_path / "everything", HeldOut())
     for column in ("baseline_logit", "metadata_logit"):
         assert not np.array_equal(everything.frame[column], before.frame[column])
 
@@ -124,7 +124,7 @@ def test_without_views_a_quarter_of_the_passes_is_made(
 ) -> None:
     params = make_params(**{"evaluate.disagreement_quantile": 1.0}).evaluate
     model = Toy()
-    predictions = predict_splits(model, faces, params, 7, tmp_path / "work", LeftOut())
+    predictions = predict_splits(model, faces, params, 7, tmp_path / "work", HeldOut())
     assert model.seen == 128 and "spread" not in predictions.frame
     assert predictions.first.calibration is not None and predictions.first.calibration.max_spread is None
 
@@ -133,13 +133,13 @@ def test_a_killed_evaluation_goes_on_at_the_next_shard(
     faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
     params = make_params().evaluate
-    whole = predict_splits(Toy(), faces, params, 7, tmp_path / "whole", LeftOut())
+    whole = predict_splits(Toy(), faces, params, 7, tmp_path / "whole", HeldOut())
     # Two views short of the second shard of val: the first is kept, the second is not.
     killed = Toy(stop_after=4 * 62)
     with pytest.raises(KeyboardInterrupt):
-        predict_splits(killed, faces, params, 7, tmp_path / "work", LeftOut())
+        predict_splits(killed, faces, params, 7, tmp_path / "work", HeldOut())
     rest = Toy()
-    resumed = predict_splits(rest, faces, params, 7, tmp_path / "work", LeftOut())
+    resumed = predict_splits(rest, faces, params, 7, tmp_path / "work", HeldOut())
     assert rest.seen == 4 * (128 - 40)
     pd.testing.assert_frame_equal(resumed.frame, whole.frame)
     assert resumed.detectors == whole.detectors

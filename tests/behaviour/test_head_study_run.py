@@ -55,7 +55,7 @@ def test_a_study_of_heads_writes_its_pages_and_goes_on_where_it_stopped(
     assert {*scores["held_out"]} >= {"gan", "diffusion", "swap", "all made"}
     page = (tmp_path / "out/study.html").read_text()
     assert page.count("data:image/png;base64,") == 2 and "://" not in page
-    for words in ("Left out of training", "One part at a time", "Unlike anything in training", "swap"):
+    for words in ("Held out of training", "One part at a time", "Unlike anything in training", "swap"):
         assert words in page
     client = connect()
     names = [run.info.run_name for run in client.search_runs([experiment_id(client)])]

@@ -80,15 +80,15 @@ def test_pseudo_fakes_are_fakes_beside_their_parents(faces: Path, make_params) -
     assert made == 12
 
 
-def test_a_generator_can_be_left_out(faces: Path, make_params) -> None:
+def test_a_generator_can_be_held_out(faces: Path, make_params) -> None:
     names = read_manifest(faces / "manifest.parquet").set_index("image_id")["generator"]
     params = of(make_params, augment="none")
     assert steps_per_epoch(faces, 8, ["other"]) == 2
     index = index_faces(faces, "train")
-    left_out = {index.crop(n).astype(np.float32).tobytes() for n in np.flatnonzero(~index.kept(["other"]))}
-    made = batches(faces, params, range(3), exclude=["other"])
+    held_out = {index.crop(n).astype(np.float32).tobytes() for n in np.flatnonzero(~index.kept(["other"]))}
+    made = batches(faces, params, range(3), held_out=["other"])
     shown = [picture.tobytes() for pictures, _ in made for picture in pictures]
-    assert len(left_out) == 6 and not left_out & set(shown)
+    assert len(held_out) == 6 and not held_out & set(shown)
     keys = [
         key.decode()
         for _, _, each in evaluation_batches(faces, 64, "val", 8, ["other"]).as_numpy_iterator()

@@ -74,12 +74,12 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     assert {*scores.loc[scores["variant"] == "dropout", "held_out"]} == {"gan"}
     assert {*scores["condition"]} == {"clean", "jpeg60"}
     markdown = (out / "study.md").read_text()
-    for words in ("Unseen generators", "One part at a time", "| gan", "| swap", "no flip", "jpeg60"):
+    for words in ("Held-out generators", "One part at a time", "| gan", "| swap", "no flip", "jpeg60"):
         assert words in markdown
     page = (out / "study.html").read_text()
     assert "data:image/png;base64," in page and "://" not in page
     found = tables(study, measure(scores, study.bootstrap_draws))
-    assert found[0].title == "Unseen generators"
+    assert found[0].title == "Held-out generators"
     rows = [table.frame.to_numpy().tolist() for table in found]
     for table in rows[:3]:  # means over all generators
         assert [row[0] for row in table] == ["base", "no flip", BASELINE]

@@ -112,8 +112,8 @@ def test_a_room_reruns_its_stage_and_those_that_stand_on_it(
         ("max_pictures: 40 ", "max_pictures: 41 ", {"stress"}),
         ("failures: 6", "failures: 5", {"report"}),
         (
-            "exclude_generators: []",
-            "exclude_generators: [gan]",
+            "held_out_generators: []",
+            "held_out_generators: [gan]",
             {"train", "evaluate", "report", "register"},
         ),
         ("precision: auto", "precision: float32", {"train", "evaluate", "stress", "explain", "register"}),

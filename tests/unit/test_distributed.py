@@ -25,7 +25,7 @@ OTHERS = {
     "train.augment_without": ["jpeg"],
     "train.balance": "class",
     "train.pseudo_fakes.share": 0.5,
-    "train.exclude_generators": ["gan"],
+    "train.held_out_generators": ["gan"],
     "train.label_smoothing": 0.1,
     "train.ema": 0.5,
     "train.sam": 0.1,

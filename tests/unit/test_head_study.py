@@ -1,4 +1,4 @@
-"""Heads on toy features: what is left out stays out, judges are fresh, figures are scikit-learn's."""
+"""Heads on toy features: what is held out stays out, judges are fresh, figures are scikit-learn's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STUDY = {
     "bootstrap_draws": 20,
     "pipelines": {"swaps": ["swap"], "made": ["gan", "diffusion"]},
     "variants": {
-        "first": {"leaves_out": ["generator", "pipeline", "reals"], "head": {"altered": ["swap"]}},
+        "first": {"held_out": ["generator", "pipeline", "reals"], "head": {"altered": ["swap"]}},
         "one expert": {"without": "first", "head": {"altered": None}},
         "drawn": {"without": "first", "resamples": 2},
     },
@@ -60,7 +60,7 @@ def study() -> HeadStudy:
     return parsed
 
 
-def test_every_generator_pipeline_and_source_of_reals_is_left_out_once(study: HeadStudy) -> None:
+def test_every_generator_pipeline_and_source_of_reals_is_held_out_once(study: HeadStudy) -> None:
     facts = toy_embeddings().facts
     names = [fold.name for fold in folds_of(facts, study)]
     assert names == [
@@ -72,7 +72,7 @@ def test_every_generator_pipeline_and_source_of_reals_is_left_out_once(study: He
         folds_of(facts, wrong)
 
 
-def test_a_fit_sees_training_views_of_the_kinds_asked_for_and_nothing_left_out() -> None:
+def test_a_fit_sees_training_views_of_the_kinds_asked_for_and_nothing_held_out() -> None:
     facts = toy_embeddings().facts
     rows = facts[training_rows(facts, GAN, ALL)]
     assert {*rows["split"]} == {"train"} and {*rows["generator"]} == {"none", "diffusion", "swap"}
@@ -182,17 +182,17 @@ def test_tables_tell_every_variant_fold_and_margin(study: HeadStudy) -> None:
     scores = all_scores(study)
     figures = measure_heads(scores, ["swap"], study.pipelines, 20)
     tables = {table.title: table.frame for table in head_tables(study, figures)}
-    assert tables["Left out of training"]["variant"].tolist() == ["first", "one expert", "drawn", BASELINE]
-    margins = tables[f"Margin over the {BASELINE}"].set_index("left out")
+    assert tables["Held out of training"]["variant"].tolist() == ["first", "one expert", "drawn", BASELINE]
+    margins = tables[f"Margin over the {BASELINE}"].set_index("held out")
     assert [*margins.index] == [
         "mean without clips", "diffusion", "gan", "swap", "all made", "all swaps",
     ]  # fmt: skip
     assert float(margins.loc["mean without clips", "clean"].split()[0]) > 0.2
     assert tables["One part at a time"]["variant"].tolist() == ["one expert", "drawn"]
-    assert len(tables["A source of reals left out"]) == 2
+    assert len(tables["A held-out source of reals"]) == 2
     assert {*tables["Seeds"]["seeds"]} == {"2"}
     summary = head_summary(figures, None)
-    assert summary["variants"]["first"]["clean"]["left_out"]["gan"]["value"] > 0.8
+    assert summary["variants"]["first"]["clean"]["held_out"]["gan"]["value"] > 0.8
 
 
 def test_faces_unlike_training_lose_their_verdict_by_p_value(study: HeadStudy) -> None:
@@ -202,7 +202,7 @@ def test_faces_unlike_training_lose_their_verdict_by_p_value(study: HeadStudy) -
     assert {*judged["held_out"]} == {"all swaps", "all made"}
     assert judged["p"].between(0.0, 1.0, inclusive="right").all()
     frame = risk_table(judged, 20).frame
-    assert len(frame) == 2 * 4 and frame["left out"].iloc[0] == "all swaps"
+    assert len(frame) == 2 * 4 and frame["held out"].iloc[0] == "all swaps"
 
 
 def test_risk_falls_where_the_strangest_faces_are_the_wrong_ones() -> None:

@@ -1,4 +1,4 @@
-"""Holdout: unseen generators are judged apart, their siblings of known ones left out."""
+"""Holdout: generators in no other split are judged apart, without their siblings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluate.calibration import Sample, calibrate
-from deepfake.evaluate.holdout import unseen_generators
+from deepfake.evaluate.holdout import holdout_generators
 from deepfake.evaluate.predictions import Predictions, calibrated
 from deepfake.evaluate.tables import score_table
 
 
 def predictions() -> pd.DataFrame:
-    """Known fakes score high, the unseen generator's like reals, a known sibling in holdout high."""
+    """Known fakes score high, the new generator's like reals, a known sibling in holdout high."""
     rng = np.random.default_rng(0)
     parts = []
     for split, generator, middle, number in (
@@ -52,12 +52,12 @@ def judged() -> Predictions:
     return Predictions(frame, detectors, ("new",), {}, draws=50, bins=5, seed=7)
 
 
-def test_only_generators_that_nothing_else_shows_are_unseen() -> None:
-    assert unseen_generators(predictions()) == ["new"]
-    assert unseen_generators(predictions().query("split != 'holdout'")) == []
+def test_only_generators_that_no_other_split_has_are_the_holdouts() -> None:
+    assert holdout_generators(predictions()) == ["new"]
+    assert holdout_generators(predictions().query("split != 'holdout'")) == []
 
 
-def test_unseen_fakes_are_judged_against_the_reals_of_test_and_holdout() -> None:
+def test_fakes_of_the_holdout_are_judged_against_the_reals_of_test_and_holdout() -> None:
     table = score_table(judged())["holdout"]
     assert table["pictures"] == {"fakes": 40, "reals_of_test": 60, "reals_of_holdout": 20}
     auc = table["model"]["auc"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,24 @@ def defined(node: ast.stmt) -> list[str]:
             name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)
         ]
     return []
+
+
+RETIRED = re.compile(r"unseen|exclude_|excluded|leaves_out|unfitted")  # a generator is held out
+
+
+def retired(tree: ast.Module) -> set[str]:
+    """The retired words among all names that a module gives or uses."""
+    found = set()
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name"):
+            if isinstance(name := getattr(node, field, None), str) and RETIRED.search(name):
+                found.add(name)
+    return found
+
+
+def test_no_retired_word_comes_back() -> None:
+    assert {path: names for path, tree in trees() if (names := retired(tree))} == {}
+
+
+def test_a_retired_word_is_found() -> None:
+    assert retired(ast.parse("def fit(unseen): return model.excluded")) == {"unseen", "excluded"}

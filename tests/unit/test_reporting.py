@@ -234,7 +234,7 @@ def test_markdown_shows_foreign_text_as_it_is() -> None:
     assert plain("a|b\n# <i>`x`") == r"a\|b \# \<i\>\`x\`"
 
 
-def test_the_model_card_names_what_was_left_out(facts: dict, tmp_path: Path) -> None:
+def test_the_model_card_names_what_was_held_out(facts: dict, tmp_path: Path) -> None:
     architecture = {"model": "hybrid-efficientnet-lite0", "size": 64, "branches": ["rgb"]}
     write_json(tmp_path / "architecture.json", architecture | {"backbone_end": "lite_block02_add"})
     write_json(tmp_path / "augmentation.json", {"name": "light"})

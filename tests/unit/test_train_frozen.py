@@ -112,16 +112,16 @@ def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize("key", ["train.exclude_generators", "train.select_holdout"])
-def test_generators_that_are_left_out_are_not_looked_at(tmp_path: Path, key: str) -> None:
-    val = poison("plain", "unseen")
+@pytest.mark.parametrize("key", ["train.held_out_generators", "train.select_holdout"])
+def test_generators_that_are_held_out_are_not_looked_at(tmp_path: Path, key: str) -> None:
+    val = poison("plain", "new")
     folder = write(
         tmp_path,
-        train=joined(toy("train", 0), poison("plain", "unseen"), poison("augmented-1", "unseen")),
+        train=joined(toy("train", 0), poison("plain", "new"), poison("augmented-1", "new")),
         val=joined(toy("val", 5), Embeddings(val.facts.assign(split="val"), val.tokens)),
     )
     without = write(tmp_path / "without", train=toy("train", 0), val=toy("val", 5))
-    head = train_frozen(recipe(**{key: ["unseen"]}), folder)[0].head
+    head = train_frozen(recipe(**{key: ["new"]}), folder)[0].head
     expected = train_frozen(recipe(), without)[0].head
     np.testing.assert_array_equal(head.weights, expected.weights)
     np.testing.assert_array_equal(head.centres, expected.centres)
@@ -165,8 +165,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"holds no features: set embed\.tower"):
         train_frozen(recipe(), tmp_path)
     folder = write(tmp_path / "rows", train=toy("train", 0), val=toy("val", 5))
-    with pytest.raises(TrainingError, match="both classes: exclude fewer generators"):
-        train_frozen(recipe(**{"train.exclude_generators": ["gan", "swap"]}), folder)
+    with pytest.raises(TrainingError, match="both classes: hold out fewer generators"):
+        train_frozen(recipe(**{"train.held_out_generators": ["gan", "swap"]}), folder)
     reals_missing = toy("train", 0).where(toy("train", 0).facts["label"].to_numpy() == FAKE)
     with pytest.raises(TrainingError, match="both classes"):
         fit_head(reals_missing, recipe().head)

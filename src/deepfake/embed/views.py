@@ -39,7 +39,7 @@ def views_of(params: Embed, split: str, label: int) -> list[View]:
     """What is embedded of a crop of this split and label (real 0, fake 1).
 
     Training pictures get the random views, training reals the pseudo-fakes. Damaged views are for judging:
-    of the fakes of all splits, since a study leaves whole generators out, and of reals outside training.
+    of the fakes of all splits, since a study holds whole generators out, and of reals outside training.
     """
     views = [View(PLAIN)]
     if split == "train":

@@ -186,21 +186,21 @@ def with_thresholds(
     )
 
 
-def wary_of_the_new(calibration: Calibration, unseen: pd.DataFrame) -> Calibration:
+def wary_of_the_new(calibration: Calibration, leave_one_out: pd.DataFrame) -> Calibration:
     """Lower the bound of `real` so that few fakes of a new generator are below it.
 
     The head was trained on the generators of validation, so their scores say little about a new generator.
-    `unseen` has the scores of each generator from a head that was trained without it.
+    `leave_one_out` has the scores of each generator from a head that was trained without it.
 
     Args:
-        unseen: see `FrozenDetector.unseen`.
+        leave_one_out: see `FrozenDetector.leave_one_out`.
 
     Returns:
         A calibration that calls at most `conformal_error` of each held-out generator real. Generators with
         too few groups do not count.
     """
     error, lowest = calibration.conformal_error, calibration.fake_min
-    for _, rows in unseen.groupby("generator"):
+    for _, rows in leave_one_out.groupby("generator"):
         groups = rows["group"].to_numpy()
         if enough(groups, error):
             scores = calibration.score(rows["logit"].to_numpy(np.float64))

@@ -13,7 +13,7 @@ from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import Sample, calibrate, distance_limit, spread_limit, wary_of_the_new
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.disagreement import spread
-from deepfake.evaluate.holdout import unseen_generators
+from deepfake.evaluate.holdout import holdout_generators
 from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
 from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
@@ -32,25 +32,25 @@ _COLUMNS = {  # detector -> columns of logits and of scores
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class HeldOut:
     """Generators whose fakes the model was not fitted on.
 
     Attributes:
-        excluded: validation does not use their fakes either.
+        generators: validation does not use their fakes either.
         selected_on: their fakes chose the epoch.
     """
 
-    excluded: tuple[str, ...] = ()
+    generators: tuple[str, ...] = ()
     selected_on: tuple[str, ...] = ()
 
     @property
-    def unfitted(self) -> tuple[str, ...]:
+    def all(self) -> tuple[str, ...]:
         """All of them."""
-        return tuple(sorted({*self.excluded, *self.selected_on}))
+        return tuple(sorted({*self.generators, *self.selected_on}))
 
 
 def predict_splits(
-    model: Detector, faces: Path, params: Evaluate, seed: int, work: Path, left_out: LeftOut
+    model: Detector, faces: Path, params: Evaluate, seed: int, work: Path, held_out: HeldOut
 ) -> Predictions:
     """Score validation, test and (if it exists) holdout with the model and both baselines.
 
@@ -59,14 +59,14 @@ def predict_splits(
 
     Args:
         work: finished shards of a killed evaluation (see `judge_split`).
-        left_out: no baseline is fitted on these fakes. No threshold is fitted on the excluded ones.
+        held_out: no baseline is fitted on these fakes. No threshold is fitted on `held_out.generators`.
     """
     rows = read_manifest(faces / "manifest.parquet")
-    frame = _raw_outputs(model, faces, usable(rows), params, seed, work, left_out.unfitted)
+    frame = _raw_outputs(model, faces, usable(rows), params, seed, work, held_out.all)
     val = frame[frame["split"] == "val"]
     if not isinstance(model, FrozenDetector):  # a frozen detector's head has no epochs
         val = val[~chooses_epoch(val, seed)]
-    val = val[~val["generator"].isin(left_out.excluded)]
+    val = val[~val["generator"].isin(held_out.generators)]
     calibrations = {
         name: calibrate(
             Sample.of_rows(val, logit),
@@ -74,8 +74,8 @@ def predict_splits(
         )
         for name, (logit, _) in _COLUMNS.items()
     }  # fmt: skip
-    if isinstance(model, FrozenDetector) and model.unseen is not None:
-        calibrations[MODEL] = wary_of_the_new(calibrations[MODEL], model.unseen)
+    if isinstance(model, FrozenDetector) and model.leave_one_out is not None:
+        calibrations[MODEL] = wary_of_the_new(calibrations[MODEL], model.leave_one_out)
     for name, (logit, score) in _COLUMNS.items():
         frame[score] = calibrations[name].score(frame[logit].to_numpy())
     if params.looks_at_views:
@@ -90,12 +90,12 @@ def predict_splits(
         detectors={
             name: calibrated(_COLUMNS[name][1], _COLUMNS[name][0], c) for name, c in calibrations.items()
         },
-        unseen=tuple(unseen_generators(rows)),
+        holdout=tuple(holdout_generators(rows)),
         compared={},
         draws=params.bootstrap_draws,
         bins=params.calibration_bins,
         seed=seed,
-        unfitted=left_out.unfitted,
+        held_out=held_out.all,
     )
     return add_compared(predictions, params.compare)
 
@@ -107,15 +107,15 @@ def _raw_outputs(
     params: Evaluate,
     seed: int,
     work: Path,
-    unfitted: Collection[str],
+    held_out: Collection[str],
 ) -> pd.DataFrame:
     """Facts and logits of every judged picture, in image_id order."""
     splits = [split for split in ("val", "test", HOLDOUT) if split in {*manifest["split"]}]
     parts = [judge_split(model, faces, split, params.looks_at_views, work) for split in splits]
     outputs = pd.concat(parts, ignore_index=True)
-    baseline = train_baseline(faces, unfitted, work)
+    baseline = train_baseline(faces, held_out, work)
     outputs["baseline_logit"] = baseline.decision_function(np.stack(outputs.pop("profile")))
-    outputs["metadata_logit"] = outputs["image_id"].map(metadata_logits(manifest, seed, unfitted))
+    outputs["metadata_logit"] = outputs["image_id"].map(metadata_logits(manifest, seed, held_out))
     frame = manifest[_FACTS].merge(outputs, on="image_id", validate="one_to_one")
     return frame.sort_values("image_id", ignore_index=True)
 

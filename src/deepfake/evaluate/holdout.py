@@ -8,7 +8,7 @@ from deepfake.base.labels import FAKE
 from deepfake.shards.manifest import HOLDOUT, usable
 
 
-def unseen_generators(manifest: pd.DataFrame) -> list[str]:
+def holdout_generators(manifest: pd.DataFrame) -> list[str]:
     """Generators that have all their usable pictures in `holdout`.
 
     The split also has other fakes of the same groups. Training saw their generators: these do not count.

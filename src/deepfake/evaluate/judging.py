@@ -49,11 +49,11 @@ def judge_split(model: Detector, faces: Path, split: str, degraded: bool, work: 
     return _by_shard(judge, faces, split, work, f"judge {split}").to_pandas()
 
 
-def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeline:
+def train_baseline(faces: Path, held_out: Collection[str], work: Path) -> Pipeline:
     """The spectrum baseline, fitted on the training split's crops.
 
     Args:
-        unfitted: generators that the model was not fitted on; the baseline must not see their fakes either.
+        held_out: generators that the model was not fitted on; the baseline must not see their fakes either.
         work: see `judge_split`.
     """
 
@@ -65,7 +65,7 @@ def train_baseline(faces: Path, unfitted: Collection[str], work: Path) -> Pipeli
         return pa.concat_tables(tables)
 
     train = _by_shard(profile, faces, "train", work, "read train").to_pandas()
-    facts = split_facts(faces, "train", unfitted)[["image_id", "label"]]
+    facts = split_facts(faces, "train", held_out)[["image_id", "label"]]
     train = train.merge(facts, on="image_id", validate="one_to_one")
     return fit_baseline(np.stack(train["profile"]), train["label"].to_numpy())
 

@@ -28,18 +28,18 @@ _NUMBERS = [
 _CERTAIN = 0.001  # a forest's 0 and 1 are votes of a few trees, not certainty
 
 
-def metadata_logits(manifest: pd.DataFrame, seed: int, unfitted: Collection[str]) -> pd.Series:
+def metadata_logits(manifest: pd.DataFrame, seed: int, held_out: Collection[str]) -> pd.Series:
     """Judge every picture by format, mode, size, JPEG quality, EXIF and bytes of its original file.
 
     Args:
         manifest: usable rows of the face manifest; the classifier learns from the rows of `train`.
-        unfitted: generators that the model was not fitted on; this classifier is not fitted on them either.
+        held_out: generators that the model was not fitted on; this classifier is not fitted on them either.
 
     Returns:
         float64 logits by image_id.
     """
     facts = _facts(manifest)
-    train = ((manifest["split"] == "train") & ~manifest["generator"].isin(unfitted)).to_numpy()
+    train = ((manifest["split"] == "train") & ~manifest["generator"].isin(held_out)).to_numpy()
     # A forest, as in the audit, because the effects are steps and bands.
     forest = RandomForestClassifier(100, min_samples_leaf=5, class_weight="balanced", random_state=seed)
     with threadpool_limits(1):  # sums keep one order, so the same data give the same bytes

@@ -64,20 +64,20 @@ class Predictions:
         frame: image_id, path, label, source, generator, group, split; each detector's columns; verdict
             and reason of the first detector; with views, their logits and `spread`.
         detectors: by name; the page is about the first.
-        unseen: generators that have all their usable pictures in `holdout`.
+        holdout: generators that have all their usable pictures in `holdout`.
         compared: name of a compared detector -> sha256 of the file with its scores.
         draws, seed: of the bootstrap; `bins` of the calibration error.
-        unfitted: generators that neither the model nor its baselines were fitted on.
+        held_out: generators that neither the model nor its baselines were fitted on.
     """
 
     frame: pd.DataFrame
     detectors: dict[str, Detector]
-    unseen: tuple[str, ...]
+    holdout: tuple[str, ...]
     compared: dict[str, str]
     draws: int
     bins: int
     seed: int
-    unfitted: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
 
     @property
     def first(self) -> Detector:
@@ -95,14 +95,14 @@ class Predictions:
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write rows in image_id order, so that the same content gives the same bytes."""
-    facts = {
+    facts = {  # the words of the file stay what they are: older files are read too
         "detectors": {name: detector.to_json() for name, detector in predictions.detectors.items()},
-        "unseen": predictions.unseen,
+        "unseen": predictions.holdout,
         "compared": predictions.compared,
         "draws": predictions.draws,
         "bins": predictions.bins,
         "seed": predictions.seed,
-        "unfitted": predictions.unfitted,
+        "unfitted": predictions.held_out,
     }
     table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,12 +125,12 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(
         frame=table.to_pandas(),
         detectors={name: Detector.from_json(found) for name, found in facts["detectors"].items()},
-        unseen=tuple(facts["unseen"]),
+        holdout=tuple(facts["unseen"]),
         compared=facts["compared"],
         draws=facts["draws"],
         bins=facts["bins"],
         seed=facts["seed"],
-        unfitted=tuple(facts["unfitted"]),
+        held_out=tuple(facts["unfitted"]),
     )
 
 

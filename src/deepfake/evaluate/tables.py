@@ -55,7 +55,7 @@ def score_table(predictions: Predictions) -> Table:
     if first.calibration is not None:
         table["calibration"] = first.calibration.to_json()
         table |= abstention(predictions)
-    if predictions.unseen:
+    if predictions.holdout:
         table["holdout"] = _holdout(predictions)
     return table
 
@@ -127,9 +127,9 @@ def _holdout(predictions: Predictions) -> Table:
     The same figures as `test`, with `per_generator` for these fakes and `pictures` by kind.
     """
     frame, first = predictions.frame, predictions.first
-    held_out = frame["split"] == HOLDOUT
-    fakes = frame[held_out & frame["generator"].isin(predictions.unseen)]
-    reals = frame[(frame["label"] == REAL) & (held_out | (frame["split"] == "test"))]
+    inside = frame["split"] == HOLDOUT
+    fakes = frame[inside & frame["generator"].isin(predictions.holdout)]
+    reals = frame[(frame["label"] == REAL) & (inside | (frame["split"] == "test"))]
     table = _each(predictions, pd.concat([fakes, reals]))
     chosen = _chosen(predictions, first, "tpr")
     table["per_generator"] = {

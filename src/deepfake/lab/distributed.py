@@ -41,7 +41,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "train.augment_without": ([],),
     "train.balance": ("none",),
     "train.pseudo_fakes.share": (0.0,),
-    "train.exclude_generators": ([],),
+    "train.held_out_generators": ([],),
     "train.label_smoothing": (0.0,),
     "train.ema": (0.0,),
     "train.sam": (0.0,),

@@ -22,7 +22,7 @@ WEIGHTS = "model.weights.h5"
 Detector: TypeAlias = "keras.Model | FrozenDetector"  # both: `predict_on_batch` and `input_shape`
 
 BRANCHES = ("rgb", "residual", "spectral")
-_UNSEEN = "unseen.parquet"  # see `FrozenDetector`
+_LEAVE_ONE_OUT = "leave_one_out.parquet"  # see `FrozenDetector`
 _LISTS = ("branches", "residuals", "layers")  # JSON knows no tuples
 
 
@@ -139,8 +139,8 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(model, FrozenDetector):
         save_head(model.head, folder / WEIGHTS)  # the tower is not saved: its digest finds it again
-        if model.unseen is not None:
-            model.unseen.to_parquet(folder / _UNSEEN, index=False)
+        if model.leave_one_out is not None:
+            model.leave_one_out.to_parquet(folder / _LEAVE_ONE_OUT, index=False)
     else:
         model.save_weights(folder / WEIGHTS)
     write_json(folder / "architecture.json", architecture.to_json())
@@ -150,11 +150,11 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
 def load_detector(folder: Path) -> tuple[Detector, Architecture]:
     """Read the output of `save_detector` as a float32 inference model."""
     architecture = Architecture.from_json(read_json(folder / "architecture.json"))
-    model, unseen = load_detector_model(architecture, folder / WEIGHTS), folder / _UNSEEN
-    if isinstance(model, FrozenDetector) and unseen.is_file():
+    model, logits = load_detector_model(architecture, folder / WEIGHTS), folder / _LEAVE_ONE_OUT
+    if isinstance(model, FrozenDetector) and logits.is_file():
         import pandas as pd
 
-        model.unseen = pd.read_parquet(unseen)
+        model.leave_one_out = pd.read_parquet(logits)
     return model, architecture
 
 

@@ -27,8 +27,8 @@ class FrozenDetector:
 
     Attributes:
         head: from class tokens to the logit.
-        unseen: image_id, generator, group and logit of validation fakes, each judged by a head that never
-            saw a fake of its generator; None where that was not asked.
+        leave_one_out: image_id, generator, group and logit of validation fakes, each judged by a head that
+            never saw a fake of its generator; None where that was not asked.
         graph: file with the tower's weights; None: those that the head was trained with.
         input_shape: (None, 224, 224, 3), as Keras has it.
     """
@@ -40,9 +40,9 @@ class FrozenDetector:
         head: Head,
         threads: int = 2,
         graph: Path | None = None,
-        unseen: pd.DataFrame | None = None,
+        leave_one_out: pd.DataFrame | None = None,
     ) -> None:
-        self.head, self.graph, self.unseen = head, graph, unseen
+        self.head, self.graph, self.leave_one_out = head, graph, leave_one_out
         self._threads = threads
 
     def prepare(self) -> None:

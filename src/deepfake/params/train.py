@@ -108,7 +108,7 @@ class Train(Section):
     augment_without: Annotated[tuple[Operator, ...], AfterValidator(_no_name_twice)]
     balance: Literal["none", "class", "source"]
     pseudo_fakes: PseudoFakes
-    exclude_generators: tuple[str, ...]
+    held_out_generators: tuple[str, ...]
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
     ema: Annotated[float, Field(ge=0.0, lt=1.0)]
     sam: Annotated[float, Field(ge=0.0)]

@@ -41,29 +41,29 @@ class FaceIndex:
     def __len__(self) -> int:
         return len(self.label)
 
-    def kept(self, exclude: Collection[str]) -> np.ndarray:
-        """Bool [n]: False for the fakes of the generators `exclude`."""
-        return ~np.isin(self.origin, [n for n, name in enumerate(self.generators) if name in exclude])
+    def kept(self, held_out: Collection[str]) -> np.ndarray:
+        """Bool [n]: False for the fakes of the generators `held_out`."""
+        return ~np.isin(self.origin, [n for n, name in enumerate(self.generators) if name in held_out])
 
     def crop(self, example: int) -> Pixels:
         """Read and decode one example; uint8 [size, size, 3], RGB."""
         return decode_crop(self.image[int(example)].as_py())
 
 
-def split_facts(faces: Path, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
-    """Manifest rows of a split's usable faces, without the fakes of the generators `exclude`.
+def split_facts(faces: Path, split: str, held_out: Collection[str] = ()) -> pd.DataFrame:
+    """Manifest rows of a split's usable faces, without the fakes of the generators `held_out`.
 
     Raises:
-        TrainingError: a generator of `exclude` is not in the data.
+        TrainingError: a generator of `held_out` is not in the data.
     """
     frame = pq.read_table(faces / "manifest.parquet", columns=[*_FACTS, "reject_reason"]).to_pandas()
     known = set(frame.loc[frame["label"] == FAKE, "generator"])
-    if unknown := sorted(set(exclude) - known):
+    if unknown := sorted(set(held_out) - known):
         raise TrainingError(
-            f"no fakes of {', '.join(unknown)} are there to leave out of training; the data hold those of "
+            f"no fakes of {', '.join(unknown)} are there to hold out of training; the data hold those of "
             f"{', '.join(sorted(known))}"
         )
-    chosen = frame["reject_reason"].isna() & (frame["split"] == split) & ~frame["generator"].isin(exclude)
+    chosen = frame["reject_reason"].isna() & (frame["split"] == split) & ~frame["generator"].isin(held_out)
     return frame.loc[chosen, _FACTS]
 
 

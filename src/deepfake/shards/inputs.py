@@ -17,7 +17,7 @@ def evaluation_batches(
     size: int,
     split: str,
     batch: int,
-    exclude: Collection[str] = (),
+    held_out: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> Any:
     """One pass over a split, in shard order, without augmentation.
@@ -25,7 +25,7 @@ def evaluation_batches(
     Args:
         size: side of the crops in pixels.
         batch: pictures in a batch.
-        exclude: generators; their fakes are not in the batches.
+        held_out: generators; their fakes are not in the batches.
         only: image_ids of the pictures wanted; None: all.
 
     Returns:
@@ -34,7 +34,7 @@ def evaluation_batches(
     """
     index = index_faces(faces, split)
     facts = split_facts(faces, split).iloc[index.row]
-    kept = index.kept(exclude) if only is None else index.kept(exclude) & facts["image_id"].isin(only)
+    kept = index.kept(held_out) if only is None else index.kept(held_out) & facts["image_id"].isin(only)
     names = facts["image_id"].to_numpy(object)
 
     def read(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

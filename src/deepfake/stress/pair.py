@@ -71,7 +71,7 @@ def load_pair(detector: Path, faces: Path, predictions: Predictions, work: Path)
     model, _ = load_detector(detector)
     calibrations = {name: predictions.detectors[name].calibration for name in LOGITS}
     shipped = {name: found for name, found in calibrations.items() if found is not None}
-    return Pair(model, train_baseline(faces, predictions.unfitted, work), shipped)
+    return Pair(model, train_baseline(faces, predictions.held_out, work), shipped)
 
 
 def require_same_logits(found: pd.DataFrame, predictions: pd.DataFrame) -> None:

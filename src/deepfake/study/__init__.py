@@ -1,1 +1,1 @@
-"""Leave generators out in turn: which part of a detector earns its place on fakes it never saw."""
+"""Hold generators out in turn: which part of a detector earns its place on fakes it never saw."""

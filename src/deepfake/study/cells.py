@@ -37,7 +37,7 @@ class Cell:
     """A variant trained with one seed and without one generator.
 
     Attributes:
-        params: the whole parameters of this training: its seed, and `held_out` among what it excludes.
+        params: the whole parameters of this training: its seed, and `held_out` among what it holds out.
     """
 
     variant: str
@@ -62,7 +62,7 @@ def held_out_generators(manifest: pd.DataFrame, study: Study) -> list[str]:
         known = ", ".join(sorted(counts.index))
         raise SourceError(f"held_out: no usable fake of {', '.join(unknown)}; there are: {known}")
     if len(counts) < 2:
-        raise SourceError("a study needs fakes of two generators: one to train on, one to leave out")
+        raise SourceError("a study needs fakes of two generators: one to train on, one to hold out")
     enough = counts.index[counts >= study.min_fakes]
     return sorted(study.held_out or enough)
 
@@ -114,7 +114,7 @@ def baseline_scores(held_out: str, params: Params, study: Study, faces: Path) ->
         As `run_cell`; the variant is `BASELINE`.
     """
     profiles, labels = [], []
-    batches = evaluation_batches(faces, params.preprocess.size, "train", _BATCH, exclude=[held_out])
+    batches = evaluation_batches(faces, params.preprocess.size, "train", _BATCH, held_out=[held_out])
     for crops, label, _ in batches.as_numpy_iterator():
         profiles.append(azimuthal_profile(crops))
         labels.append(label[:, 0])
@@ -124,7 +124,7 @@ def baseline_scores(held_out: str, params: Params, study: Study, faces: Path) ->
 
 
 def cell_key(cell: Cell, study: Study, faces: Path) -> str:
-    """Identity of a cell: parameters, data, code, what is left out, and how it is laundered."""
+    """Identity of a cell: parameters, data, code, what is held out, and how it is laundered."""
     text = f"{resume_key(cell.params, faces)} {study.jpeg_quality}"
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What is left out of a fit, and which pictures then judge it.
+"""What is held out of a fit, and which pictures then judge it.
 
 All functions take facts: a row per view of a picture, with image_id, label, source, generator, group, split
 and view.
@@ -26,8 +26,8 @@ class Fold:
 
     Attributes:
         name: in tables.
-        generators: whose fakes are left out.
-        source: whose real pictures are left out; None: all reals of the training split are there.
+        generators: whose fakes are held out.
+        source: whose real pictures are held out; None: all reals of the training split are there.
     """
 
     kind: Kind
@@ -57,37 +57,37 @@ def folds_of(facts: pd.DataFrame, study: HeadStudy) -> list[Fold]:
 
 
 def training_rows(facts: pd.DataFrame, fold: Fold, views: Collection[str]) -> np.ndarray:
-    """Bool [rows]: views of the training split, of these kinds, of nothing that is left out."""
-    left_out = facts["generator"].isin(fold.generators)
-    left_out |= (facts["label"] == REAL) & (facts["source"] == fold.source)
+    """Bool [rows]: views of the training split, of these kinds, of nothing that is held out."""
+    held_out = facts["generator"].isin(fold.generators)
+    held_out |= (facts["label"] == REAL) & (facts["source"] == fold.source)
     shown = facts["view"].str.startswith(tuple(views))
-    return np.asarray(shown & (facts["split"] == "train") & ~left_out)
+    return np.asarray(shown & (facts["split"] == "train") & ~held_out)
 
 
 def judged_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:
     """Bool [rows]: what a fit is judged on, in every condition.
 
-    What is left out is judged whole, all splits, but for pictures whose group (a clip, a parent photo, a
+    What is held out is judged whole, all splits, but for pictures whose group (a clip, a parent photo, a
     near-duplicate) holds a picture that the fit has seen: of swaps made from training clips, only those
     outside training remain. The other class is that of the splits outside training.
     """
     seen = set(facts.loc[training_rows(facts, fold, (PLAIN,)), "group"])
     outside = facts["split"] != "train"
     if fold.source is None:
-        left_out = facts["generator"].isin(fold.generators)
+        held_out = facts["generator"].isin(fold.generators)
         others = (facts["label"] == REAL) & outside
     else:
-        left_out = (facts["label"] == REAL) & (facts["source"] == fold.source)
+        held_out = (facts["label"] == REAL) & (facts["source"] == fold.source)
         others = (facts["label"] == FAKE) & outside
-    fresh = left_out & ~facts["group"].isin(seen)
+    fresh = held_out & ~facts["group"].isin(seen)
     return np.asarray((fresh | others) & facts["view"].isin(CONDITIONS))
 
 
 def calibration_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:
-    """Bool [rows]: pictures of validation as they are, of nothing that is left out."""
-    left_out = facts["generator"].isin(fold.generators)
-    left_out |= (facts["label"] == REAL) & (facts["source"] == fold.source)
-    return np.asarray((facts["split"] == "val") & (facts["view"] == PLAIN) & ~left_out)
+    """Bool [rows]: pictures of validation as they are, of nothing that is held out."""
+    held_out = facts["generator"].isin(fold.generators)
+    held_out |= (facts["label"] == REAL) & (facts["source"] == fold.source)
+    return np.asarray((facts["split"] == "val") & (facts["view"] == PLAIN) & ~held_out)
 
 
 def generators_with_clips(facts: pd.DataFrame) -> list[str]:

@@ -78,7 +78,7 @@ def baseline_head_scores(fold: Fold, facts: pd.DataFrame, profiles: np.ndarray) 
 
 
 def head_cell_key(cell: HeadCell, digest: str) -> str:
-    """Identity of a cell: recipe, views, what is left out, seed, code, and the features' digest."""
+    """Identity of a cell: recipe, views, what is held out, seed, code, and the features' digest."""
     parts = (cell.recipe.model_dump_json(), *sorted(cell.variant.views), repr(cell.fold), str(cell.seed))
     return resume_key(__name__, *parts, digest)
 

@@ -24,13 +24,13 @@ class HeadFigures:
     """What the tables are made of. The first variant is the one that ships.
 
     Attributes:
-        clips: what was left out that is made from clips: judged against these clips' own frames.
+        clips: what was held out that is made from clips: judged against these clips' own frames.
         others: generators without clips; `generators` are both.
         aucs: condition -> AUCs; of `clips` against their own frames, of all others against all reals.
         all_reals: AUCs against all reals; clean, of the first variant and the baseline, as the next two.
         worst_auc, worst_caught: source of reals -> figures against its pictures alone. Caught: at
             `FEW_ALARMS` of its pictures.
-        new_reals: AUCs of sources of reals that were left out, clean.
+        new_reals: AUCs of sources of reals that were held out, clean.
     """
 
     clips: list[str]

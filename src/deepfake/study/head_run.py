@@ -40,7 +40,7 @@ def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold
         changes = dict(flat_overrides(variant.head, "train.head."))
         params = parse_params(Params, with_changes(content, changes), origin=f"variant {name}")
         for fold in folds:
-            if fold.kind in variant.leaves_out:
+            if fold.kind in variant.held_out:
                 for seed in variant.seeds:
                     yield HeadCell(name, variant, params.train.head, fold, seed)
 
@@ -132,7 +132,7 @@ def _write(
         risk = risk_table(judged, study.bootstrap_draws)
         found.append(risk)
         draw_risk(judged, out / "risk_coverage.png")
-        plots["Risk against coverage per pipeline left out"] = (out / "risk_coverage.png").read_bytes()
+        plots["Risk against coverage per held-out pipeline"] = (out / "risk_coverage.png").read_bytes()
     summary = json.dumps(head_summary(figures, risk), indent=1, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
     (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
@@ -144,4 +144,4 @@ def _draw_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:
     for condition, draws in figures.aucs.items():
         shown = draws.only(draws.all_generators, (first, BASELINE))
         draw_matrix(shown, condition, out / f"{condition}.png")
-    return {"AUC of what was left out, clean": (out / "clean.png").read_bytes()}
+    return {"AUC of what was held out, clean": (out / "clean.png").read_bytes()}

@@ -45,12 +45,12 @@ def _headline(figures: HeadFigures) -> Table:
         worst = min(figures.generators, key=lambda name: clean.cell(variant, name).value)
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
-        "AUC on what training never saw. Without clips: mean over generators that are left out one at a "
+        "AUC on what training never saw. Without clips: mean over generators that are held out one at a "
         "time, all their pictures against all reals outside training. Those made from clips: their "
         "pictures outside training against the frames of their own clips, clean. 95 % intervals over "
         "groups of pictures."
     )
-    return Table("Left out of training", note, pd.DataFrame(rows))
+    return Table("Held out of training", note, pd.DataFrame(rows))
 
 
 def _margins(figures: HeadFigures, first: str) -> Table:
@@ -58,7 +58,7 @@ def _margins(figures: HeadFigures, first: str) -> Table:
     sets = {"mean without clips": figures.others, **{name: [name] for name in figures.generators}}
     sets |= {name: [name] for name in figures.aucs["clean"].all_generators if name.startswith("all ")}
     for name, members in sets.items():
-        row = {"left out": name}
+        row = {"held out": name}
         for condition, draws in figures.aucs.items():
             part = draws.only(members)
             row[condition] = shown(part.difference(first, BASELINE), sign=True)
@@ -78,7 +78,7 @@ def _per_generator(figures: HeadFigures, first: str) -> Table:
             source, area = worst_of(figures.worst_auc, variant, name)
             strict, caught = worst_of(figures.worst_caught, variant, name)
             rows.append({
-                "left out": name, "variant": variant, "AUC, all reals": shown(clean.cell(variant, name)),
+                "held out": name, "variant": variant, "AUC, all reals": shown(clean.cell(variant, name)),
                 "AUC, worst source": f"{shown(area)} {source}",
                 "caught at 5 % on the worst source": f"{shown(caught)} {strict}",
             })  # fmt: skip
@@ -117,14 +117,14 @@ def _parts(study: HeadStudy, figures: HeadFigures) -> Table:
 
 def _new_reals(draws: Draws) -> Table:
     rows = [
-        {"left out": name} | {variant: shown(draws.cell(variant, name)) for variant in draws.tried_on_all}
+        {"held out": name} | {variant: shown(draws.cell(variant, name)) for variant in draws.tried_on_all}
         for name in draws.all_generators
     ]
     note = (
         "No picture of this source of reals was trained on. AUC of the fakes outside training, whose "
         "generators were seen, against all its pictures that share no group with training; clean."
     )
-    return Table("A source of reals left out", note, pd.DataFrame(rows))
+    return Table("A held-out source of reals", note, pd.DataFrame(rows))
 
 
 def head_summary(figures: HeadFigures, risk: Table | None) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def head_summary(figures: HeadFigures, risk: Table | None) -> dict[str, Any]:
             own = found["variants"].setdefault(variant, {})
             cells = {name: draws.cell(variant, name).to_json() for name in draws.generators(variant)}
             mean = draws.only(figures.others).mean(variant).to_json()
-            own[condition] = {"mean_without_clips": mean, "left_out": cells}
+            own[condition] = {"mean_without_clips": mean, "held_out": cells}
     if risk is not None:
         found["unlike_training"] = risk.frame.to_dict(orient="records")
     return found

@@ -19,7 +19,7 @@ _LIMITS = (0.01, 0.05, 0.1, 0.2)  # shares of pictures like validation's that ma
 
 
 def judged_with_p(scores: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """Test pictures of the pipelines' folds with `wrong` and `p`, and the left-out fakes of all splits.
+    """Test pictures of the pipelines' folds with `wrong` and `p`, and the held-out fakes of all splits.
 
     A verdict is `fake` from the threshold on that holds `FEW_ALARMS` on the worst source of validation's
     reals; p is the conformal p-value of the distance among pictures of validation.
@@ -34,8 +34,8 @@ def judged_with_p(scores: pd.DataFrame, variant: str) -> pd.DataFrame:
 
 
 def _judged(fold: pd.DataFrame) -> pd.DataFrame:
-    left_out = fold["judged"] & (fold["label"] == FAKE)
-    validation = fold[(fold["split"] == "val") & ~left_out]
+    held_out = fold["judged"] & (fold["label"] == FAKE)
+    validation = fold[(fold["split"] == "val") & ~held_out]
     reals = validation[validation["label"] == REAL]
     threshold, _ = worst_source_quantile(
         reals["logit"].to_numpy(), reals["source"].to_numpy(), reals["group"].to_numpy(), FEW_ALARMS
@@ -54,7 +54,7 @@ def risk_table(judged: pd.DataFrame, draws: int) -> Table:
         fakes, reals = fold[fold["label"] == FAKE], fold[fold["label"] == REAL]
         for limit in _LIMITS:
             rows.append({
-                "left out": name, "no verdict where p <=": f"{limit:g}",
+                "held out": name, "no verdict where p <=": f"{limit:g}",
                 "fakes called real": shown(_share(fakes, fakes["wrong"], None, draws)),
                 "of these now uncertain": shown(_share(fakes, fakes["p"] <= limit, fakes["wrong"], draws)),
                 "of right verdicts on fakes": shown(
@@ -67,7 +67,7 @@ def risk_table(judged: pd.DataFrame, draws: int) -> Table:
     note = (
         "Distance of a face to the nearest source of training, as a conformal p-value among validation's "
         "pictures. Threshold: 5 % false alarms on the worst source of validation's reals. Shares of fakes "
-        "of the pipeline that is left out, and of the test split's reals. It helps where a wrong verdict "
+        "of the pipeline that is held out, and of the test split's reals. It helps where a wrong verdict "
         "is more likely to become uncertain than a right one."
     )
     return Table("Unlike anything in training", note, pd.DataFrame(rows))

@@ -53,7 +53,7 @@ def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> I
             continue
         for seed in variant.seeds:
             changes = {**dict(flat_overrides(variant.overrides)), "base.seed": seed}
-            merged = with_changes(content, {**changes, "train.exclude_generators": [held_out]})
+            merged = with_changes(content, {**changes, "train.held_out_generators": [held_out]})
             yield name, parse_params(Params, merged, origin=f"variant {name}")
 
 

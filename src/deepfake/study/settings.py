@@ -42,7 +42,7 @@ class Study(Section):
     Attributes:
         data: what the study changes on params.yaml for all variants.
         variants: by name; the first is what the others are compared with.
-        held_out: generators to leave out, one at a time; empty: every one with `min_fakes`.
+        held_out: generators to hold out, one at a time; empty: every one with `min_fakes`.
         min_fakes: held-out fakes below which a generator is no row of its own.
         jpeg_quality: of the laundered condition, beside the clean one.
         bootstrap_draws: of groups.
@@ -61,7 +61,7 @@ class Study(Section):
         return self
 
 
-Kind = Literal["generator", "pipeline", "reals"]  # what is left out at a time
+Kind = Literal["generator", "pipeline", "reals"]  # what is held out at a time
 
 
 class HeadVariant(Section):
@@ -73,7 +73,7 @@ class HeadVariant(Section):
         resamples: 0: one fit on all training pictures. Else as many fits, each on training groups drawn
             with replacement: how far the choice of training pictures moves the figures. Nothing else in a
             fit is random.
-        leaves_out: what is left out in turn.
+        held_out: what is held out in turn.
         without: the variant that this one is compared with.
     """
 
@@ -82,7 +82,7 @@ class HeadVariant(Section):
         "plain", "augmented", "self-blended",
     )  # fmt: skip
     resamples: Annotated[int, Field(ge=0)] = 0
-    leaves_out: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("generator", "pipeline")
+    held_out: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("generator", "pipeline")
     without: str | None = None
 
     @property
@@ -97,7 +97,7 @@ class HeadStudy(Section):
     Attributes:
         data: what the study changes on params.yaml, up to the stage embed.
         variants: by name; the first is what the others are compared with.
-        pipelines: generators that work alike, by name: left out together.
+        pipelines: generators that work alike, by name: held out together.
         bootstrap_draws: of groups.
     """
 

@@ -1,4 +1,4 @@
-"""The study's figures on unseen generators, and paired differences between variants."""
+"""The study's figures on held-out generators, and paired differences between variants."""
 
 from __future__ import annotations
 

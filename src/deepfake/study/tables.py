@@ -86,7 +86,7 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
         "test split's real pictures, for variants that were tried on all. 95 % intervals over groups of "
         "pictures; differences are paired."
     )
-    return Table("Unseen generators", note, pd.DataFrame(rows))
+    return Table("Held-out generators", note, pd.DataFrame(rows))
 
 
 def _few_alarms(caught: Mapping[str, Draws]) -> Table:
@@ -99,7 +99,7 @@ def _few_alarms(caught: Mapping[str, Draws]) -> Table:
             row[f"worst, {condition}"] = f"{worst} {draws.cell(variant, worst).value:.3f}"
         rows.append(row)
     note = (
-        f"Share of an unseen generator's fakes above the score that {FEW_ALARMS:.0%} of the real pictures "
+        f"Share of a held-out generator's fakes above the score that {FEW_ALARMS:.0%} of the real pictures "
         "exceed; mean over generators."
     )
     return Table("At few false alarms", note, pd.DataFrame(rows))

@@ -21,7 +21,7 @@ from deepfake.train.plan import AS_IS, Composition, plan_epoch
 
 def training_batches(
     faces: Path, size: int, params: Train, seed: int, epochs: range,
-    exclude: Collection[str] = (), two_views: bool = False,
+    held_out: Collection[str] = (), two_views: bool = False,
     forgers: Mapping[str, Forger] = PSEUDO_FAKES,
 ) -> Any:  # fmt: skip
     """Augmented batches for all `epochs`, one epoch after the other, by the section `train` of params.
@@ -31,7 +31,7 @@ def training_batches(
     picture), an epoch's plan (about 40 bytes a slot) and the current batches.
 
     Args:
-        exclude: held-out generators; their fakes are not used.
+        held_out: held-out generators; their fakes are not used.
         two_views: give each picture clean and augmented.
         forgers: one function per kind of pseudo-fake.
 
@@ -40,8 +40,8 @@ def training_batches(
         [batch, 1]. With two views, pictures are a pair (clean, augmented).
     """
     index = index_faces(faces, "train")
-    kept = np.flatnonzero(index.kept(exclude))
-    steps = steps_per_epoch(faces, params.batch_size, exclude)
+    kept = np.flatnonzero(index.kept(held_out))
+    steps = steps_per_epoch(faces, params.batch_size, held_out)
 
     def rows(epoch: Any) -> np.ndarray:
         """Epoch, position, example and kind of every slot of an epoch: int64 [steps, batch, 4]."""
@@ -97,13 +97,13 @@ def composition(params: Train) -> Composition:
     )
 
 
-def steps_per_epoch(faces: Path, batch: int, exclude: Collection[str] = ()) -> int:
+def steps_per_epoch(faces: Path, batch: int, held_out: Collection[str] = ()) -> int:
     """Number of batches in an epoch: the training pictures by whole batches, for every kind of balance.
 
     Raises:
         TrainingError: the pictures do not fill one batch.
     """
-    examples = len(split_facts(faces, "train", exclude))
+    examples = len(split_facts(faces, "train", held_out))
     if examples < batch:
         raise TrainingError(f"{examples} training pictures, but train.batch_size is {batch}: lower it")
     return examples // batch

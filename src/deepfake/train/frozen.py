@@ -48,10 +48,10 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
     Raises:
         TrainingError: there are no features, or a class is missing.
     """
-    left_out = {*recipe.exclude_generators, *recipe.select_holdout}
+    held_out = {*recipe.held_out_generators, *recipe.select_holdout}
     training = read_embeddings(folder, splits=("train",))
     _check_names(training.facts, recipe.head)
-    head = fit_head(training, recipe.head, left_out)
+    head = fit_head(training, recipe.head, held_out)
     rows = {split: read_embeddings(folder, (PLAIN,), (split,)) for split in ("train", "val")}
     history = pd.DataFrame(
         [
@@ -59,16 +59,16 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
                 "phase": 1,
                 "epoch": 0,
                 "learning_rate": recipe.head.strength,
-                **_figures(head, rows["train"], left_out, ""),
-                **_figures(head, rows["val"], left_out, "val_"),
+                **_figures(head, rows["train"], held_out, ""),
+                **_figures(head, rows["val"], held_out, "val_"),
             }
         ]
     )
     architecture = Architecture(FROZEN, SIDE, 0.0, 0.0, branches=("rgb",), layers=head.layers)
-    return FrozenDetector(head, unseen=unseen_logits(recipe, folder)), architecture, history
+    return FrozenDetector(head, leave_one_out=leave_one_out_logits(recipe, folder)), architecture, history
 
 
-def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:
+def leave_one_out_logits(recipe: Train, folder: Path) -> pd.DataFrame:
     """Logits of validation fakes, each by a head that never saw a fake of its generator.
 
     A verdict `real` has to be rare on fakes that are new; what the head says of the generators it knows
@@ -77,12 +77,12 @@ def unseen_logits(recipe: Train, folder: Path) -> pd.DataFrame:
     Returns:
         image_id, generator, group and logit; a row per fake.
     """
-    left_out = {*recipe.exclude_generators, *recipe.select_holdout}
+    held_out = {*recipe.held_out_generators, *recipe.select_holdout}
     train, val = read_embeddings(folder, splits=("train",)), read_embeddings(folder, (PLAIN,), ("val",))
     parts = []
-    for generator in sorted({*val.facts.loc[val.facts["label"] == FAKE, "generator"]} - left_out):
+    for generator in sorted({*val.facts.loc[val.facts["label"] == FAKE, "generator"]} - held_out):
         fakes = val.where((val.facts["generator"] == generator).to_numpy())
-        head = fit_head(train, recipe.head, {*left_out, generator})
+        head = fit_head(train, recipe.head, {*held_out, generator})
         facts = fakes.facts[["image_id", "generator", "group"]]
         parts.append(facts.assign(logit=head(fakes.tokens)))
     return pd.concat(parts, ignore_index=True)
@@ -97,7 +97,7 @@ def _check_names(facts: pd.DataFrame, recipe: HeadRecipe) -> None:
         )
 
 
-def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[str] = ()) -> Head:
+def fit_head(embeddings: Embeddings, recipe: HeadRecipe, held_out: Collection[str] = ()) -> Head:
     """Fit experts on plain, augmented and self-blended views.
 
     Self-blended views count as fakes. A source weighs as the square root of its size, and both classes
@@ -105,14 +105,14 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
 
     Args:
         embeddings: training rows; damaged views among them are not looked at.
-        left_out: generators whose fakes are not used.
+        held_out: generators whose fakes are not used.
 
     Raises:
         TrainingError: a class is missing.
     """
     facts = embeddings.facts
     used = facts["view"].str.startswith((PLAIN, AUGMENTED, SELF_BLENDED)) & ~facts["generator"].isin(
-        left_out
+        held_out
     )
     read = (
         {*recipe.made_layers} if recipe.altered is None else {*recipe.made_layers, *recipe.altered_layers}
@@ -122,7 +122,7 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, left_out: Collection[st
     kinds = [(rows.altered, recipe.altered_layers), (~rows.altered, recipe.made_layers)]
     wanted = [(part, chosen) for part, chosen in kinds if (part & (rows.label == FAKE)).any()]
     if not wanted or not (rows.label == REAL).any():
-        raise TrainingError("the head needs training pictures of both classes: exclude fewer generators")
+        raise TrainingError("the head needs training pictures of both classes: hold out fewer generators")
     experts = [
         _expert(rows, part, np.repeat(np.isin(layers, chosen), width), recipe.strength)
         for part, chosen in wanted
@@ -207,9 +207,9 @@ def _places(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     return axes, (centres @ axes).astype(np.float32)
 
 
-def _figures(head: Head, rows: Embeddings, left_out: Collection[str], prefix: str) -> dict[str, float]:
+def _figures(head: Head, rows: Embeddings, held_out: Collection[str], prefix: str) -> dict[str, float]:
     """Log-loss and AUC on plain views."""
-    kept = rows.where(~rows.facts["generator"].isin(left_out).to_numpy())
+    kept = rows.where(~rows.facts["generator"].isin(held_out).to_numpy())
     logits, label = head(kept.tokens).astype(np.float64), kept.facts["label"].to_numpy()
     probability = 1.0 / (1.0 + np.exp(-logits))
     return {

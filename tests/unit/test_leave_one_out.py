@@ -25,7 +25,7 @@ def calibrated(seed: int = 0) -> Calibration:
     return calibrate(alone(rng.normal(np.where(labels == FAKE, 2.0, -2.0), 1.0), labels), 0.05, 0.1)
 
 
-def left_out(logits: np.ndarray, generator: str, per_group: int = 1) -> pd.DataFrame:
+def held_out(logits: np.ndarray, generator: str, per_group: int = 1) -> pd.DataFrame:
     groups = [f"{generator}-{number // per_group}" for number in range(len(logits))]
     return pd.DataFrame({"generator": generator, "group": groups, "logit": logits})
 
@@ -35,7 +35,7 @@ def left_out(logits: np.ndarray, generator: str, per_group: int = 1) -> pd.DataF
 def test_fakes_of_a_new_generator_are_rarely_called_real(seed: int, middle: float) -> None:
     known = calibrated()
     logits = np.random.default_rng(seed).normal(middle, 1.0, 200)
-    wary = wary_of_the_new(known, left_out(logits, "new"))
+    wary = wary_of_the_new(known, held_out(logits, "new"))
     called_real = np.mean([wary.verdict(score) == "real" for score in wary.score(logits)])
     assert called_real <= known.conformal_error
     assert wary.real_below <= known.real_below and wary.threshold == known.threshold
@@ -49,13 +49,13 @@ def test_without_it_most_of_them_are_called_real() -> None:
 
 def test_a_generator_that_is_seen_through_changes_nothing() -> None:
     known = calibrated()
-    assert wary_of_the_new(known, left_out(np.full(50, 6.0), "easy")) == known
+    assert wary_of_the_new(known, held_out(np.full(50, 6.0), "easy")) == known
 
 
 def test_a_generator_of_few_clips_has_no_say() -> None:
-    known, frames = calibrated(), left_out(np.full(64, -4.0), "clips", per_group=16)
+    known, frames = calibrated(), held_out(np.full(64, -4.0), "clips", per_group=16)
     assert wary_of_the_new(known, frames) == known
-    assert wary_of_the_new(known, left_out(np.full(64, -4.0), "clips")) != known
+    assert wary_of_the_new(known, held_out(np.full(64, -4.0), "clips")) != known
 
 
 def test_a_face_beyond_the_limit_gets_no_verdict_whatever_its_score() -> None:
