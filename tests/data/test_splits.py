@@ -142,7 +142,7 @@ def test_an_unknown_generator_is_named_beside_the_known_ones() -> None:
 
 
 def test_an_unknown_given_split_is_refused() -> None:
-    with pytest.raises(SourceError, match=r"gives the split valid; .* one of train, val, test"):
+    with pytest.raises(SourceError, match=r"gives the split valid, .* one of train, val, test"):
         assign_splits(manifest_of([("a", "valid", "none")]), 7, SPLIT)
 
 

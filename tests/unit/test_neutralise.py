@@ -121,7 +121,7 @@ def test_the_history_is_that_of_a_jpeg_file(quality: int, subsampling: str, chro
 def test_nothing_is_enlarged_to_the_common_side(height: int, width: int, seed: int) -> None:
     data = png(picture(height, width, seed))
     if min(height, width) < HISTORY.band:
-        with pytest.raises(NoFace, match=r"common side is 64") as caught:
+        with pytest.raises(NoFace, match=r"this model needs at least 64") as caught:
             face_crops(data, recipe(HISTORY), cropped=True)
         assert caught.value.reason == "below_band" and caught.value.side == min(height, width)
     else:

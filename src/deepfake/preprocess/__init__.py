@@ -1,1 +1,1 @@
-"""From raw shards to face shards: face crops, one history, splits."""
+"""Raw shards -> face shards: face crops with the same history, and splits."""

@@ -1,4 +1,4 @@
-"""What `preprocess.neutralise` leaves to the data: the side that every face is brought to."""
+"""The common side of all faces, which `preprocess.neutralise` may choose from the data."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from deepfake.params.preprocess import Neutralise
 
 
 def resolve_history(params: Neutralise, size: int, sides: Mapping[str, Sequence[int]]) -> History:
-    """Settle what `params` leaves to the data.
+    """The history of all faces, with the common side chosen from the data if `params.cap` is `auto`.
 
     Args:
         size: side of a finished crop in pixels.
         sides: native sides in pixels of the training faces, by class name.
 
     Returns:
-        The history. With `cap: auto` its band is `size`, or the `auto_percentile` of the class whose
-        faces are smaller there where that is less: the network would not see a larger one, which only
-        drops or enlarges more faces. It is never less than `min_side`.
+        The history. With `cap: auto` its band is the `auto_percentile` of the sides of the class that has
+        the smaller one. The band is at most `size`: a larger one would drop or enlarge more faces, and the
+        network would not see the difference. It is at least `min_side`.
 
     Raises:
-        SourceError: a class has no training face for `cap: auto` to look at.
+        SourceError: `cap` is `auto`, and a class has no training face.
     """
     return History(
         border=params.border,
@@ -40,8 +40,8 @@ def _common_side(params: Neutralise, size: int, sides: Mapping[str, Sequence[int
     empty = [name for name, values in sides.items() if not values]
     if empty:
         raise SourceError(
-            f"no {' and no '.join(empty)} face in the training pictures to choose a common size from: "
-            "add pictures, or give preprocess.neutralise.cap a number"
+            f"the training pictures have no {' and no '.join(empty)} face to choose a common size from: "
+            "add pictures, or set preprocess.neutralise.cap to a number"
         )
     low = min(float(np.percentile(list(each), params.auto_percentile)) for each in sides.values())
     return max(params.min_side, min(size, int(low)))

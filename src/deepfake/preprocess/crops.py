@@ -1,7 +1,7 @@
 """The one way from a file's bytes to the network's input: decode, detect, cut, neutralise, resize.
 
-Preprocess and the predictor both call `face_crops` with one recipe, which is stored with the model: the
-same pixels give the same crop, hence the same score, wherever and in whatever file they are judged.
+The stage preprocess and the predictor both call `face_crops` with the same recipe, which is stored with the
+model. So the same pixels give the same crop and the same score, in every program and every file format.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from deepfake.preprocess.squares import aligned_square, face_square
 
 
 class CropRecipe(Section):
-    """Everything that decides on the pixels of a crop, besides those of the picture.
+    """Everything that decides the pixels of a crop, except the picture itself.
 
     Attributes:
         size: side of a crop in pixels.
-        history: None leaves every face the history that it came with.
+        limits: limits of a picture file.
+        faces: how faces are found and cut.
+        history: None: faces keep the history of their file.
     """
 
     size: Positive
@@ -51,10 +53,10 @@ class Crop:
     """One face of a picture, ready for the network.
 
     Attributes:
-        file: the JPEG of its history, or a PNG where it was resized after that, or has none: bytes of
-            our own, which lose nothing.
-        square: where it was cut, in pixels of the upright picture; its side is the face's native one.
-        score: the detector's, or None when the picture was taken as a crop already.
+        file: the JPEG file of the common history. If the crop is resized after it, or the recipe has no
+            history, a PNG file, which loses nothing.
+        square: the place of the crop in the upright picture, in pixels; its side is the native side.
+        score: the detector's score; None if the whole picture was taken as one face.
     """
 
     file: bytes
@@ -68,7 +70,7 @@ class Crop:
 
 
 class NoFace(DeepfakeError):
-    """No usable face.
+    """The picture has no usable face.
 
     Attributes:
         reason: `no_face`, `face_too_small` or `below_band`.
@@ -87,19 +89,19 @@ def face_crops(
     """All usable faces of a picture, largest first.
 
     Args:
-        data: a picture file's bytes, untrusted.
-        cropped: take the whole picture as one face; nothing is detected.
-        cache: where to look for, and to leave, what the detector found.
+        data: bytes of a picture file, untrusted.
+        cropped: take the whole picture as one face, without detection.
+        cache: keeps what the detector finds, for the next run.
 
     Raises:
         ImageRejected: the bytes can't be used; the reason says why.
-        NoFace: nothing usable was found.
+        NoFace: there is no usable face.
     """
     picture, offset = without_border(decode_image(data, recipe.limits), recipe.border)
     if cropped:
         found: list[tuple[Square, float | None]] = [(centre_square(picture.shape), None)]
     else:
-        image_id = hashlib.sha256(data).hexdigest()  # names what is cached, and decides on no pixel
+        image_id = hashlib.sha256(data).hexdigest()  # only a key of the cache: it changes no pixel
         found = _locate(_detect(picture, image_id, recipe.faces, cache), recipe.faces)
     return [
         Crop(_finish(cut(picture, square), recipe), square.moved(offset), score)
@@ -110,10 +112,10 @@ def face_crops(
 def native_sides(
     data: bytes, limits: Limits, faces: Faces, border: float, cache: DetectionCache | None = None
 ) -> list[int]:
-    """Sides in pixels of the squares that `face_crops` would cut, largest face first, whatever the band.
+    """Sides in pixels of the squares that `face_crops` would cut with any band, largest face first.
 
     Raises:
-        ImageRejected, NoFace: as `face_crops`, but for `below_band`.
+        ImageRejected, NoFace: as in `face_crops`, except `below_band`.
     """
     image_id = hashlib.sha256(data).hexdigest()
     detection = None if cache is None else cache.get(image_id)
@@ -124,7 +126,7 @@ def native_sides(
 
 
 def cropped_side(height: int, width: int, border: float) -> int:
-    """Side in pixels of the square that is cut from a picture which is a face crop already."""
+    """Side in pixels of the square that is cut from a picture that is a face crop already."""
     return min(height, width) - 2 * border_width((height, width), border)
 
 
@@ -142,7 +144,7 @@ def _detect(picture: np.ndarray, image_id: str, params: Faces, cache: DetectionC
 def _locate(detection: Detection, params: Faces) -> list[tuple[Square, float | None]]:
     """Squares and scores of the faces that are large enough, largest first."""
     if not detection.faces:
-        raise NoFace("no_face", "no face was found; is it a face crop already? then say so")
+        raise NoFace("no_face", "no face was found; if the picture is a face crop already, say so")
     large = [face for face in detection.faces if _extent(face) >= params.min_size]
     if not large:
         widest = max(map(_extent, detection.faces))
@@ -160,13 +162,13 @@ def _extent(face: Face) -> float:
 def _in_band(
     found: Sequence[tuple[Square, float | None]], history: History | None
 ) -> list[tuple[Square, float | None]]:
-    """Those that may be brought to the common side: all where smaller ones are enlarged."""
+    """The faces that can get the common side: all if `history.enlarge`, otherwise the large ones."""
     if history is None or history.enlarge:
         return list(found)
     kept = [(square, score) for square, score in found if square.side >= history.band]
     if not kept:
         side = max(square.side for square, _ in found)
-        detail = f"{side} pixels with its margin, this model's common side is {history.band}"
+        detail = f"{side} pixels with its margin; this model needs at least {history.band}"
         raise NoFace("below_band", detail, side)
     return kept
 

@@ -1,4 +1,4 @@
-"""What preprocess does to a raw shard: its job, and the first pass that only measures faces."""
+"""The jobs of the stage preprocess, one per raw shard, and the first pass, which measures faces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]
 
 @dataclass(frozen=True)
 class FaceJob:
-    """A raw shard, where its faces go, and its rows by image_id."""
+    """A raw shard, the folder for its faces, and its manifest rows by image_id."""
 
     raw: Path
     out: Path
@@ -36,17 +36,17 @@ class FaceJob:
 
 @dataclass(frozen=True)
 class FaceJobs:
-    """Jobs by number, made when they are needed; raw shards hold the usable pictures by image_id."""
+    """Jobs by number, made when a worker needs them."""
 
     make: Callable[[int], FaceJob]
     count: int
 
 
 def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> FaceJobs:
-    """One job per raw shard of `shard_size` pictures."""
+    """One job per raw shard. Raw shards hold `shard_size` usable pictures each, sorted by image_id."""
     kept = usable(manifest).sort_values("image_id")
     names = kept["image_id"].to_numpy(object)
-    facts = kept[_COLUMNS].to_numpy(object)  # pandas' own way to rows as dicts takes five times as long
+    facts = kept[_COLUMNS].to_numpy(object)  # `to_dict` takes five times as long
 
     def make(number: int) -> FaceJob:
         part = slice(number * shard_size, (number + 1) * shard_size)
@@ -67,7 +67,7 @@ def common_history(
     cache: DetectionCache | None,
     executor: ShardExecutor | None,
 ) -> History | None:
-    """The common history; where the data choose its side, the training faces are measured first."""
+    """The common history; None if `neutralise` is off. `cap: auto` measures the training faces first."""
     if not params.neutralise.enabled:
         return None
     sides: dict[str, list[int]] = {name: [] for name in LABEL_NAMES.values()}
@@ -100,6 +100,6 @@ def _measure_shard(
         try:
             side = native_sides(example["image"], limits, params.faces, border, cache)[0]
         except (ImageRejected, NoFace):
-            continue  # the cutting pass gives it its reason
+            continue  # the second pass rejects it with a reason
         sides[LABEL_NAMES[job.rows[image_id]["label"]]].append(side)
     return sides

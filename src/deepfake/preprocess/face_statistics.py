@@ -1,4 +1,4 @@
-"""Statistics of the preprocess stage: what was kept, and whether one class lost more than the other."""
+"""Statistics of the stage preprocess: what was kept, and whether one class lost more than the other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BAND = "below_band"
 def statistics(
     frame: pd.DataFrame, moments: np.ndarray, recipe: CropRecipe, splits: Sequence[str]
 ) -> dict[str, Any]:
-    """What goes to the stage's metrics.json.
+    """The content of the stage's metrics.json.
 
     Args:
-        frame: the face manifest; a picture with several faces counts once among the pictures.
-        splits: names of the splits that were made.
-        moments: of a sample of the crops' pixels, [count, sum, squares] of each channel, float64 [3, 3].
+        frame: the face manifest; a picture with several faces counts as one picture.
+        moments: float64 [3, 3]: number, sum and sum of squares of each channel's pixels, of sampled crops.
+        splits: names of the splits.
     """
     kept = usable(frame)
     pictures = frame[frame["face"].isna() | (frame["face"] == 0)]
@@ -42,7 +42,7 @@ def statistics(
         "rejected_by_reason": _count(frame["reject_reason"].dropna()),
         "per_source": [_source_row(rows) for _, rows in pictures.groupby(["label", "source"])],
         "per_class": {name: _class_row(rows, band) for name, rows in classes.items()},
-        "gap": {  # fakes less reals: beyond its interval the stage itself is a bias
+        "gap": {  # fakes minus reals: if the interval excludes 0, the stage itself biases the data
             "face_miss_rate": difference(*(_missed(classes[name]) for name in ("fake", "real"))),
             "below_band_rate": difference(*(_below(classes[name], band) for name in ("fake", "real"))),
         },
@@ -54,9 +54,9 @@ def statistics(
 
 
 def _missed(rows: pd.DataFrame) -> tuple[float, float]:
-    """Pictures in which the detector found no face, or none large enough, of those it searched.
+    """(missed, searched) pictures. In a missed picture the detector found no face that is large enough.
 
-    Counted as `effective_counts` does: a clip without a face is one miss, not one a frame.
+    `effective_counts` counts them: the frames of a clip without a face are not independent misses.
     """
     missed = rows["reject_reason"].isin(_MISSED)
     found = rows["reject_reason"].isna() | rows["reject_reason"].eq(_BAND)
@@ -65,7 +65,7 @@ def _missed(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _below(rows: pd.DataFrame, band: int) -> tuple[float, float]:
-    """Faces below the common side in pixels, rejected or enlarged, of those found; counted likewise."""
+    """(below, found) faces: those smaller than `band` pixels, and all; counted as in `_missed`."""
     found = rows["face_side"].notna()
     below = rows.loc[found, "face_side"].astype(int) < band
     return effective_counts(below.to_numpy(), rows.loc[found, "group"].to_numpy(str))

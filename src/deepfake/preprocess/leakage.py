@@ -1,6 +1,6 @@
-"""Leakage: nothing that trains may come back, the same or nearly the same, in a split that judges.
+"""Leakage: no picture of one split may be in another, and no near-duplicate of it.
 
-Splits are made so that this holds; here the face manifest is read again as if nobody had taken care.
+The splits are made so that this holds. This module checks the face manifest again, independently.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ gxe: Any = gx.expectations  # its names are re-exported in a way that strict typ
 
 
 def require_no_leak(frame: pd.DataFrame, distance: int) -> DataVerdict:
-    """Stop if a group, a picture or a near-duplicate stands in two splits.
+    """Stop if a group, a picture or near-duplicates are in two splits.
 
     Args:
         frame: the face manifest.
@@ -39,19 +39,19 @@ def require_no_leak(frame: pd.DataFrame, distance: int) -> DataVerdict:
         The verdict, passed.
 
     Raises:
-        ValidationFailed: one sentence that names the first rows.
+        ValidationFailed: the text is one sentence and names the first rows.
     """
     verdict = check_splits(frame, distance)
     if not verdict.passed:
         raise ValidationFailed(
-            f"{first_failure(verdict)}; the manifest was edited or made by other code: "
+            f"{first_failure(verdict)}; someone edited the manifest, or other code made it: "
             "run `dvc repro --force ingest`"
         )
     return verdict
 
 
 def check_splits(frame: pd.DataFrame, distance: int) -> DataVerdict:
-    """Hold the usable rows of a face manifest against every expectation on splits."""
+    """Check the usable rows of a face manifest against all expectations on splits."""
     in_set = gxe.ExpectColumnValuesToBeInSet
     checks = [
         expect("rows", "split_known", f"Every kept picture is in one of {', '.join(_NAMES)}.",
@@ -71,7 +71,10 @@ def check_splits(frame: pd.DataFrame, distance: int) -> DataVerdict:
 
 
 def _rows(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
-    """Kept rows in path order, each with the splits ("train, test") that it is tied to, or ""."""
+    """Kept rows sorted by path. The columns of_group, of_image and of_look name splits that cross, or "".
+
+    A row has "train, test" in `of_group` if its group is in train and in test, for example.
+    """
     rows = usable(frame).sort_values(["path", "image_id"]).reset_index(drop=True)
     own = rows["split"].map({name: 1 << place for place, name in enumerate(_NAMES)})
     bits = own.fillna(0).to_numpy(np.uint8)
@@ -83,14 +86,14 @@ def _rows(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
 
 
 def _union(codes: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Which splits hold a key: bits joined over the rows of every code; uint8 [codes]."""
+    """Which splits each key is in, as bits: uint8 [codes]."""
     union = np.zeros(codes.max(initial=0) + 1, np.uint8)
     np.bitwise_or.at(union, codes, bits)
     return union
 
 
 def _of_looks(phash: pd.Series, bits: np.ndarray, distance: int) -> np.ndarray:
-    """Which splits hold a row's near-duplicates, itself among them; uint8 [rows]."""
+    """Which splits a row and its near-duplicates are in, as bits: uint8 [rows]."""
     codes, looks = pd.factorize(phash)
     own = _union(codes, bits)
     union = own.copy()
@@ -101,7 +104,7 @@ def _of_looks(phash: pd.Series, bits: np.ndarray, distance: int) -> np.ndarray:
 
 
 def _crossed(union: np.ndarray) -> list[str]:
-    """Names of the splits in a union of two or more, else ""."""
+    """Names of the splits in each union; "" if there is only one."""
     words = {
         value: ", ".join(name for place, name in enumerate(_NAMES) if value >> place & 1)
         for value in range(1 << len(_NAMES))

@@ -1,17 +1,17 @@
-"""The ledger of splits: where each picture went first, so that later versions of the data leave it there.
+"""The ledger of splits: it records the first split of each picture, and later versions of the data keep it.
 
-A group's split is drawn by its name, and its name is the smallest in it: one more near-duplicate can rename
-a group, and its old test pictures would be drawn anew, some of them into training. So the split of every
-picture is written down once, in a file that git keeps, and carried forward from version to version.
+The hash of a group's name decides its split, and the name is the smallest one in the group. A new
+near-duplicate can rename a group. Its old test pictures could then move into training. So a file in git
+records the split of every picture, and each version of the data carries it forward.
 
-The most held-out split of a group's pictures wins (train < val < test):
+If pictures of a group have different splits, the highest wins (train < val < test):
 
-* pictures that were test stay test, and whoever joins their group follows;
-* where groups of train and of test grow together, all of it is test. An old test picture never comes into
-  training; old training pictures leave it, and flatter only models that were trained before.
+* Test pictures stay in test, and a picture that joins their group goes to test too.
+* If a group of train and a group of test become one, all of it goes to test. So an old test picture never
+  gets into training. Old training pictures may get into test: then only older models look too good.
 
-A picture that is removed keeps its line, and finds its split again if it comes back. Another seed or other
-shares deal everything anew, since that is what they are for: the ledger then starts again.
+A picture that is removed keeps its line, and gets the same split if it comes back. Another seed or other
+shares start a new ledger.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEDGER = Path("data/splits.csv")
 
 
 def read_ledger(path: Path, seed: int, split: Split) -> dict[str, str]:
-    """The first digits of each image_id -> its split; empty where there is no file, or one of another deal.
+    """First digits of each image_id -> split. Empty if there is no file, or one of other settings.
 
     Raises:
         SourceError: the file is damaged; the text says what to do.
@@ -43,10 +43,10 @@ def read_ledger(path: Path, seed: int, split: Split) -> dict[str, str]:
     if not first.startswith("# ") or not good:
         raise SourceError(
             f"{path} is no ledger of splits: take the last good one (`git checkout -- {path}`); without "
-            "it all splits are drawn anew, and old test pictures may come into training"
+            "it all splits are made again, and old test pictures may get into training"
         )
     if first != _deal(seed, split):
-        print(f"{path} starts again: it is of another seed or other shares ({first.removeprefix('# ')})")
+        print(f"{path} starts again: it was made with other settings ({first.removeprefix('# ')})")
         return {}
     return {row[0]: row[1] for row in rows}
 
@@ -54,14 +54,14 @@ def read_ledger(path: Path, seed: int, split: Split) -> dict[str, str]:
 def carry_forward(
     manifest: pd.DataFrame, ledger: Mapping[str, str], seed: int, split: Split
 ) -> dict[str, str]:
-    """The ledger with every usable picture of the manifest.
+    """The old ledger, with the split of every usable picture of the manifest added or updated.
 
     Args:
         manifest: from ingest.
         ledger: of the version before.
 
     Raises:
-        SourceError: a given split does not exist.
+        SourceError: a source gives a split that does not exist.
     """
     kept = usable(manifest)
     plain = split.model_copy(update={"holdout": Holdout()})
@@ -70,7 +70,7 @@ def carry_forward(
 
 
 def moves(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, int]:
-    """How many pictures of the version before are in another split now, by `from_to`."""
+    """How many old pictures are in another split now, by "<from>_to_<to>"."""
     ways = pd.Series([f"{split}_to_{after[key]}" for key, split in before.items() if after[key] != split])
     return {str(way): int(number) for way, number in sorted(ways.value_counts().items())}
 
@@ -83,5 +83,5 @@ def write_ledger(path: Path, ledger: Mapping[str, str], seed: int, split: Split)
 
 
 def _deal(seed: int, split: Split) -> str:
-    """What splits of new groups are drawn with; the first line of the file."""
+    """The settings that decide the splits of new groups; the first line of the file."""
     return f"# seed {seed}, train {split.train:g}, val {split.val:g}, test {split.test:g}"

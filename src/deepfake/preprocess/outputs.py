@@ -1,4 +1,4 @@
-"""What preprocess reports: quarantine, statistics, audit before and after, and the page of all."""
+"""The reports of the stage preprocess: quarantine, statistics, audits, and a page with all of them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def write_reports(
     """Write the stage's tables, figures and page.
 
     Args:
-        after: the audit of the face crops; that of the pictures as they came is validate's.
-        manifest: what ingest wrote to `raw`.
+        after: the audit of the face crops. The stage validate wrote the audit of the original pictures.
+        manifest: from ingest.
+        raw: folder that ingest wrote.
 
     Raises:
-        ValidationFailed: a shortcut is above its limit; the page is there.
+        ValidationFailed: a shortcut is above its limit. The page is written before this.
     """
     frame, statistics, verdict = done
     write_manifest(frame[frame["reject_reason"].notna()], _QUARANTINE)

@@ -1,4 +1,4 @@
-"""Preprocess: raw shards -> face shards per split, statistics."""
+"""The stage preprocess: raw shards -> face shards of each split, and statistics."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _BOX = ("face", "face_left", "face_top", "face_side", "face_angle", "face_score")
 _FOUND = (*_BOX, "reject_reason", "reject_detail")
-_PIXELS = ("pixel_sum", "pixel_squares")  # per channel: whole numbers add up the same in any order
-# Crops of a shard that the pixels' statistics rest on. Shards are in the order of a hash: a fair sample.
+_PIXELS = ("pixel_sum", "pixel_squares")  # per channel; integers, so the order of addition does not matter
+# Crops of a shard that are used for the statistics of pixels: a fair sample, since a hash orders shards.
 _SAMPLED = 32
 _FACTS = pa.schema(
     [
@@ -70,21 +70,25 @@ def preprocess(
 ) -> Preprocessed:
     """Cut the largest face, or all faces, out of every usable picture.
 
-    Writes `out/<split>/shard-*.arrow` (crops, each the JPEG file of its history or a PNG, with label,
-    source, generator and group) and `out/manifest.parquet` (a row per face with split and square, and one
-    per rejected picture with its reason).
+    Writes `out/<split>/shard-*.arrow` (crops as JPEG or PNG files, with label, source, generator and group)
+    and `out/manifest.parquet` (a row per face with split and square, a row per rejected picture with its
+    reason).
 
     Args:
-        resume: folder that keeps a killed run's finished shards, and what the detector found, for the
-            next run; None: nothing is kept.
-        ledger: where pictures of earlier versions of the data went (see `ledger.py`).
+        manifest: from ingest.
+        raw: folder that ingest wrote.
+        out: folder of the face shards.
+        workers: number of processes.
+        resume: folder that keeps a killed run's finished shards and all detections for the next run. None
+            keeps nothing.
+        ledger: splits of earlier versions of the data (see `ledger.py`).
 
     Raises:
-        SourceError: a split would hold only one class, or pictures are missing from the raw shards;
-            the text says what to change.
-        ValidationFailed: something is in two splits.
+        SourceError: a split would hold only one class, or the manifest and the raw shards differ; the text
+            says what to do.
+        ValidationFailed: a group, a picture or near-duplicates are in two splits.
     """
-    # Great Expectations and SciPy's statistics: seconds for every worker, which needs neither.
+    # Imported here: they load Great Expectations and SciPy, which cost seconds, and workers need neither.
     from deepfake.preprocess.face_statistics import statistics
     from deepfake.preprocess.leakage import require_no_leak
 
@@ -117,7 +121,7 @@ def preprocess(
 def _cut_shard(
     job: FaceJob, recipe: CropRecipe, every: bool, splits: Sequence[str], cache: DetectionCache | None
 ) -> pa.Table:
-    """Write a raw shard's faces, one file per split, and return what was found, as `_FACTS`."""
+    """Write the faces of a raw shard, one file per split; return their facts, with the schema `_FACTS`."""
     facts: list[dict[str, Any]] = []
     examples: dict[str, list[dict[str, Any]]] = {split: [] for split in splits}
     for example in read_examples(job.raw):
@@ -153,7 +157,7 @@ def _pixel_sums(pixels: np.ndarray) -> dict[str, list[int]]:
 
 
 def example_id(image_id: str, face: int) -> str:
-    """Name of one face of a picture; the largest (0) goes by the picture's own."""
+    """image_id of a face. The largest face (number 0) has the picture's image_id."""
     return image_id if face == 0 else f"{image_id}-{face}"
 
 
@@ -163,7 +167,7 @@ def _example(name: str, row: dict[str, Any], face: Crop) -> dict[str, Any]:
 
 
 def _merge(manifest: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """One row per face or miss for the pictures that were tried; the others keep their earlier reason."""
+    """One row per face or rejected picture. Pictures that ingest rejected keep their row and reason."""
     tried = usable(manifest).drop(columns=["reject_reason", "reject_detail"])
     tried = tried.merge(found, on="image_id", how="left", validate="one_to_many")
     others = manifest[manifest["reject_reason"].notna()].reindex(columns=tried.columns)
@@ -183,24 +187,24 @@ def _moments(facts: pa.Table, size: int) -> np.ndarray:
 
 
 def _total(column: pa.ChunkedArray) -> np.ndarray:
-    """Sum over the rows of a column of channel triples; rows that were not sampled are null."""
+    """int64 [3]: sum of a column with three numbers a row. Rows that were not sampled are null."""
     return np.asarray(column.combine_chunks().drop_null().flatten()).reshape(-1, 3).sum(axis=0)
 
 
 def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:
-    """No picture may vanish between the manifest and the shards: each is kept, or has its reason."""
+    """The raw shards must hold exactly the usable pictures of the manifest."""
     lost = set(usable(manifest)["image_id"]) ^ tried
     if lost:
         raise SourceError(
-            f"{len(lost)} pictures of the manifest and the raw shards are not in both: they do not belong "
-            "together; run `dvc repro --force ingest`"
+            f"{len(lost)} pictures are only in the manifest or only in the raw shards: they are not of the "
+            "same run; run `dvc repro --force ingest`"
         )
 
 
 def _require_both_classes(frame: pd.DataFrame, params: Preprocess, seed: int) -> None:
     kept = usable(frame)
     if HOLDOUT in split_names(params.split) and HOLDOUT not in {*kept["split"]}:
-        raise SourceError("no held-out picture is left: mend preprocess.split.holdout.generators")
+        raise SourceError("no held-out picture is left: change preprocess.split.holdout.generators")
     for split in SPLITS:
         for label, name in LABEL_NAMES.items():
             if kept[(kept["split"] == split) & (kept["label"] == label)].empty:

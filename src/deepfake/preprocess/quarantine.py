@@ -1,4 +1,4 @@
-"""The quarantine's contact sheet: what was rejected, by reason, at a glance."""
+"""The quarantine's contact sheet: rejected pictures by reason."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def draw_quarantine(
 
     Args:
         frame: the face manifest, with the reasons of both stages.
-        manifest: the raw manifest, which says in which shard of `raw` a picture lies.
-        path: of the PNG.
+        manifest: from ingest; it says in which shard of `raw` a picture is.
+        path: the PNG file to write.
     """
     rows = shown(frame)
     pictures = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params))
@@ -51,7 +51,7 @@ def draw_quarantine(
 
 
 def _tile(axes: Axes, picture: np.ndarray | None, detail: str, path: str) -> None:
-    """A picture, or what is known instead of it, over its path."""
+    """Plot a picture, or the reason if it never decoded, above its path."""
     if picture is None:
         axes.text(0.5, 0.5, textwrap.fill(_plain(detail), 18, max_lines=6), fontsize=6, color=QUIET,
                   ha="center", va="center", transform=axes.transAxes, parse_math=False)  # fmt: skip
@@ -60,12 +60,12 @@ def _tile(axes: Axes, picture: np.ndarray | None, detail: str, path: str) -> Non
         left, top = (SIDE - width) / 2, (SIDE - height) / 2
         axes.imshow(picture, extent=(left, left + width, top + height, top), interpolation="nearest")
     axes.set(xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
-    name = "\n".join(textwrap.wrap(_plain(path), 22)[-2:])  # a path's end tells more than its start
+    name = "\n".join(textwrap.wrap(_plain(path), 22)[-2:])  # the end of a path says more than its start
     axes.text(0.5, -0.03, name, fontsize=6, ha="center", va="top",
               transform=axes.transAxes, parse_math=False)  # fmt: skip
 
 
 def _plain(text: str) -> str:
-    """Text of unknown origin in printable ASCII: no font holds every script, and marks turn lines."""
+    """Text of unknown origin in printable ASCII: no font has every script, and some marks reverse lines."""
     ascii_only = text.encode("ascii", "backslashreplace").decode()
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in ascii_only)

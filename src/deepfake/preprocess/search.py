@@ -1,6 +1,6 @@
-"""Looking for the faces of a picture: as it is, and if that finds none, once more with room around it.
+"""Search a picture for faces. If there is none, search once more with a black frame around the picture.
 
-A tight face crop leaves the detector nothing of a head's surroundings, and it may see no face in it.
+A detector may miss the face in a tight crop, because the crop shows nothing around the head.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ import numpy as np
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import Face, load_detector
 
-_PADDING = 0.5  # of the longer side, black, on every side of the picture
-_LONGEST = 320  # longer side in pixels before padding: an unbounded one would take gigabytes
-SECOND_SEARCH = (_PADDING, _LONGEST)  # what it depends on besides the detector's parameters
+_PADDING = 0.5  # width of the black frame, as a share of the longer side
+_LONGEST = 320  # pixels: longer side before padding, at most; a large picture would take gigabytes
+SECOND_SEARCH = (_PADDING, _LONGEST)  # the second search depends on these and on the detector's parameters
 
 
 def search(picture: np.ndarray, params: Faces) -> list[Face]:
-    """The faces of a picture, best score first; a function of its pixels and of `params`.
+    """The faces of a picture, best score first. They depend only on its pixels and on `params`.
 
     Args:
         picture: uint8 [height, width, 3], RGB.
 
     Returns:
-        Boxes and points in pixels of the picture. Those of the second search may reach outside it, but
-        the middle of each box is inside.
+        Boxes and points in pixels of the picture. Boxes of the second search may reach outside the picture,
+        but their middle is inside.
     """
     detector = load_detector(params)
     return detector.detect(picture) or _without_padding(detector.detect(_padded(picture)), picture.shape)
 
 
 def _padded(picture: np.ndarray) -> np.ndarray:
-    """uint8 [height, width, 3] -> a copy of at most `_LONGEST` a side, in the middle of black."""
+    """uint8 [height, width, 3] -> a copy of at most `_LONGEST` a side, with a black frame."""
     height, width = _small(picture.shape)
     pad = round(_PADDING * max(height, width))
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
@@ -39,7 +39,7 @@ def _padded(picture: np.ndarray) -> np.ndarray:
 
 
 def _without_padding(faces: list[Face], shape: tuple[int, ...]) -> list[Face]:
-    """Faces found in `_padded` of a picture [height, width, 3], in pixels of that picture."""
+    """Turn faces in pixels of `_padded` into faces in pixels of the picture [height, width, 3]."""
     height, width = _small(shape)
     pad = round(_PADDING * max(height, width))
     x, y = shape[1] / width, shape[0] / height
@@ -53,12 +53,12 @@ def _without_padding(faces: list[Face], shape: tuple[int, ...]) -> list[Face]:
 
 
 def _is_inside(face: Face, shape: tuple[int, ...]) -> bool:
-    """Whether the middle of its box is; a face in the black around a picture is none."""
+    """Whether the middle of the box is in the picture. A face in the black frame is a false alarm."""
     x, y = face.left + face.width / 2, face.top + face.height / 2
     return 0.0 <= x < shape[1] and 0.0 <= y < shape[0]
 
 
 def _small(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of the copy that is padded."""
+    """Height and width of the copy that gets the frame."""
     scale = min(1.0, _LONGEST / max(shape[:2]))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

@@ -1,4 +1,4 @@
-"""Group-aware, seeded splits."""
+"""Splits by group, decided by a seed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.params.preprocess import Split
 from deepfake.shards.manifest import HOLDOUT, SPLITS, usable
 
-DIGITS = 16  # of an image_id in the ledger: of a million pictures two share them once in 40 million times
+DIGITS = 16  # of an image_id in the ledger; a million pictures clash with a chance of 1 in 40 million
 
 
 def split_names(split: Split) -> tuple[str, ...]:
-    """The splits that there are to fill."""
+    """The splits that are made: train, val, test, and holdout if a generator is held out."""
     return (*SPLITS, HOLDOUT) if split.holdout.generators else SPLITS
 
 
 def split_of_group(group: str, seed: int, split: Split) -> str:
-    """The split of a group: a function of its name and the seed alone.
+    """The split of a group. It depends only on the group's name, the seed and the shares.
 
-    So no group crosses splits. A picture keeps its split when others are added or removed, as long as its
-    group keeps its name: the ledger is there for the others.
+    So no group crosses splits. A picture keeps its split when others come or go, if its group keeps its
+    name. If the name changes, the ledger keeps the split.
     """
     digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
@@ -39,18 +39,18 @@ def split_of_group(group: str, seed: int, split: Split) -> str:
 def assign_splits(
     frame: pd.DataFrame, seed: int, split: Split, ledger: Mapping[str, str] = MappingProxyType({})
 ) -> pd.Series:
-    """Split of every row, the same for all of a group.
+    """Split of every row, the same for all rows of a group. The first rule that applies decides:
 
-    `holdout` if the group has a picture of a held-out generator; else the most held-out split that a
-    source gives to one of its pictures or that one of them had before; else by its name and the seed.
+    1. `holdout`, if the group has a picture of a held-out generator.
+    2. The highest split (train < val < test) that a source or the ledger gives to a picture of the group.
+    3. `split_of_group`.
 
     Args:
         frame: columns image_id, group, generator and split (given by the source, or null).
         ledger: splits of an earlier version of the data, by the first `DIGITS` digits of the image_id.
 
     Raises:
-        SourceError: a held-out generator or a given split that does not exist; the text names those
-            that do.
+        SourceError: a held-out generator or a given split does not exist; the text names those that do.
     """
     _check_names(frame, split)
     groups = frame["group"]
@@ -74,21 +74,22 @@ def _check_names(frame: pd.DataFrame, split: Split) -> None:
     odd = sorted({*frame["split"].dropna()} - {*SPLITS})
     if odd:
         raise SourceError(
-            f"a source gives the split {', '.join(odd)}; a given split must be one of {', '.join(SPLITS)}"
+            f"a source gives the split {', '.join(odd)}, but a split must be one of {', '.join(SPLITS)}"
         )
 
 
 def split_statistics(manifest: pd.DataFrame, splits: pd.Series, split: Split) -> dict[str, Any]:
-    """What grouping and moving did to the usable pictures, before any face is looked for.
+    """Statistics of groups and splits of the usable pictures, before the search for faces.
 
     Args:
-        manifest: rows with the given `split`.
+        manifest: rows with the `split` that the source gives.
         splits: from `assign_splits`.
 
     Returns:
-        `groups`: how many there are, the pictures in groups that looks alone or looks and a source's
-        word made, and the largest; `given_split`: how many pictures had one and how many left it, by
-        "from_to"; `holdout`: what is in it by kind, when a generator is held out.
+        `groups`: number of groups, number of pictures in groups that near-duplicates joined, size and share
+        of the largest group. `given_split`: number of pictures with a split from the source, and of those
+        that left it, by "<from>_to_<to>". `holdout`, if a generator is held out: number of its fakes, of
+        other fakes and of reals in that split.
     """
     kept = usable(manifest)
     splits = splits[kept.index]

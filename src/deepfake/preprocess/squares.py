@@ -1,4 +1,4 @@
-"""Squares around faces: where they lie."""
+"""The place of the square around a face."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import numpy as np
 from deepfake.media.squares import Square
 from deepfake.preprocess.faces import Face
 
-# Where eyes, nose's tip and mouth's corners lie in an upright face, right and down from the middle of
-# its box, in larger sides of the box. Measured: median over CenterFace's finds in 125 photographs.
+# Places of the eyes, the tip of the nose and the corners of the mouth in an upright face. Real part: right
+# of the box's middle; imaginary part: below it; unit: the box's larger side. Medians of CenterFace's
+# detections in 125 photographs.
 _TEMPLATE = np.array([-0.19 - 0.1j, 0.19 - 0.1j, 0.1j, -0.16 + 0.245j, 0.16 + 0.245j])
 
 
 def face_square(face: Face, shape: tuple[int, ...], margin: float) -> Square:
-    """The square around a face, `margin` of its larger side wider, moved inside the picture."""
+    """The square around a face: the box's larger side plus the share `margin`, moved inside the picture."""
     height, width = shape[:2]
     side = min(round(max(face.width, face.height) * (1.0 + margin)), height, width)
     left = round(face.left + face.width / 2 - side / 2)
@@ -22,11 +23,10 @@ def face_square(face: Face, shape: tuple[int, ...], margin: float) -> Square:
 
 
 def aligned_square(face: Face, shape: tuple[int, ...], margin: float) -> Square:
-    """The square in which eyes, nose and mouth come to lie where an upright face has them.
+    """The turned square in which eyes, nose and mouth have the places of an upright face.
 
-    The similarity (turn, scale and shift) that brings the five points nearest to the template in the
-    least-squares sense (Umeyama 1991). It may reach outside the picture; its side is at most that of
-    the picture's shorter side.
+    It comes from the turn, scale and shift that fit the template to the five points with least squares
+    (Umeyama 1991). It may reach outside the picture. Its side is at most the picture's shorter side.
     """
     points = np.array(face.points[::2]) + 1j * np.array(face.points[1::2])
     spread = _TEMPLATE - _TEMPLATE.mean()
