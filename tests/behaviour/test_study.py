@@ -91,11 +91,11 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
 
 
 def test_mistakes_in_a_study_are_told_before_anything_is_trained() -> None:
-    with pytest.raises(ParamsError, match="changes base and train only: set preprocess in"):
+    with pytest.raises(ParamsError, match="changes only base and train: set preprocess in"):
         parse_study({"variants": {"a": {"overrides": {"preprocess": {"size": 32}}}}}, "file")
-    with pytest.raises(ParamsError, match="is there without being named"):
+    with pytest.raises(ParamsError, match="is always in the tables"):
         parse_study({"variants": {BASELINE: {}}}, "file")
-    with pytest.raises(ParamsError, match="a is `without` b, which is no variant"):
+    with pytest.raises(ParamsError, match="a is `without` b, but b is no variant"):
         parse_study({"variants": {"a": {"without": "b"}}}, "file")
     typo = parse_study({"variants": {"a": {"overrides": {"train": {"batchsize": 4}}}}}, "file")
     with pytest.raises(ParamsError, match=r"variant a: unknown key train\.batchsize"):

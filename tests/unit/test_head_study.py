@@ -215,7 +215,7 @@ def test_risk_falls_where_the_strangest_faces_are_the_wrong_ones() -> None:
 
 
 def test_mistakes_in_a_study_of_heads_are_told_before_anything_is_fitted() -> None:
-    with pytest.raises(ParamsError, match="a is `without` b, which is no variant"):
+    with pytest.raises(ParamsError, match="a is `without` b, but b is no variant"):
         parse_study({"kind": "heads", "variants": {"a": {"without": "b"}}}, "file")
     with pytest.raises(ParamsError, match=r"variants\.a\.views"):
         parse_study({"kind": "heads", "variants": {"a": {"views": ["plane"]}}}, "file")

@@ -72,7 +72,7 @@ def test_only_generators_that_both_were_tried_on_are_compared() -> None:
     drawn = draw_cells(pd.concat(frames), "clean", draws=20, seed=1)
     assert drawn.difference("b", "a").value == 0.0
     alone = draw_cells(pd.concat([cell("a", "gan", 1.0), cell("b", "swap", 1.0)]), "clean", 20, 1)
-    with pytest.raises(ValueError, match="no common generator"):
+    with pytest.raises(ValueError, match="no common held-out generator"):
         alone.difference("a", "b")
 
 

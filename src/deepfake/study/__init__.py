@@ -1,1 +1,1 @@
-"""Hold generators out in turn: which part of a detector earns its place on fakes it never saw."""
+"""Leave-one-out studies: which part of a detector helps on fakes of a held-out generator."""

@@ -1,7 +1,7 @@
-"""One cell of a study: a training that never sees a generator, and its scores of that one's fakes.
+"""One cell of a study: a training without a held-out generator, and its scores of that generator's fakes.
 
-Beside each stands the spectrum baseline, fitted without that generator too: what a network adds to it is
-all that the network has learned.
+The spectrum baseline is fitted without that generator too. A network has learned only what it adds to the
+baseline.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Cell:
     """A variant trained with one seed and without one generator.
 
     Attributes:
-        params: the whole parameters of this training: its seed, and `held_out` among what it holds out.
+        params: all parameters of this training, with its seed and `held_out` among the held-out generators.
     """
 
     variant: str
@@ -50,10 +50,10 @@ class Cell:
 
 
 def held_out_generators(manifest: pd.DataFrame, study: Study) -> list[str]:
-    """The study's rows: the named generators, or all that have enough fakes.
+    """The study's rows: the named generators, or all generators with enough fakes.
 
     Raises:
-        SourceError: a named generator does not exist, or there are fewer than two to learn from.
+        SourceError: a named generator has no usable fake, or there are fewer than two generators.
     """
     kept = usable(manifest)
     counts = kept.loc[kept["label"] == FAKE, "generator"].value_counts()
@@ -68,10 +68,10 @@ def held_out_generators(manifest: pd.DataFrame, study: Study) -> list[str]:
 
 
 def judged_pictures(manifest: pd.DataFrame, held_out: str) -> pd.DataFrame:
-    """What a training without `held_out` is judged on.
+    """The pictures that judge a training without `held_out`.
 
-    Its fakes, less those that share a group with a picture of train or val (a parent photo, a
-    near-duplicate); and the real pictures of test.
+    These are the real pictures of test, and the generator's fakes. Fakes that share a group with a picture
+    of train or val (a parent photo, a near-duplicate) are not among them.
     """
     kept = usable(manifest)
     seen = kept[kept["split"].isin(["train", "val"]) & (kept["generator"] != held_out)]
@@ -88,15 +88,15 @@ def run_cell(
     folder: Path,
     listeners: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
-    """Train a cell, or go on with a killed training, and score what it is judged on.
+    """Train a cell, or resume a killed training, and score the pictures that judge it.
 
     Args:
-        folder: the training's workspace; it goes when all is done.
+        folder: the training's workspace; it is deleted at the end.
 
     Returns:
         One row per picture and condition (`clean`, `jpeg<quality>`); columns of `statistics.COLUMNS`.
     """
-    keras.utils.clear_session()  # names of layers count on across models
+    keras.utils.clear_session()  # else the layers' names continue the numbers of the model before
     model, _, _ = train(cell.params, runtime, faces, folder, listeners)
 
     def logits(crops: np.ndarray) -> np.ndarray:
@@ -108,10 +108,10 @@ def run_cell(
 
 
 def baseline_scores(held_out: str, params: Params, study: Study, faces: Path) -> pd.DataFrame:
-    """What the spectrum baseline makes of the pictures that cells without `held_out` are judged on.
+    """The spectrum baseline's scores of the pictures that judge cells without `held_out`.
 
     Returns:
-        As `run_cell`; the variant is `BASELINE`.
+        See `run_cell`; the variant is `BASELINE`.
     """
     profiles, labels = [], []
     batches = evaluation_batches(faces, params.preprocess.size, "train", _BATCH, held_out=[held_out])
@@ -124,7 +124,7 @@ def baseline_scores(held_out: str, params: Params, study: Study, faces: Path) ->
 
 
 def cell_key(cell: Cell, study: Study, faces: Path) -> str:
-    """Identity of a cell: parameters, data, code, what is held out, and how it is laundered."""
+    """Identity of a cell: parameters, data, code, the held-out generator, and the JPEG quality."""
     text = f"{resume_key(cell.params, faces)} {study.jpeg_quality}"
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -132,7 +132,7 @@ def cell_key(cell: Cell, study: Study, faces: Path) -> str:
 def _score(
     score: Callable[[np.ndarray], np.ndarray], cell: Cell, study: Study, faces: Path
 ) -> pd.DataFrame:
-    """`score` takes uint8 crops to logits [n]."""
+    """Scores of crops, clean and compressed; `score` maps uint8 crops to logits [n]."""
     manifest = read_manifest(faces / "manifest.parquet")
     judged = judged_pictures(manifest, cell.held_out)
     conditions = {"clean": None, f"jpeg{study.jpeg_quality}": study.jpeg_quality}
@@ -148,12 +148,12 @@ def _score(
 
 
 def _laundered(crops: np.ndarray, quality: int) -> np.ndarray:
-    """As platforms pass pictures on: chroma halved."""
+    """Crops after JPEG with halved chroma, as platforms write it."""
     return np.stack([jpeg_round_trip(crop, quality, "yuv420") for crop in crops])
 
 
 def _crops(faces: Path, size: int, wanted: set[str]) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """uint8 crops and their image_ids; a held-out generator's fakes lie in every split."""
+    """uint8 crops and their image_ids, from all splits: each may have a held-out generator's fakes."""
     for split in ("train", "val", "test"):
         batches = evaluation_batches(faces, size, split, _BATCH, only=wanted)
         for crops, _, keys in batches.as_numpy_iterator():

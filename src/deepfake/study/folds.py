@@ -1,7 +1,7 @@
-"""What is held out of a fit, and which pictures then judge it.
+"""The pictures that are held out of a fit, and the pictures that judge it.
 
-All functions take facts: a row per view of a picture, with image_id, label, source, generator, group, split
-and view.
+All functions take facts: one row per view of a picture, with image_id, label, source, generator, group,
+split and view.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ CONDITIONS = {PLAIN: "clean", **{view: view for view in DAMAGED}}  # view -> nam
 
 @dataclass(frozen=True)
 class Fold:
-    """What a fit never sees.
+    """The pictures that a fit never sees.
 
     Attributes:
         name: in tables.
-        generators: whose fakes are held out.
-        source: whose real pictures are held out; None: all reals of the training split are there.
+        generators: held-out generators.
+        source: held-out source of real pictures; None: the fit uses all reals of the train split.
     """
 
     kind: Kind
@@ -37,10 +37,10 @@ class Fold:
 
 
 def folds_of(facts: pd.DataFrame, study: HeadStudy) -> list[Fold]:
-    """Every generator, the study's pipelines, and every source of reals.
+    """One fold for every generator, every pipeline of the study, and every source of reals.
 
     Raises:
-        SourceError: a pipeline names a generator that has no fakes.
+        SourceError: a pipeline names a generator without fakes.
     """
     generators = sorted(set(facts.loc[facts["label"] == FAKE, "generator"]))
     for name, members in study.pipelines.items():
@@ -57,7 +57,7 @@ def folds_of(facts: pd.DataFrame, study: HeadStudy) -> list[Fold]:
 
 
 def training_rows(facts: pd.DataFrame, fold: Fold, views: Collection[str]) -> np.ndarray:
-    """Bool [rows]: views of the training split, of these kinds, of nothing that is held out."""
+    """Bool [rows]: the views of these kinds of the train split, without the held-out pictures."""
     held_out = facts["generator"].isin(fold.generators)
     held_out |= (facts["label"] == REAL) & (facts["source"] == fold.source)
     shown = facts["view"].str.startswith(tuple(views))
@@ -65,11 +65,11 @@ def training_rows(facts: pd.DataFrame, fold: Fold, views: Collection[str]) -> np
 
 
 def judged_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:
-    """Bool [rows]: what a fit is judged on, in every condition.
+    """Bool [rows]: the pictures that judge a fit, in every condition.
 
-    What is held out is judged whole, all splits, but for pictures whose group (a clip, a parent photo, a
-    near-duplicate) holds a picture that the fit has seen: of swaps made from training clips, only those
-    outside training remain. The other class is that of the splits outside training.
+    Held-out pictures of all splits are judged. A picture is not judged if the fit saw a picture of its
+    group (a clip, a parent photo, a near-duplicate): swaps of training clips are therefore not judged. The
+    other class consists of its pictures outside training.
     """
     seen = set(facts.loc[training_rows(facts, fold, (PLAIN,)), "group"])
     outside = facts["split"] != "train"
@@ -84,14 +84,14 @@ def judged_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:
 
 
 def calibration_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:
-    """Bool [rows]: pictures of validation as they are, of nothing that is held out."""
+    """Bool [rows]: the plain pictures of validation, without the held-out ones."""
     held_out = facts["generator"].isin(fold.generators)
     held_out |= (facts["label"] == REAL) & (facts["source"] == fold.source)
     return np.asarray((facts["split"] == "val") & (facts["view"] == PLAIN) & ~held_out)
 
 
 def generators_with_clips(facts: pd.DataFrame) -> list[str]:
-    """Generators most of whose fakes share a group with a real picture: swaps, beside their own clips."""
+    """Generators with most of their fakes in a group with a real picture: swaps and their clips."""
     pictures = facts[facts["view"] == PLAIN]
     parents = set(pictures.loc[pictures["label"] == REAL, "group"])
     fakes = pictures[pictures["label"] == FAKE]

@@ -1,4 +1,4 @@
-"""One cell of a study of heads: a fit on cached features that never sees something, and its scores."""
+"""One cell of a study of heads: a fit on cached features without a fold, and its scores."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from deepfake.study.settings import BASELINE, HeadVariant
 from deepfake.study.statistics import COLUMNS
 from deepfake.train.frozen import fit_head
 
-# `kind` is the fold's; `distance` is how unlike training a picture is. Rows of validation that are
-# not judged calibrate that distance and the threshold: `judged` is False.
+# `kind` is the fold's. `distance` is the distance from the training pictures. Rows of validation calibrate
+# that distance and the threshold; rows that are not judged have `judged` False.
 HEAD_COLUMNS = [*COLUMNS, "kind", "generator", "split", "distance", "judged"]
 
 
@@ -27,7 +27,7 @@ class HeadCell:
     """A variant fitted without a fold.
 
     Attributes:
-        seed: 0: on all training pictures. Else: on groups of them drawn with replacement.
+        seed: 0: the fit uses all training pictures. Other seeds: it uses groups resampled with replacement.
     """
 
     name: str
@@ -38,7 +38,7 @@ class HeadCell:
 
 
 def head_scores(cell: HeadCell, embeddings: Embeddings) -> pd.DataFrame:
-    """Fit a cell's head and score what judges it, with validation beside it; columns `HEAD_COLUMNS`."""
+    """Fit a cell's head and score the pictures that judge it, and validation; columns `HEAD_COLUMNS`."""
     facts = embeddings.facts
     rows = embeddings.where(training_rows(facts, cell.fold, cell.variant.views))
     head = fit_head(rows if cell.seed == 0 else resampled(rows, cell.seed), cell.recipe)
@@ -52,7 +52,7 @@ def head_scores(cell: HeadCell, embeddings: Embeddings) -> pd.DataFrame:
 
 
 def resampled(embeddings: Embeddings, seed: int) -> Embeddings:
-    """As many groups as there are, drawn with replacement; all views of a picture come together."""
+    """The same number of groups, resampled with replacement; all views of a picture stay together."""
     names, member = np.unique(embeddings.facts["group"].to_numpy(str), return_inverse=True)
     drawn = np.random.default_rng(seed).integers(len(names), size=len(names))
     rows = np.repeat(np.arange(len(member)), np.bincount(drawn, minlength=len(names))[member])
@@ -60,14 +60,14 @@ def resampled(embeddings: Embeddings, seed: int) -> Embeddings:
 
 
 def baseline_head_scores(fold: Fold, facts: pd.DataFrame, profiles: np.ndarray) -> pd.DataFrame:
-    """What the spectrum baseline makes of the pictures that judge heads without this fold.
+    """The spectrum baseline's scores of the pictures that judge heads without this fold.
 
     Args:
-        facts: a row per view, as those of embeddings.
+        facts: one row per view, as in the embeddings.
         profiles: float32 [rows, radii], of the same rows.
 
     Returns:
-        Columns `HEAD_COLUMNS`; the variant is `BASELINE`, it knows no distance.
+        Columns `HEAD_COLUMNS`; the variant is `BASELINE`, without a distance.
     """
     fit = training_rows(facts, fold, ("plain",))
     baseline = fit_baseline(profiles[fit], facts.loc[fit, "label"].to_numpy())
@@ -78,19 +78,19 @@ def baseline_head_scores(fold: Fold, facts: pd.DataFrame, profiles: np.ndarray) 
 
 
 def head_cell_key(cell: HeadCell, digest: str) -> str:
-    """Identity of a cell: recipe, views, what is held out, seed, code, and the features' digest."""
+    """Identity of a cell: recipe, views, fold, seed, code, and the features' digest."""
     parts = (cell.recipe.model_dump_json(), *sorted(cell.variant.views), repr(cell.fold), str(cell.seed))
     return resume_key(__name__, *parts, digest)
 
 
 def finished_scores(cell: HeadCell, embeddings: Embeddings, digest: str, work: Path) -> pd.DataFrame:
-    """A cell's scores: those of an earlier run of it, else of a fit."""
+    """A cell's scores, from an earlier run or from a new fit."""
     path = work / f"{head_cell_key(cell, digest)}.parquet"
     if not path.exists():
         partial = path.with_name(f"partial-{path.name}")
         head_scores(cell, embeddings).to_parquet(partial, index=False)
         partial.replace(path)
-    # Equal fits under two names are one: the name is the caller's.
+    # Two variants may be the same fit, so the name is set here.
     return pd.read_parquet(path).assign(variant=cell.name)
 
 

@@ -1,4 +1,4 @@
-"""What a study of heads measures: AUCs per fold, against own clips, and per source of reals."""
+"""The figures of a study of heads: AUCs per fold, against own clips, and per source of reals."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from deepfake.study.settings import BASELINE
 from deepfake.study.statistics import Draws, draw_cells
 from deepfake.study.tables import FEW_ALARMS
 
-MIN_REALS = 20  # of a source, for a figure of its own
+MIN_REALS = 20  # a source with fewer gets no figure of its own
 
 
 @dataclass(frozen=True)
 class HeadFigures:
-    """What the tables are made of. The first variant is the one that ships.
+    """The content of the tables. The first variant is the one that ships.
 
     Attributes:
-        clips: what was held out that is made from clips: judged against these clips' own frames.
-        others: generators without clips; `generators` are both.
-        aucs: condition -> AUCs; of `clips` against their own frames, of all others against all reals.
-        all_reals: AUCs against all reals; clean, of the first variant and the baseline, as the next two.
-        worst_auc, worst_caught: source of reals -> figures against its pictures alone. Caught: at
-            `FEW_ALARMS` of its pictures.
-        new_reals: AUCs of sources of reals that were held out, clean.
+        clips: held-out generators and pipelines that make fakes from clips; they are judged against the
+            frames of these clips.
+        others: generators without clips; `generators` are both kinds.
+        aucs: condition -> AUCs: `clips` against their own frames, all others against all reals.
+        all_reals: AUCs against all reals. This and the next two are clean, and only of the first variant
+            and the baseline.
+        worst_auc, worst_caught: source of reals -> AUC, and share of fakes caught, against the pictures of
+            this source alone. `FEW_ALARMS` of them may be called fake.
+        new_reals: clean AUCs with a held-out source of reals.
     """
 
     clips: list[str]
@@ -50,11 +52,12 @@ class HeadFigures:
 def measure_heads(
     scores: pd.DataFrame, with_clips: Collection[str], pipelines: Mapping[str, Collection[str]], draws: int
 ) -> HeadFigures:
-    """Draw the figures of all cells' scores (columns `HEAD_COLUMNS`).
+    """Measure the figures from the scores of all cells (columns `HEAD_COLUMNS`).
 
     Args:
-        with_clips: generators whose fakes are made from clips that are there.
-        pipelines: generators by pipeline; one is judged against clips where all of its generators are.
+        with_clips: generators that make fakes from clips in the data.
+        pipelines: generators by pipeline. If all of a pipeline's generators use clips, it is judged against
+            these clips.
     """
     judged = scores[scores["judged"]]
     left = judged[judged["kind"] != "reals"]
@@ -79,7 +82,7 @@ def measure_heads(
 
 
 def own_frames(rows: pd.DataFrame) -> pd.DataFrame:
-    """Fakes, and the reals of their own groups: frames of the clips that they were made from."""
+    """Fakes, and the reals of the same groups: frames of the clips behind the fakes."""
     fakes = rows["label"] == FAKE
     key = rows["held_out"] + "\0" + rows["group"]
     return rows[fakes | key.isin(set(key[fakes]))]

@@ -1,4 +1,4 @@
-"""A study of heads from cached features to its page; a killed one goes on at the next fit."""
+"""A study of heads, from cached features to its page. A killed study resumes at the next fit."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold
     """Every fit of the study.
 
     Args:
-        content: params.yaml's, the study's `data` included.
+        content: of params.yaml, with the study's `data`.
 
     Raises:
-        ParamsError: a variant's head does not fit.
+        ParamsError: the settings of a variant's head are wrong.
     """
     for name, variant in study.variants.items():
         changes = dict(flat_overrides(variant.head, "train.head."))
@@ -58,15 +58,15 @@ def run_head_study(
     """Fit and score every cell, then write the pages.
 
     Args:
-        title: names the study in its pages and in MLflow.
-        content: params.yaml's, the study's `data` included; `faces` and `features` were made with it.
-        faces: what preprocess wrote, for the spectrum baseline.
-        features: what embed wrote.
-        work: finished cells, by key.
-        out: gets summary.json, study.html, study.md, the plots and scores.parquet.
+        title: name of the study in its pages and in MLflow.
+        content: of params.yaml, with the study's `data`; `faces` and `features` were made with it.
+        faces: the folder that preprocess wrote, for the spectrum baseline.
+        features: the folder that embed wrote.
+        work: folder of finished cells, by key.
+        out: folder for summary.json, study.html, study.md, the plots and scores.parquet.
 
     Returns:
-        The lines that the pages begin with.
+        The first lines of the pages.
     """
     embeddings = read_embeddings(features)
     folds = folds_of(embeddings.facts, study)
@@ -99,7 +99,7 @@ def _variant_scores(
     work: Path,
     bar: tqdm,
 ) -> list[pd.DataFrame]:
-    """Scores of one variant's cells; a run in MLflow where one of them has to be fitted."""
+    """Scores of one variant's cells. If a cell must be fitted, there is a run in MLflow."""
 
     def scores() -> Iterator[pd.DataFrame]:
         for cell in cells:
@@ -132,7 +132,7 @@ def _write(
         risk = risk_table(judged, study.bootstrap_draws)
         found.append(risk)
         draw_risk(judged, out / "risk_coverage.png")
-        plots["Risk against coverage per held-out pipeline"] = (out / "risk_coverage.png").read_bytes()
+        plots["Risk over coverage per held-out pipeline"] = (out / "risk_coverage.png").read_bytes()
     summary = json.dumps(head_summary(figures, risk), indent=1, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
     (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
@@ -140,8 +140,8 @@ def _write(
 
 
 def _draw_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:
-    """A plot per condition, and the clean one's bytes for the page."""
+    """Write a plot per condition; returns the clean plot's bytes for the page."""
     for condition, draws in figures.aucs.items():
         shown = draws.only(draws.all_generators, (first, BASELINE))
         draw_matrix(shown, condition, out / f"{condition}.png")
-    return {"AUC of what was held out, clean": (out / "clean.png").read_bytes()}
+    return {"AUC on the held-out fakes, clean": (out / "clean.png").read_bytes()}

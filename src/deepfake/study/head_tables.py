@@ -1,4 +1,4 @@
-"""The figures of a study of heads as tables of text, and as numbers for a program."""
+"""The figures of a study of heads, as tables of text and as numbers for programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake.study.tables import FEW_ALARMS, Table, matrix, reading, seeds_tabl
 
 
 def head_tables(study: HeadStudy, figures: HeadFigures) -> list[Table]:
-    """What the study found; its first variant is what the others are compared with."""
+    """The study's tables. They compare all variants with the first one."""
     first = next(iter(study.variants))
     found = [
         _headline(figures),
@@ -45,10 +45,10 @@ def _headline(figures: HeadFigures) -> Table:
         worst = min(figures.generators, key=lambda name: clean.cell(variant, name).value)
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
-        "AUC on what training never saw. Without clips: mean over generators that are held out one at a "
-        "time, all their pictures against all reals outside training. Those made from clips: their "
-        "pictures outside training against the frames of their own clips, clean. 95 % intervals over "
-        "groups of pictures."
+        "AUC on held-out pictures. Without clips: one generator is held out at a time; all its pictures "
+        "are compared with all reals outside training; the figure is the mean over generators. From clips: "
+        "the fakes outside training are compared with the frames of their own clips, clean. 95 % intervals "
+        "over groups of pictures."
     )
     return Table("Held out of training", note, pd.DataFrame(rows))
 
@@ -64,8 +64,8 @@ def _margins(figures: HeadFigures, first: str) -> Table:
             row[condition] = shown(part.difference(first, BASELINE), sign=True)
         rows.append(row)
     note = (
-        f"AUC of {first} less that of the {BASELINE}, which is fitted without the same pictures; paired, "
-        "over groups."
+        f"AUC of {first} minus AUC of the {BASELINE}. Both are fitted without the same pictures. The "
+        "difference is paired; its interval is over groups."
     )
     return Table(f"Margin over the {BASELINE}", note, pd.DataFrame(rows))
 
@@ -83,9 +83,9 @@ def _per_generator(figures: HeadFigures, first: str) -> Table:
                 "caught at 5 % on the worst source": f"{shown(caught)} {strict}",
             })  # fmt: skip
     note = (
-        f"Clean. Against the reals of one source at a time, of those with {MIN_REALS} pictures outside "
-        f"training: the source with the lowest AUC; and the share of fakes above the score that no source "
-        f"exceeds with more than {FEW_ALARMS:.0%} of its pictures."
+        f"Clean. Fakes are compared with the reals of one source at a time, if it has {MIN_REALS} pictures "
+        f"outside training. First figure: the lowest AUC of any source. Second figure: the share of fakes "
+        f"above a threshold at which at most {FEW_ALARMS:.0%} of each source's pictures are called fake."
     )
     return Table("On the worst source of reals", note, pd.DataFrame(rows))
 
@@ -109,8 +109,8 @@ def _parts(study: HeadStudy, figures: HeadFigures) -> Table:
             row[column] = f"{shown(change, sign=True)} {reading(change, moved)}"
         rows.append(row)
     note = (
-        "Change of the mean AUC when one part is changed; paired. An interval that covers zero is noise, "
-        "and so is a change no larger than what another draw of training groups (a seed) makes."
+        "Change of the mean AUC when one part is changed; paired. It is noise if the interval covers zero. "
+        "It is no more than a seed if other training groups (a seed) change the AUC as much."
     )
     return Table("One part at a time", note, pd.DataFrame(rows))
 
@@ -121,14 +121,14 @@ def _new_reals(draws: Draws) -> Table:
         for name in draws.all_generators
     ]
     note = (
-        "No picture of this source of reals was trained on. AUC of the fakes outside training, whose "
-        "generators were seen, against all its pictures that share no group with training; clean."
+        "Training saw no picture of this source of reals. Its pictures that share no group with training "
+        "are compared with the fakes outside training; training saw these fakes' generators. AUC, clean."
     )
     return Table("A held-out source of reals", note, pd.DataFrame(rows))
 
 
 def head_summary(figures: HeadFigures, risk: Table | None) -> dict[str, Any]:
-    """The headline figures: per variant and condition, the mean without clips and every cell."""
+    """The headline figures: for each variant and condition, the mean without clips and every cell."""
     found: dict[str, Any] = {"made_from_clips": figures.clips, "variants": {}}
     for condition, draws in figures.aucs.items():
         for variant in draws.variants:

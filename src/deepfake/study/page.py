@@ -1,4 +1,4 @@
-"""A study as a plot, Markdown and one HTML page that needs only a browser."""
+"""A study as a plot, as Markdown, and as one HTML page that needs only a browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deepfake.study.tables import Table
 
 
 def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
-    """The study as a document of tables, for a repository."""
+    """The study as a Markdown document of tables."""
     parts = [f"# {title}", *lines]
     for table in found:
         parts += [
@@ -28,10 +28,10 @@ def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
 
 
 def to_html(title: str, lines: list[str], found: list[Table], plots: Mapping[str, bytes]) -> str:
-    """The same with plots, without scripts, links or dates.
+    """The study as a page with plots, without scripts, links or dates.
 
     Args:
-        plots: what a plot shows, in words -> the PNG file's bytes.
+        plots: description of a plot -> bytes of its PNG file.
     """
     page = templates(Path(__file__).parent).get_template("page.html")
     pictures = {words: data_uri("png", plot) for words, plot in plots.items()}
@@ -39,7 +39,7 @@ def to_html(title: str, lines: list[str], found: list[Table], plots: Mapping[str
 
 
 def draw_matrix(draws: Draws, condition: str, path: Path) -> None:
-    """AUC with interval per held-out generator, a colour per variant."""
+    """Plot AUC with interval per held-out generator, one colour per variant."""
     generators, variants = draws.all_generators, draws.tried_on_all
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(8.0, 1.6 + 0.28 * len(generators) * len(variants)), layout="constrained")
@@ -52,7 +52,7 @@ def draw_matrix(draws: Draws, condition: str, path: Path) -> None:
             axes.errorbar(values, at, xerr=reach, fmt="o", markersize=4, label=variant)
         axes.axvline(0.5, color=QUIET, linestyle=":")
         axes.set(yticks=range(len(generators)), yticklabels=generators, xlabel="AUC", ylim=(-0.6, None))
-        axes.set_title(f"Fakes of a generator that training never saw, {condition}")
+        axes.set_title(f"Fakes of a held-out generator, {condition}")
         axes.invert_yaxis()
         canvas.legend(loc="outside lower center", ncols=3)
         save_figure(canvas, path)

@@ -1,4 +1,4 @@
-"""Power spectra of the views that a study of heads judges, for the baseline beside it."""
+"""Power spectra of the views that a study of heads judges, for the spectrum baseline."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def profiled_views(faces: Path, digest: str, work: Path) -> tuple[pd.DataFrame, 
     """Facts [rows] and azimuthal profiles, float32 [rows, radii], of every crop and its damaged views.
 
     Args:
-        faces: what preprocess wrote; `digest` is that of its shards.
-        work: keeps the profiles for the next run.
+        faces: the folder that preprocess wrote.
+        digest: of its shards.
+        work: folder that keeps the profiles for the next run.
     """
     path = work / f"profiles-{resume_key(__name__, digest)[:16]}.arrow"
     if not path.exists():
@@ -59,7 +60,7 @@ def _write(faces: Path, path: Path) -> None:
 
 
 def _views(split: str, shard: Path) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Nothing here is random: the seed of views does not count."""
+    """Facts and profiles of a shard's views. They are not random, so the seed does not matter."""
     for example in read_examples(shard):
         facts = {name: example[name] for name in _FACTS} | {"split": split}
         crop = decode_crop(example["image"])

@@ -1,4 +1,4 @@
-"""What is gained where a face unlike training gets no verdict, on pipelines that training never saw."""
+"""The gain if a face unlike the training pictures gets no verdict, on held-out pipelines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from deepfake.base.plots import QUIET, STYLE, save_figure
 from deepfake.base.statistics import Interval, bootstrap_weights, estimate, mean
 from deepfake.study.tables import FEW_ALARMS, Table, shown
 
-_LIMITS = (0.01, 0.05, 0.1, 0.2)  # shares of pictures like validation's that may get no verdict
+_LIMITS = (0.01, 0.05, 0.1, 0.2)  # shares of pictures like those of validation that may get no verdict
 
 
 def judged_with_p(scores: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """Test pictures of the pipelines' folds with `wrong` and `p`, and the held-out fakes of all splits.
+    """Held-out fakes of all splits and test reals, of the pipelines' folds, with `wrong` and `p`.
 
-    A verdict is `fake` from the threshold on that holds `FEW_ALARMS` on the worst source of validation's
-    reals; p is the conformal p-value of the distance among pictures of validation.
+    A verdict is `fake` above the threshold: it calls at most `FEW_ALARMS` of each validation source's reals
+    fake. p is the conformal p-value of the distance, relative to pictures of validation.
 
     Args:
         scores: columns `HEAD_COLUMNS`.
@@ -40,7 +40,7 @@ def _judged(fold: pd.DataFrame) -> pd.DataFrame:
     threshold, _ = worst_source_quantile(
         reals["logit"].to_numpy(), reals["source"].to_numpy(), reals["group"].to_numpy(), FEW_ALARMS
     )
-    # Reals of validation set threshold and p-values: they cannot judge them.
+    # Reals of validation set the threshold and the p-values, so they are not judged.
     judged = fold[fold["judged"] & ((fold["label"] == FAKE) | (fold["split"] == "test"))]
     called = judged["logit"] > threshold
     p = p_values(validation["distance"].to_numpy(), judged["distance"].to_numpy())
@@ -48,13 +48,13 @@ def _judged(fold: pd.DataFrame) -> pd.DataFrame:
 
 
 def risk_table(judged: pd.DataFrame, draws: int) -> Table:
-    """Wrong verdicts, and how many turn into `uncertain`, per pipeline and p-value."""
+    """Wrong verdicts, and the share that becomes `uncertain`, per pipeline and p-value."""
     rows = []
     for name, fold in judged.groupby("held_out", sort=False):
         fakes, reals = fold[fold["label"] == FAKE], fold[fold["label"] == REAL]
         for limit in _LIMITS:
             rows.append({
-                "held out": name, "no verdict where p <=": f"{limit:g}",
+                "held out": name, "no verdict if p <=": f"{limit:g}",
                 "fakes called real": shown(_share(fakes, fakes["wrong"], None, draws)),
                 "of these now uncertain": shown(_share(fakes, fakes["p"] <= limit, fakes["wrong"], draws)),
                 "of right verdicts on fakes": shown(
@@ -65,10 +65,10 @@ def risk_table(judged: pd.DataFrame, draws: int) -> Table:
                 "and after": shown(_share(fold, fold["wrong"], fold["p"] > limit, draws)),
             })  # fmt: skip
     note = (
-        "Distance of a face to the nearest source of training, as a conformal p-value among validation's "
-        "pictures. Threshold: 5 % false alarms on the worst source of validation's reals. Shares of fakes "
-        "of the pipeline that is held out, and of the test split's reals. It helps where a wrong verdict "
-        "is more likely to become uncertain than a right one."
+        "p is the distance of a face to the nearest source of training, as a conformal p-value among the "
+        "pictures of validation. The threshold allows 5 % false alarms on the worst source of validation's "
+        "reals. Figures are shares of the held-out pipeline's fakes and of the test split's reals. The "
+        "rule helps if wrong verdicts become uncertain more often than right ones."
     )
     return Table("Unlike anything in training", note, pd.DataFrame(rows))
 
@@ -82,7 +82,7 @@ def _share(frame: pd.DataFrame, hits: pd.Series, among: pd.Series | None, draws:
 
 
 def draw_risk(judged: pd.DataFrame, path: Path) -> None:
-    """Share of wrong verdicts against the share of answered pictures; classes weigh the same."""
+    """Plot wrong verdicts over answered pictures, as shares; both classes weigh the same."""
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(6.0, 4.0), layout="constrained")
         axes = canvas.subplots()
@@ -92,15 +92,15 @@ def draw_risk(judged: pd.DataFrame, path: Path) -> None:
             axes.axhline(risk[-1], color=line.get_color(), linestyle=":", linewidth=0.8)
         axes.axvline(0.95, color=QUIET, linestyle=":")
         axes.set(
-            xlabel="share answered, the most familiar faces first", ylabel="share of wrong verdicts",
-            xlim=(0.3, 1.0), ylim=(0.0, None), title="A pipeline that training never saw",
+            xlabel="share answered, most familiar faces first", ylabel="share of wrong verdicts",
+            xlim=(0.3, 1.0), ylim=(0.0, None), title="A held-out pipeline",
         )  # fmt: skip
         axes.legend()
         save_figure(canvas, path)
 
 
 def risk_coverage(fold: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Coverage and share of wrong verdicts [n], falling p; fakes and reals count the same in total."""
+    """Coverage and share of wrong verdicts [n], by falling p; fakes and reals weigh the same in total."""
     ordered = fold.sort_values("p", ascending=False, kind="stable")
     label = ordered["label"].to_numpy()
     weight = np.where(

@@ -1,4 +1,4 @@
-"""A study from its file to its page; a killed one goes on at the last finished training epoch."""
+"""A study, from its file to its page. A killed study resumes after the last finished epoch."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from deepfake.study.tables import measure, tables
 
 
 def parse_study(content: Any, origin: str) -> Study | HeadStudy:
-    """Check a study's file; `origin` names it in the error's text.
+    """Check the content of a study's file; `origin` is its name in errors.
 
     Raises:
-        ParamsError: it does not fit; the text says where and why.
+        ParamsError: the content is wrong; the text says where and why.
     """
     kind = HeadStudy if isinstance(content, Mapping) and "kind" in content else Study
     try:
@@ -40,13 +40,13 @@ def parse_study(content: Any, origin: str) -> Study | HeadStudy:
 
 
 def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> Iterator[tuple[str, Params]]:
-    """Name and parameters of every variant and seed that are to be tried without a generator.
+    """Name and parameters of every variant and seed that is trained without a generator.
 
     Args:
-        content: params.yaml's, the study's `data` included.
+        content: of params.yaml, with the study's `data`.
 
     Raises:
-        ParamsError: a variant's changes don't fit.
+        ParamsError: a variant's changes are wrong.
     """
     for name, variant in study.variants.items():
         if variant.held_out and held_out not in variant.held_out:
@@ -69,18 +69,18 @@ def run_study(
     """Train and score every cell, then write the pages.
 
     Args:
-        title: names the study in its pages and in MLflow.
-        content: params.yaml's, the study's `data` included; `faces` was made with it.
-        work: finished cells and killed ones, by key.
-        out: gets study.html, study.md, the plots and scores.parquet.
+        title: name of the study in its pages and in MLflow.
+        content: of params.yaml, with the study's `data`; `faces` was made with it.
+        work: folder of finished and killed cells, by key.
+        out: folder for study.html, study.md, the plots and scores.parquet.
 
     Returns:
-        The lines that the pages begin with.
+        The first lines of the pages.
     """
     generators = held_out_generators(read_manifest(faces / "manifest.parquet"), study)
     cells = [
         Cell(variant, held_out, params)
-        for held_out in generators  # all variants of a generator first: a half-run study compares
+        for held_out in generators  # all variants of one generator first: half a study can compare them
         for variant, params in variant_params(study, content, held_out)
     ]
     work.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def run_study(
 def _scores(
     cell: Cell, title: str, study: Study, runtime: Runtime, faces: Path, work: Path
 ) -> pd.DataFrame:
-    """A cell's scores: those of an earlier run of it, else of a training with a run in MLflow."""
+    """A cell's scores, from an earlier run or from a new training with a run in MLflow."""
     key = cell_key(cell, study, faces)
     finished = work / f"{key}.parquet"
     if not finished.exists():
@@ -110,7 +110,7 @@ def _scores(
         partial = finished.with_name(f"partial-{finished.name}")
         scores.to_parquet(partial, index=False)
         partial.replace(finished)
-    # Equal trainings under two names are one: the name is the caller's.
+    # Two variants may be the same training, so the name is set here.
     return pd.read_parquet(finished).assign(variant=cell.variant)
 
 
@@ -134,7 +134,7 @@ def _facts(scores: pd.DataFrame, faces: Path) -> list[str]:
     pictures = clean.drop_duplicates("image_id")
     fakes = int(pictures["label"].sum())
     return [
-        f"{trainings} trainings, each without one generator; judged on {fakes} fakes that a training never "
-        f"saw and {len(pictures) - fakes} real pictures of the test split.",
+        f"{trainings} trainings, each without one generator; judged on {fakes} fakes of held-out "
+        f"generators and {len(pictures) - fakes} real pictures of the test split.",
         f"Face shards: sha256 {shards_digest(faces)}.",
     ]

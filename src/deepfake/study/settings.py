@@ -1,4 +1,4 @@
-"""Parameters of a study: a file in experiments/studies/."""
+"""Parameters of a study, from a file in experiments/studies/."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from deepfake.base.parameters import Positive, Section
 
-BASELINE = "spectrum baseline"  # stands beside the variants in every table
+BASELINE = "spectrum baseline"  # its name in the tables
 
 Overrides = dict[str, Any]  # sections as in params.yaml
 
@@ -18,10 +18,10 @@ class Variant(Section):
     """One recipe of the study.
 
     Attributes:
-        overrides: what it changes on params.yaml and on the study's `data`; only `base` and `train` may.
-        seeds: one training a seed and held-out generator.
-        without: the variant that this one is the ablation of; what it lacks is its difference.
-        held_out: the generators that this variant is tried on, where time does not allow for all.
+        overrides: changes to params.yaml and to the study's `data`, in the sections `base` and `train`.
+        seeds: one training for each seed and held-out generator.
+        without: this variant is an ablation of the variant `without`.
+        held_out: the generators that are held out for this variant, if there is no time for all.
     """
 
     overrides: Overrides = Field(default_factory=dict)
@@ -32,20 +32,20 @@ class Variant(Section):
     @model_validator(mode="after")
     def _same_data(self) -> Variant:
         if foreign := sorted({*self.overrides} - {"base", "train"}):
-            raise ValueError(f"a variant changes base and train only: set {', '.join(foreign)} in `data`")
+            raise ValueError(f"a variant changes only base and train: set {', '.join(foreign)} in `data`")
         return self
 
 
 class Study(Section):
-    """What is trained without each generator in turn, and how it is judged.
+    """A leave-one-out study of trained networks: its variants, and how they are judged.
 
     Attributes:
-        data: what the study changes on params.yaml for all variants.
-        variants: by name; the first is what the others are compared with.
-        held_out: generators to hold out, one at a time; empty: every one with `min_fakes`.
-        min_fakes: held-out fakes below which a generator is no row of its own.
-        jpeg_quality: of the laundered condition, beside the clean one.
-        bootstrap_draws: of groups.
+        data: changes to params.yaml for all variants.
+        variants: by name; the others are compared with the first.
+        held_out: generators to hold out, one at a time; empty: every generator with `min_fakes`.
+        min_fakes: a generator with fewer held-out fakes gets no row.
+        jpeg_quality: of the compressed condition; the other condition is clean.
+        bootstrap_draws: number of resamples of groups.
     """
 
     data: Overrides = Field(default_factory=dict)
@@ -61,19 +61,19 @@ class Study(Section):
         return self
 
 
-Kind = Literal["generator", "pipeline", "reals"]  # what is held out at a time
+Kind = Literal["generator", "pipeline", "reals"]  # what a fold holds out
 
 
 class HeadVariant(Section):
     """One way to fit a head on cached features.
 
     Attributes:
-        head: what it changes in `train.head`.
-        views: kinds of views that it is fitted on.
-        resamples: 0: one fit on all training pictures. Else as many fits, each on training groups drawn
-            with replacement: how far the choice of training pictures moves the figures. Nothing else in a
-            fit is random.
-        held_out: what is held out in turn.
+        head: changes to `train.head`.
+        views: kinds of views for the fit.
+        resamples: 0: one fit on all training pictures. Other numbers: this many fits, each on training
+            groups resampled with replacement. They show the influence of the choice of training pictures.
+            Nothing else in a fit is random.
+        held_out: the kinds of folds.
         without: the variant that this one is compared with.
     """
 
@@ -87,18 +87,18 @@ class HeadVariant(Section):
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """0 stands for all training pictures as they are."""
+        """Seeds of the fits; 0 is the fit on all training pictures."""
         return tuple(range(1, self.resamples + 1)) or (0,)
 
 
 class HeadStudy(Section):
-    """Heads of a frozen tower, fitted in seconds without each generator, pipeline and source of reals.
+    """A leave-one-out study of a frozen tower's heads, over generators, pipelines and sources of reals.
 
     Attributes:
-        data: what the study changes on params.yaml, up to the stage embed.
-        variants: by name; the first is what the others are compared with.
-        pipelines: generators that work alike, by name: held out together.
-        bootstrap_draws: of groups.
+        data: changes to params.yaml, up to the stage embed.
+        variants: by name; the others are compared with the first.
+        pipelines: by name, groups of similar generators that are held out together.
+        bootstrap_draws: number of resamples of groups.
     """
 
     kind: Literal["heads"]
@@ -115,7 +115,7 @@ class HeadStudy(Section):
 
 def _check_names(without: Mapping[str, str | None]) -> None:
     if BASELINE in without:
-        raise ValueError(f"{BASELINE} is there without being named: call the variant something else")
+        raise ValueError(f"{BASELINE} is always in the tables: give the variant another name")
     for name, other in without.items():
         if other is not None and other not in without:
-            raise ValueError(f"{name} is `without` {other}, which is no variant")
+            raise ValueError(f"{name} is `without` {other}, but {other} is no variant")

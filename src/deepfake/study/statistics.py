@@ -11,18 +11,18 @@ import pandas as pd
 from deepfake.base.roc import auc
 from deepfake.base.statistics import Interval, Metric, bootstrap_weights, estimate
 
-# One row per scored picture; `held_out` names the generator that this cell's training never saw.
+# One row per scored picture; `held_out` is the cell's held-out generator.
 COLUMNS = ["variant", "held_out", "seed", "condition", "image_id", "label", "source", "group", "logit"]
 
 
 @dataclass(frozen=True)
 class Draws:
-    """A metric of every cell of one condition, for the point estimate and for each bootstrap draw.
+    """A metric of every cell of one condition: the point estimate, and the value of each resample.
 
     Attributes:
-        values: (variant, held-out generator) -> float64 [1 + draws]; the first is the estimate. Seeds
-            of a cell are averaged: the interval is over pictures, the spread of seeds is `spread`.
-        spread: (variant, held-out generator) -> float64 [seeds], point estimates.
+        values: (variant, held-out generator) -> float64 [1 + draws]; the first is the estimate. They are
+            means over the seeds of a cell, so the interval is over pictures.
+        spread: (variant, held-out generator) -> float64 [seeds], point estimates of each seed.
     """
 
     values: dict[tuple[str, str], np.ndarray]
@@ -34,12 +34,12 @@ class Draws:
 
     @property
     def all_generators(self) -> list[str]:
-        """Held out for any variant."""
+        """All generators that are held out for at least one variant."""
         return list(dict.fromkeys(held_out for _, held_out in self.values))
 
     @property
     def tried_on_all(self) -> list[str]:
-        """Variants whose means may stand side by side: none of them is over fewer generators."""
+        """Variants that were tried on all generators, so that their means can be compared."""
         every = len(self.all_generators)
         return [variant for variant in self.variants if len(self.generators(variant)) == every]
 
@@ -50,35 +50,35 @@ class Draws:
         return estimate(self.values[variant, held_out])
 
     def mean(self, variant: str) -> Interval:
-        """Mean over the held-out generators: each counts the same, whatever its number of pictures."""
+        """Mean over the held-out generators; each has the same weight, for any number of pictures."""
         return estimate(self._mean(variant, self.generators(variant)))
 
     def difference(self, variant: str, other: str) -> Interval:
-        """Mean of `variant` less that of `other`, over the generators both were tried on.
+        """Mean of `variant` minus mean of `other`, over the generators that both were tried on.
 
-        Paired: both are measured on the same pictures in every draw.
+        The difference is paired: each resample has the same pictures for both.
 
         Raises:
             ValueError: they share no held-out generator.
         """
         common = [name for name in self.generators(variant) if name in self.generators(other)]
         if not common:
-            raise ValueError(f"{variant} and {other} were tried on no common generator")
+            raise ValueError(f"{variant} and {other} have no common held-out generator")
         return estimate(self._mean(variant, common) - self._mean(other, common))
 
     def only(self, held_out: Collection[str], variants: Collection[str] | None = None) -> Draws:
-        """Some of the cells; of all variants where none is named."""
+        """Some of the cells; None: of all variants."""
         kept = [
             key for key in self.values if key[1] in held_out and (variants is None or key[0] in variants)
         ]
         return Draws({key: self.values[key] for key in kept}, {key: self.spread[key] for key in kept})
 
     def seed_means(self, variant: str, generators: list[str]) -> np.ndarray:
-        """Mean over generators for each of the variant's seeds, float64 [seeds]."""
+        """Mean over generators for each seed of the variant, float64 [seeds]."""
         return np.asarray(np.mean([self.spread[variant, name] for name in generators], axis=0))
 
     def seed_range(self, variant: str, generators: list[str]) -> float:
-        """From the worst seed to the best; 0 for one seed."""
+        """The best seed's mean minus the worst seed's; 0 for one seed."""
         return float(np.ptp(self.seed_means(variant, generators)))
 
     def _mean(self, variant: str, generators: list[str]) -> np.ndarray:
@@ -86,13 +86,13 @@ class Draws:
 
 
 def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metric: Metric = auc) -> Draws:
-    """Measure every cell on the same bootstrap draws of groups.
+    """Measure every cell on the same bootstrap resamples of groups.
 
     Args:
         scores: columns `COLUMNS`.
-        condition: which rows count, such as `clean`.
-        draws: of whole groups, with replacement (see `bootstrap_weights`).
-        seed: of the draws.
+        condition: of the rows to measure, such as `clean`.
+        draws: number of resamples of whole groups (see `bootstrap_weights`).
+        seed: of the resamples.
         metric: of labels, logits and weights.
     """
     rows = scores[scores["condition"] == condition]
@@ -119,7 +119,7 @@ def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metr
 def worst_of(parts: Mapping[str, Draws], variant: str, held_out: str) -> tuple[str, Interval]:
     """The part (a source of reals) with the lowest estimate of a cell, and the cell's interval there.
 
-    Of shares caught at few false alarms, this is the share that is caught where no part exceeds them.
+    For shares caught at few false alarms, it is the share at a threshold that keeps them in every part.
     """
     there = [name for name, draws in parts.items() if (variant, held_out) in draws.values]
     worst = min(there, key=lambda name: parts[name].cell(variant, held_out).value)
@@ -127,6 +127,6 @@ def worst_of(parts: Mapping[str, Draws], variant: str, held_out: str) -> tuple[s
 
 
 def _cells(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """In the order in which variants and generators first appear."""
+    """The cells' rows, in the order in which variants and generators first appear."""
     for (variant, held_out), cell in rows.groupby(["variant", "held_out"], sort=False):
         yield (str(variant), str(held_out)), cell

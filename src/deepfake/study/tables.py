@@ -20,7 +20,7 @@ FEW_ALARMS = 0.05  # of the real pictures
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table of text cells; `note` says how to read it."""
+    """A table of text cells with a title; `note` says how to read it."""
 
     title: str
     note: str
@@ -29,12 +29,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Figures:
-    """What the tables are made of.
+    """The content of the tables.
 
     Attributes:
-        aucs: condition -> AUCs, the clean one first.
-        caught: condition -> shares of fakes caught where `FEW_ALARMS` of the judged reals are called fake.
-        by_source: source of reals -> AUCs against its pictures alone, clean.
+        aucs: condition -> AUCs; clean comes first.
+        caught: condition -> shares of fakes caught while `FEW_ALARMS` of the judged reals are called fake.
+        by_source: source of reals -> AUCs against the pictures of this source alone, clean.
     """
 
     aucs: dict[str, Draws]
@@ -43,7 +43,7 @@ class Figures:
 
 
 def measure(scores: pd.DataFrame, draws: int) -> Figures:
-    """Draw all figures of the scores of all cells (columns `statistics.COLUMNS`)."""
+    """Measure all figures from the scores of all cells (columns `statistics.COLUMNS`)."""
     conditions = [str(name) for name in scores["condition"].unique()]
     fakes, reals = scores[scores["label"] == FAKE], scores[scores["label"] == REAL]
     few_alarms = partial(tpr_at_fpr, limit=FEW_ALARMS)
@@ -58,7 +58,7 @@ def measure(scores: pd.DataFrame, draws: int) -> Figures:
 
 
 def tables(study: Study, figures: Figures) -> list[Table]:
-    """What the study found; its first variant is what the others are compared with."""
+    """The study's tables. They compare all variants with the first one."""
     drawn = figures.aucs
     found = [_headline(drawn), _few_alarms(figures.caught), _by_source(figures.by_source)]
     found += [matrix(condition, draws) for condition, draws in drawn.items()]
@@ -78,13 +78,13 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
         row = {"variant": variant}
         for condition, draws in drawn.items():
             row[f"mean AUC, {condition}"] = shown(draws.mean(variant))
-            row[f"less {first}, {condition}"] = _paired(draws, variant, first) if variant != first else ""
+            row[f"minus {first}, {condition}"] = _paired(draws, variant, first) if variant != first else ""
         worst = min(clean.generators(variant), key=lambda name: clean.cell(variant, name).value)
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
-        "Mean over generators of the AUC on fakes of a generator that training never saw, against the "
-        "test split's real pictures, for variants that were tried on all. 95 % intervals over groups of "
-        "pictures; differences are paired."
+        "AUC of a held-out generator's fakes against the test split's real pictures; mean over generators. "
+        "Only variants that were tried on all generators. 95 % intervals over groups of pictures; "
+        "differences are paired."
     )
     return Table("Held-out generators", note, pd.DataFrame(rows))
 
@@ -99,8 +99,8 @@ def _few_alarms(caught: Mapping[str, Draws]) -> Table:
             row[f"worst, {condition}"] = f"{worst} {draws.cell(variant, worst).value:.3f}"
         rows.append(row)
     note = (
-        f"Share of a held-out generator's fakes above the score that {FEW_ALARMS:.0%} of the real pictures "
-        "exceed; mean over generators."
+        f"Share of a held-out generator's fakes above a threshold at which {FEW_ALARMS:.0%} of the real "
+        "pictures are called fake; mean over generators."
     )
     return Table("At few false alarms", note, pd.DataFrame(rows))
 
@@ -112,14 +112,14 @@ def _by_source(by_source: Mapping[str, Draws]) -> Table:
         for variant in first.tried_on_all
     ]
     note = (
-        "Mean AUC, clean, against the real pictures of one source at a time: where one column is far below "
-        "another, the variant tells sources apart (how sharp, how framed) rather than real from fake."
+        "Mean AUC, clean, against the real pictures of one source at a time. If one column is far below "
+        "another, the variant sees the source (its sharpness, its framing) and not the forgery."
     )
     return Table("By source of the real pictures", note, pd.DataFrame(rows))
 
 
 def matrix(condition: str, draws: Draws) -> Table:
-    """Worst generator first, by the mean of all variants."""
+    """AUC of each held-out generator by variant; the worst generator, by the mean of variants, is first."""
     variants = draws.tried_on_all
     average = {
         name: float(np.mean([draws.cell(variant, name).value for variant in variants]))
@@ -143,9 +143,9 @@ def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Tabl
             row[f"reading, {condition}"] = reading(change, draws.seed_range(whole, on))
         rows.append(row)
     note = (
-        "Change of the mean AUC when one part is changed. The interval is over pictures: one that covers "
-        "zero is noise, and so is a change no larger than what other seeds make of the variant it is "
-        "compared with."
+        "Change of the mean AUC when one part is changed; the interval is over pictures. It is noise if "
+        "the interval covers zero. It is no more than a seed if other seeds change the compared variant "
+        "as much."
     )
     return Table("One part at a time", note, pd.DataFrame(rows))
 
@@ -160,11 +160,11 @@ def seeds_table(drawn: Mapping[str, Draws]) -> Table:
                     "variant": variant, "condition": condition, "seeds": str(len(means)),
                     "mean AUC of each": ", ".join(f"{mean:.3f}" for mean in means),
                 })  # fmt: skip
-    return Table("Seeds", "How far training alone moves the mean.", pd.DataFrame(rows))
+    return Table("Seeds", "How much the mean depends on the seed.", pd.DataFrame(rows))
 
 
 def shown(interval: Interval, sign: bool = False) -> str:
-    """`0.700 [0.650, 0.750]`; differences carry their sign. `none` where there is nothing to measure."""
+    """`0.700 [0.650, 0.750]`; a difference has its sign. `none` if there is nothing to measure."""
     if np.isnan(interval.value):
         return "none"
     form = "+.3f" if sign else ".3f"
