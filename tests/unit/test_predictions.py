@@ -123,7 +123,7 @@ def test_any_detectors_scores_are_taken(suffix: str, tmp_path: Path) -> None:
     figures = table["test"]["detector"]
     assert 0.8 < figures["auc"]["value"] < 1.0 and "ece" in figures and "tpr" not in figures
     page = (tmp_path / "out/report.html").read_text()
-    assert "No threshold is known" in page and "no validation rows" in page
+    assert "There is no threshold" in page and "no validation rows" in page
     assert json.loads((tmp_path / "out/evaluate/metrics.json").read_text()) == table
 
 
@@ -148,7 +148,7 @@ def test_scores_that_are_no_probabilities_count_by_their_order_only(tmp_path: Pa
     assert {*figures} == {"auc", "ap", "eer", "tpr_at_1pct_fpr", "tpr_at_01pct_fpr"}
     assert figures["auc"] == score_table(read_any(plain))["test"]["detector"]["auc"]
     page = (tmp_path / "out/report.html").read_text()
-    assert "outside 0 to 1" in page and "no probabilities" in page
+    assert "outside 0 to 1" in page and "not probabilities" in page
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What is written for people about one model version: the page, the model card, the data card."""
+"""The documents about one model version: the page, the model card, the data card."""

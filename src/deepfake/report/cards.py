@@ -1,4 +1,4 @@
-"""Model card and data card: Markdown, from the same numbers as the page."""
+"""Model card and data card, in Markdown, from the same figures as the page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def model_card(facts: Mapping[str, Any], name: str, train: Train, detector: Path
     """The model card (Mitchell et al. 2019, "Model Cards for Model Reporting").
 
     Args:
-        facts: as for the page, with those of evaluation and data.
+        facts: of the page; they include those of evaluation and data.
         name: of the registered model.
-        train: how it was trained.
+        train: the section of params.
         detector: folder of the trained model.
     """
     return _render(
@@ -35,7 +35,7 @@ def model_card(facts: Mapping[str, Any], name: str, train: Train, detector: Path
 
 
 def data_card(facts: Mapping[str, Any]) -> str:
-    """The data card (after Gebru et al. 2021, "Datasheets for Datasets"); `facts` as for the model card."""
+    """The data card (after Gebru et al. 2021, "Datasheets for Datasets"); same `facts` as `model_card`."""
     return _render("data_card.md", facts)
 
 

@@ -1,4 +1,4 @@
-"""What the page and the cards say of the data: hashes, splits, audits, provenance."""
+"""Facts about the data for the page and the cards: hashes, splits, audits, provenance."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deepfake.evaluate.predictions import file_digest
 
 
 def data_facts(raw: Path, faces: Path, models: Path, reports: Path) -> dict[str, Any]:
-    """Gathered from what the stages before wrote.
+    """Read the facts from the outputs of earlier stages.
 
     Returns:
-        `digests` (what -> sha256), `sources`, `audits` (of what -> rows), `verdict`, and of preprocess
-        `splits`, `groups`, `per_source`, `history`, `face_detector`, `given_split` and `gap`.
+        `digests` (file in words -> sha256), `sources`, `audits` (pictures in words -> rows), `verdict`;
+        from preprocess `splits`, `groups`, `per_source`, `history`, `face_detector`, `given_split`, `gap`.
     """
     statistics = read_json(reports / "preprocess/metrics.json")
     verdict = read_json(reports / "validate/verdict.json")

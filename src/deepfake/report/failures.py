@@ -1,4 +1,4 @@
-"""Known failures: the test pictures with the surest wrong verdicts, shown where the crops are at hand."""
+"""Known failures: the test pictures with the most certain wrong verdicts, with crops if there are any."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from deepfake.evaluate.predictions import Detector, Predictions
 from deepfake.shards.shards import read_examples, shard_paths
 
 _PNG = b"\x89PNG"
-_TITLES = {  # whether there is a decision that can be wrong, label
-    (True, FAKE): "Fakes that look real to it",
-    (True, REAL): "Reals that look fake to it",
+_TITLES = {  # (there are verdicts or a threshold, label)
+    (True, FAKE): "Fakes that look real to the model",
+    (True, REAL): "Reals that look fake to the model",
     (False, FAKE): "Fakes with the lowest scores",
     (False, REAL): "Reals with the highest scores",
 }
 
 
 def failures(predictions: Predictions, number: int, faces: Path | None = None) -> dict[str, Any]:
-    """Up to `number` pictures per class that are on the wrong side, the surest first.
+    """Up to `number` wrong pictures per class, the most certain first.
 
     Args:
         faces: face shards; None: paths and scores without pictures.
 
     Returns:
-        `kinds`: title, how many there are in all, and pictures with path, source, score, verdict and
-        image, a data URI or None.
+        `kinds`: title, number of all such pictures, and pictures with path, source, score, verdict and
+        image (a data URI or None).
     """
     test, first = predictions.test, predictions.first
     decided = "verdict" in test or first.threshold is not None
@@ -53,7 +53,7 @@ def failures(predictions: Predictions, number: int, faces: Path | None = None) -
 
 
 def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
-    """Rows with the wrong verdict, or beyond the threshold; without either all, sorted by the caller."""
+    """Rows with a wrong verdict or on the wrong side of the threshold; all rows if there is neither."""
     if "verdict" in rows:
         return rows[rows["verdict"] == LABEL_NAMES[1 - label]]
     if detector.threshold is None:
@@ -62,7 +62,7 @@ def _wrong(rows: pd.DataFrame, detector: Detector, label: int) -> pd.DataFrame:
 
 
 def _images(faces: Path, wanted: set[str]) -> dict[str, str]:
-    """Crops of the test split by image_id, as they lie in the shards: JPEG or PNG."""
+    """Crops of the test split by image_id, with the shards' own bytes: JPEG or PNG."""
     found = {}
     for shard in shard_paths(faces / "test"):
         for example in read_examples(shard):

@@ -1,4 +1,4 @@
-"""What a reader must know in ten seconds: what the model cannot do, in sentences, from the figures."""
+"""The limits of the model in a few sentences from the figures, for a reader with ten seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVALUATION, DATA = "evaluate/metrics.json", "data"
 
 
 def limits(facts: Mapping[str, Any]) -> list[str]:
-    """Sentences for the top of the page: the data's, the evaluation's, then those that facts bring."""
+    """Sentences for the top of the page: about the data, the evaluation, then those in other facts."""
     found = [*_of_data(facts.get(DATA)), *_of_evaluation(facts.get(EVALUATION))]
     return found + [sentence for given in facts.values() for sentence in given.get("limits", ())]
 
@@ -20,11 +20,11 @@ def _of_data(data: Mapping[str, Any] | None) -> Iterator[str]:
     if data is None:
         return
     if {source["kind"] for source in data["sources"]} == {"synthetic"}:
-        yield "It has seen rendered portraits only: what it says of a photograph means nothing."
+        yield "It knows only rendered portraits: its verdicts on photographs mean nothing."
     if told := [row["family"] for row in data["audits"]["face crops"] if row["status"] != "passed"]:
         yield (
-            f"Its figures may be of the data instead of forgery: {', '.join(told)} of the crops alone "
-            "tells real from fake (shortcut audit)."
+            f"Its figures may show a bias of the data and not forgery: {', '.join(told)} of the crops "
+            "alone can tell real from fake (shortcut audit)."
         )
 
 
@@ -38,8 +38,8 @@ def _of_evaluation(table: Mapping[str, Any] | None) -> Iterator[str]:
     few = table["low_fpr"]["tpr_at_01pct_fpr"]
     if few["allowed_alarms"] == 0:
         yield (
-            f"Nothing is known of it at a false-positive rate of 0.1 %: that takes 1,000 real test "
-            f"pictures, and there are {few['reals']:,}."
+            f"It is not measured at a false-positive rate of 0.1 %: this needs 1,000 real test pictures, "
+            f"but there are {few['reals']:,}."
         )
 
 
@@ -51,15 +51,15 @@ def _worst_parts(table: Mapping[str, Any]) -> Iterator[str]:
         name, row = min(measured.items(), key=lambda item: item[1]["auc"]["value"])
         auc = "AUC {value:.2f} [{low:.2f}, {high:.2f}]".format(**row["auc"])
         caught = row.get("flagged_fake")
-        rate = f"; {percent(1 - caught['value'], 0)} are not called fake" if caught else ""
-        yield f"Weakest on fakes of {name}: {auc}, {row['pictures']:,} pictures{rate}."
+        rate = f"; it does not call {percent(1 - caught['value'], 0)} fake" if caught else ""
+        yield f"It is weakest on fakes of {name}: {auc}, {row['pictures']:,} pictures{rate}."
     reals = [(row, name) for name, row in table["per_source"].items() if name.startswith("real/")]
     flagged = [(row["flagged_fake"]["value"], row, name) for row, name in reals if "flagged_fake" in row]
     if len(flagged) > 1:
         value, row, name = max(flagged, key=lambda item: (item[0], item[2]))
         yield (
-            f"Hardest on real pictures of {name.removeprefix('real/')}: {percent(value, 0)} of "
-            f"{row['pictures']:,} are called fake."
+            f"It is hardest on real pictures of {name.removeprefix('real/')}: it calls {percent(value, 0)} "
+            f"of {row['pictures']:,} fake."
         )
 
 
@@ -69,7 +69,7 @@ def _no_better(table: Mapping[str, Any]) -> Iterator[str]:
         low = difference["auc"]["low"]
         if low is not None and low <= 0.0:
             yield (
-                f"It is not shown to beat the {spoken(name)}: AUC "
+                f"The test does not show that it beats the {spoken(name)}: AUC "
                 "{value:+.3f} [{low:+.3f}, {high:+.3f}].".format(**difference["auc"])
             )
 
@@ -79,8 +79,8 @@ def _at_threshold(table: Mapping[str, Any]) -> Iterator[str]:
     precision = figures.get("precision_at_1pct_prevalence", {}).get("value")
     if precision is not None:
         yield (
-            f"Where 1 picture in 100 is fake, {round(100 * (1 - precision))} of 100 that it calls fake "
-            "are real."
+            f"If 1 picture in 100 is fake, then {round(100 * (1 - precision))} of 100 pictures that it "
+            "calls fake are real."
         )
 
 
@@ -89,11 +89,11 @@ def _abstaining(table: Mapping[str, Any]) -> Iterator[str]:
         return
     found = table["abstention"]
     wrong = found["wrong_of_answered"]["value"]
-    rest = "" if wrong is None else f"; of the verdicts it gives {percent(wrong)} are wrong"
+    rest = "" if wrong is None else f"; {percent(wrong)} of its verdicts are wrong"
     yield f"It gives no verdict on {percent(found['uncertain']['value'], 0)} of test pictures{rest}."
     for name, covered in found["coverage"].items():
         if covered["value"] is not None and covered["value"] < covered["from"]:
             yield (
-                f"Its promise on {name} pictures does not hold on test: {percent(covered['value'])} are "
-                f"covered, {percent(covered['stated'], 0)} were promised."
+                f"Its promise for {name} pictures does not hold on test: {percent(covered['stated'], 0)} "
+                f"coverage were promised, {percent(covered['value'])} are measured."
             )

@@ -1,4 +1,4 @@
-"""What the stage report leaves: the page of one model version, its model card and the data card."""
+"""The outputs of the stage report: the page of one model version, its model card and the data card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deepfake.report.sections import SECTIONS, read_facts
 
 @dataclass(frozen=True)
 class Version:
-    """A trained model: its name, how it was trained, and the folders with all that is known of it."""
+    """A trained model: its name, its training parameters, and the folders with all facts about it."""
 
     name: str
     train: Train
@@ -30,7 +30,7 @@ def write_report(version: Version, predictions: Predictions, known_failures: int
     """Write report.html, model_card.md and data_card.md; print which facts are missing.
 
     Args:
-        known_failures: pictures of them per class on the page.
+        known_failures: number of failures per class on the page.
     """
     data = data_facts(version.raw, version.faces, version.models, version.reports)
     shown = failures(predictions, known_failures, version.faces)

@@ -1,4 +1,7 @@
-"""The page of one model version: one HTML file that needs only a browser; equal facts, equal bytes."""
+"""The page of one model version: one HTML file that needs only a browser.
+
+The same facts give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,15 @@ def render_page(
     reports: Path,
     say_what_is_missing: bool = True,
 ) -> str:
-    """All sections whose facts are there; of the others, what is missing.
+    """The page, with every section that has facts, and a note for every other section.
 
     Args:
-        title: what the page is of.
+        title: of the page.
         lines: sentences under the title: which weights, which data.
-        facts: what `read_facts` gives, and what the stage gathers.
+        facts: from `read_facts`, and those that the stage gathers.
         reports: folder with the sections' figures.
-        say_what_is_missing: False leaves sections without facts out: scores alone can never have them.
+        say_what_is_missing: False: no section and no note without facts, because scores alone never have
+            these facts.
 
     Returns:
         HTML without scripts, links or dates.
@@ -56,7 +60,7 @@ def render_page(
 
 
 def environment(autoescape: bool = True) -> jinja2.Environment:
-    """Templates of this room, with what they say and show alike."""
+    """The templates of this room, with their common filters and words."""
     made = templates(_HERE, autoescape)
     made.filters |= {
         "percent": percent, "shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class
@@ -66,7 +70,7 @@ def environment(autoescape: bool = True) -> jinja2.Environment:
 
 
 def shown(interval: Mapping[str, float | None], digits: int = 3) -> str:
-    """`0.827 [0.790, 0.862]`; a dash where nothing could be measured."""
+    """`0.827 [0.790, 0.862]`; a dash if nothing could be measured."""
     value, low, high = (interval[key] for key in ("value", "low", "high"))
     if value is None:
         return "–"
@@ -76,7 +80,7 @@ def shown(interval: Mapping[str, float | None], digits: int = 3) -> str:
 
 
 def worst(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Rows of `per_source` or `per_generator`, the lowest AUC first; those without one last."""
+    """Rows of `per_source` or `per_generator`, by rising AUC; rows without AUC are last."""
 
     def key(item: tuple[str, Any]) -> tuple[bool, float, str]:
         value = item[1]["auc"]["value"]
@@ -86,6 +90,6 @@ def worst(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def of_class(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Rows of `per_source` of one class, by the source's own name."""
+    """Rows of `per_source` of one class; the keys are the sources' names."""
     start = f"{name}/"
     return {key.removeprefix(start): row for key, row in parts.items() if key.startswith(start)}

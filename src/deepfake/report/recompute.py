@@ -1,4 +1,4 @@
-"""From a file of scores to tables, curves and page: no model, no pictures, any detector."""
+"""Tables, curves and page from a file of scores of any detector, without model and pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepfake.report.failures import failures
 from deepfake.report.limits import EVALUATION
 from deepfake.report.page import render_page
 
-_FAILURES = 12  # per class, as paths
+_FAILURES = 12  # paths per class
 
 
 def recompute(file: Path, out: Path, threshold: float | None = None) -> dict[str, Any]:
@@ -26,10 +26,10 @@ def recompute(file: Path, out: Path, threshold: float | None = None) -> dict[str
         threshold: of another detector's scores.
 
     Returns:
-        The figures, as in metrics.json.
+        The content of metrics.json.
 
     Raises:
-        SourceError: the file is no table of scores.
+        SourceError: the file is not a table of scores.
     """
     predictions = read_any(file, threshold)
     table = score_table(predictions)
@@ -46,8 +46,8 @@ def recompute(file: Path, out: Path, threshold: float | None = None) -> dict[str
 def _lines(predictions: Predictions, file: Path) -> list[str]:
     lines = [
         f"Computed from the scores alone; sha256 of {file.name}: {file_digest(file)}.",
-        "Robustness, attacks and explanations take the model and the pictures: they are not here.",
+        "Robustness, attacks and explanations need the model and the pictures, so they are not here.",
     ]
     if not predictions.first.is_probability:
-        lines.append("Some scores lie outside 0 to 1: they are taken as ranks, not as probabilities.")
+        lines.append("Some scores are outside 0 to 1, so only their order is used, not their values.")
     return lines

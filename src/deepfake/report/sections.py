@@ -1,14 +1,13 @@
 """The sections of the page, in order: the one table to extend.
 
-A section is a partial in `sections/` that is given
+A section is a partial in `sections/`. It gets
 
-    facts    the parsed JSON of its file (of `failures` and `data`: what the stage report gathers),
-    figures  name -> data URI of every PNG that its pattern finds (`stress/jpeg.png` is `jpeg`),
-    limits   not given, but read: where `facts` has the key `limits`, a list of sentences that say what
-             the model cannot do, those stand at the top of the page.
+    facts    the parsed JSON of its file (for `failures` and `data`: what the stage report gathers),
+    figures  name -> data URI of every PNG that matches its pattern (`stress/jpeg.png` is `jpeg`).
 
-Its title, anchor and the words in place of a missing file come from the table; `macros.html` has
-intervals, tables and figures in the house's form.
+The table gives its title, its anchor and the note for a missing file. `macros.html` shows intervals and
+figures. If `facts` has the key `limits`, a list of sentences about what the model cannot do, these
+sentences are at the top of the page.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ class Section:
     """One part of the page.
 
     Attributes:
-        partial: `sections/<partial>.html`, and the anchor.
-        facts: JSON below the folder of reports, or the name of what the stage gathers.
-        figures: pattern of the PNGs below it; empty: none.
-        absent: what to say where the file of facts is not there; empty: it always is.
+        partial: name of the template `sections/<partial>.html`, and the anchor.
+        facts: JSON file in the folder of reports, or the name of facts that the stage gathers.
+        figures: pattern of PNGs in that folder; empty: none.
+        absent: note for a missing file of facts; empty: the file always exists.
     """
 
     title: str
@@ -40,7 +39,7 @@ class Section:
 
 
 _STRESS = "Not measured: the stage stress has not run."
-_EXPLAIN = "Not measured: the stage explain has not scored them."
+_EXPLAIN = "Not measured: the stage explain has not run."
 
 SECTIONS = (
     Section("Headline figures, side by side", "headline", "evaluate/metrics.json"),
@@ -58,12 +57,12 @@ SECTIONS = (
 
 
 def read_figures(reports: Path, pattern: str) -> dict[str, str]:
-    """Name -> data URI of the PNGs of a pattern such as `stress/*.png`; none for an empty one."""
+    """Name -> data URI of the PNGs that match a pattern such as `stress/*.png`; none if it is empty."""
     paths = sorted(reports.glob(pattern)) if pattern else []
     return {path.stem: data_uri("png", path.read_bytes()) for path in paths}
 
 
 def read_facts(reports: Path) -> dict[str, Any]:
-    """The JSON files that sections name, by that name; those that are not there are left out."""
+    """The content of the sections' JSON files, by their names; missing files are skipped."""
     files = dict.fromkeys(section.facts for section in SECTIONS)
     return {name: read_json(reports / name) for name in files if (reports / name).is_file()}

@@ -1,4 +1,4 @@
-"""The figures' names in files, in words; the tables' order."""
+"""The figures' names in words, in the order of the tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """What a figure is, and what of it is good."""
+    """A figure's name in words, and whether higher or lower is better."""
 
     name: str
     better: str
@@ -22,7 +22,7 @@ METRICS = {
     "tpr_at_01pct_fpr": Words("Fakes caught at 0.1 % false alarms", HIGHER),
     "tpr": Words("Fakes caught at its threshold", HIGHER),
     "fpr": Words("False alarms at its threshold", LOWER),
-    "precision_at_1pct_prevalence": Words("Precision where 1 in 100 is fake", HIGHER),
+    "precision_at_1pct_prevalence": Words("Precision if 1 in 100 is fake", HIGHER),
     "accuracy": Words("Accuracy at its threshold", HIGHER),
     "balanced_accuracy": Words("Balanced accuracy", HIGHER),
     "ece": Words("Calibration error (ECE)", LOWER),
@@ -38,5 +38,5 @@ def spoken(name: str) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.125 -> "12.5 %"; a figure that could not be measured is a dash."""
+    """0.125 -> "12.5 %"; None, a figure that could not be measured, is a dash."""
     return "–" if share is None else f"{100 * share:.{digits}f} %"
