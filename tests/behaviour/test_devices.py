@@ -85,7 +85,7 @@ def test_two_processes_end_in_the_same_weights(tmp_path: Path) -> None:
     ("overrides", "arguments", "words"),
     [
         ({**FLIP, "train.sam": 0.1}, ["--rank", "0"], "train.sam is 0.1, must be 0.0"),
-        ({}, ["--rank", "2"], "--rank 2: must be 0 to 1"),
+        ({}, ["--rank", "2"], "--rank is 2: it must be 0 to 1"),
         (FLIP, ["--rank", "1", "--wait", "1"], "nothing answers at --coordinator 127.0.0.1:9"),
     ],
 )

@@ -1,1 +1,1 @@
-"""An embedded, synthetic demo corpus: portraits, a camera, and four generators of fakes."""
+"""The embedded demo corpus: rendered portraits, a simulated camera, and four generators of fakes."""

@@ -1,4 +1,4 @@
-"""What the generators share: a finished picture, and where its face is altered."""
+"""Code that the generators share: a finished picture, and masks of the parts that they alter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake.media.fields import Field, Pixels, as_field
 
 
 class Shot(NamedTuple):
-    """A finished picture, uint8 [S, S, 3] RGB, and where the face lies in it."""
+    """A finished picture, uint8 [S, S, 3] RGB, and the place of the face in it."""
 
     pixels: Pixels
     face: Face
@@ -29,7 +29,7 @@ def face_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
 
 
 def region_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
-    """A soft mask over eyes, nose or mouth (or two of them), float32 [side, side]."""
+    """A soft mask over one, two or all of eyes, nose and mouth: float32 [side, side] in [0, 1]."""
     u, v = face.grid(side)
     u, v = face.turned(u, v)
     parts = {

@@ -1,4 +1,4 @@
-"""A small camera: lens, Bayer sensor, demosaicing, tone curve. Scene in, finished picture out."""
+"""A simulated camera: lens, Bayer sensor, demosaicing, tone curve. It turns a scene into a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from deepfake.media.fields import Field, Pixels, as_field
 
-# Colour of each of the four cells of the mosaic (RGGB), as channel numbers of an RGB picture.
+# The four cells of the Bayer mosaic (RGGB): row, column and RGB channel of each.
 MOSAIC = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2))
 DEMOSAIC = (cv2.COLOR_BayerRGGB2RGB, cv2.COLOR_BayerRGGB2RGB_EA)
 
@@ -19,15 +19,15 @@ class Camera:
     """One camera with its settings.
 
     Attributes:
-        blur: standard deviation of lens and focus blur, pixels of the finished picture.
+        blur: standard deviation of the blur of lens and focus, in pixels of the finished picture.
         exposure: gain on the scene's linear light.
         full_well: electrons at white; fewer electrons mean more shot noise.
-        read_noise: electrons, standard deviation.
-        white_balance: error of the red and blue gains after balancing.
+        read_noise: standard deviation in electrons.
+        white_balance: gains of red and blue; an error-free camera has (1, 1).
         gamma: exponent of the tone curve.
-        contrast: strength of the S in the tone curve.
+        contrast: strength of the S shape in the tone curve.
         sharpen: amount of unsharp masking after demosaicing.
-        denoise: standard deviation of the smoothing after demosaicing, pixels.
+        denoise: standard deviation in pixels of the smoothing after demosaicing.
         demosaic: index into `DEMOSAIC`.
     """
 
@@ -65,7 +65,8 @@ def _expose(rng: np.random.Generator, light: Field, camera: Camera) -> Field:
     for row, column, channel in MOSAIC:
         raw[row::2, column::2] = light[row::2, column::2, channel]
     electrons = np.maximum(raw * camera.exposure, 0) * camera.full_well
-    # A Gaussian of the Poisson's variance: the counts are in the hundreds, the cost is a tenth.
+    # A Gaussian with the variance of the Poisson distribution: close enough for hundreds of electrons, at a
+    # tenth of the cost.
     noise = np.sqrt(electrons + camera.read_noise**2)
     electrons += noise * rng.standard_normal(raw.shape, dtype=np.float32)
     return as_field(np.clip(electrons / camera.full_well, 0, 1))
@@ -83,14 +84,14 @@ def _develop(linear: Field, camera: Camera) -> Pixels:
 
 
 def photograph(rng: np.random.Generator, scene: Field, camera: Camera, size: int) -> Pixels:
-    """Takes a picture of a scene.
+    """Take a picture of a scene.
 
     Args:
         scene: float32 [N, N, 3], linear-light RGB in [0, 1], N at least `size`.
         size: height and width of the picture, even.
 
     Returns:
-        uint8 [size, size, 3] RGB with the tone curve applied.
+        uint8 [size, size, 3] RGB, after the tone curve.
     """
     blur = camera.blur * scene.shape[0] / size
     sharp = cv2.resize(cv2.GaussianBlur(scene, (0, 0), blur), (size, size), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Writes the demo corpus: as many real as fake portraits, alike in all but the manipulation."""
+"""Writes the demo corpus: as many real as fake portraits, which differ only in the manipulation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import map_shards, process_pool
 
 QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
-_OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # what write_corpus may have written
-SUPERSAMPLE = 2  # scene pixels per picture pixel and axis; one hair is about one scene pixel
+_OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # all that write_corpus writes is smaller
+SUPERSAMPLE = 2  # scene pixels per picture pixel along each axis; a hair is about one scene pixel wide
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for; streams of one index never touch."""
+    """Use of a stream of random numbers. Streams of different uses are independent."""
 
     PORTRAIT = 0
     DONOR = 1
@@ -41,7 +41,7 @@ def _stream(seed: int, index: int, purpose: Purpose) -> np.random.Generator:
 
 
 def _shoot(rng: np.random.Generator, size: int) -> Shot:
-    """A new person before a new camera."""
+    """A picture of a new person by a new camera."""
     who, camera = draw_traits(rng), draw_camera(rng)
     scene = render(rng, who, size * SUPERSAMPLE)
     return Shot(photograph(rng, scene, camera, size), who.face)
@@ -58,7 +58,7 @@ def make_pair(seed: int, index: int, size: int) -> tuple[Pixels, Fake]:
 
     Args:
         seed: of the corpus.
-        index: of the portrait; with the seed it decides every pixel.
+        index: of the portrait; seed, index and size decide every pixel.
         size: height and width, even, at least 64.
 
     Returns:
@@ -66,13 +66,13 @@ def make_pair(seed: int, index: int, size: int) -> tuple[Pixels, Fake]:
     """
     shot = _shoot(_stream(seed, index, Purpose.PORTRAIT), size)
     name = generator_of(index)
-    # Only `edit` looks at the donor, and a portrait takes longer than all else together.
+    # Only `edit` uses the donor, and a portrait takes longer than all other steps together.
     donor = _shoot(_stream(seed, index, Purpose.DONOR), size) if name == "edit" else shot
     return shot.pixels, GENERATORS[name](_stream(seed, index, Purpose.FAKE), shot, donor)
 
 
 def _jpeg(rng: np.random.Generator, pixels: Pixels) -> bytes:
-    """Baseline JPEG, 4:4:4, without EXIF; the quality comes from one distribution for all."""
+    """Baseline JPEG, 4:4:4, without EXIF. Both classes share one distribution of qualities."""
     quality = int(rng.integers(QUALITY[0], QUALITY[1] + 1))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling="4:4:4")
@@ -89,17 +89,20 @@ def _write_pair(index: int, *, folder: Path, size: int, seed: int) -> None:
 
 
 def write_corpus(folder: Path, *, portraits: int, size: int, seed: int, workers: int = 1) -> None:
-    """Writes `real/camera/<index>.jpg` and `fake/<generator>/<index>.jpg` under `folder`.
+    """Write `real/camera/<index>.jpg` and `fake/<generator>/<index>.jpg` below `folder`.
 
-    Each portrait gives one real picture and one fake, so the classes are balanced and the stem
-    (five digits) is the group. The bytes depend on seed, size and index only.
+    Each portrait gives one real picture and one fake, so the classes are balanced. The file's stem (five
+    digits) is the group. The bytes depend only on seed, size and index.
 
     Args:
-        folder: made when missing; files of the same names are overwritten.
+        folder: made if missing; files of the same names are overwritten.
         portraits: number of pairs.
         size: height and width of every picture, even, at least 64.
         seed: of the corpus, not negative.
-        workers: processes; 1 stays in this one.
+        workers: number of processes; 1 works in this process.
+
+    Raises:
+        ValueError: `size` is odd or below 64.
     """
     if size < 64 or size % 2:
         raise ValueError(f"size must be even and at least 64, got {size}")
@@ -115,11 +118,14 @@ def contact_sheet(folder: Path, columns: int = 10) -> Pixels:
     """A picture of the corpus: one row of real pictures, then one row per generator.
 
     Args:
-        folder: what `write_corpus` wrote.
-        columns: pictures per row; a row with fewer is filled up with grey.
+        folder: written by `write_corpus`.
+        columns: pictures per row; grey fills a shorter row.
 
     Returns:
         uint8 [5 * size, columns * size, 3] RGB.
+
+    Raises:
+        FileNotFoundError: there are no pictures below `folder`.
     """
     rows = []
     for part in ("real/camera", *(f"fake/{name}" for name in GENERATORS)):

@@ -1,4 +1,4 @@
-"""The face itself: relief, occlusion and paint, in head coordinates (see `traits.Face`)."""
+"""The face: relief, occlusion and paint, in head coordinates (see `traits.Face`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from deepfake.media.fields import Field, as_field
 
 
 def relief(u: Field, v: Field, fu: Field, fv: Field, who: Traits) -> Field:
-    """Height of the face towards the viewer, float32 [H, W], head units.
+    """Height of the face towards the viewer, float32 [H, W], in head units.
 
-    The skull follows the head's contour (u, v); the features follow the turned face (fu, fv).
+    The skull depends on the head's coordinates (u, v), the features on those of the turned face (fu, fv).
     """
     skull = 0.95 * np.sqrt(np.maximum(1.15 - 0.95 * u * u - 0.42 * v * v, 0.02))
     eye, tip, wide = who.eye_gap, who.nose_length, who.nose_width
@@ -55,7 +55,7 @@ def occlusion(fu: Field, fv: Field, who: Traits) -> Field:
 
 
 def _skin(rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field:
-    """Skin with blush, blotches, pores and, on some, freckles."""
+    """Skin with blush, blotches, pores and, on some faces, freckles."""
     height, width = fu.shape
     side = max(height, width)
 
@@ -74,7 +74,7 @@ def _skin(rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field:
 
 
 def _lips(paint: Field, rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field:
-    """Two lips with a cupid's bow, a dark parting line and fine creases."""
+    """Two lips with a cupid's bow, a dark line between them and fine creases."""
     mouth, half = who.nose_length + 0.36, who.mouth_width
     s = np.clip(fu / half, -1.2, 1.2)
     line = mouth - who.smile * s * s + 0.012 * np.cos(6 * s)
@@ -91,7 +91,7 @@ def _lips(paint: Field, rng: np.random.Generator, fu: Field, fv: Field, who: Tra
 
 
 def _brows(paint: Field, rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field:
-    """Eyebrows of single hairs that thin out towards the temples."""
+    """Eyebrows of single hairs, thinner towards the temples."""
     s = (np.abs(fu) - who.eye_gap) / 0.23
     line = -who.brow_height - who.brow_arch * (1 - (s - 0.3) ** 2) + 0.03
     thick = 0.052 * (1.0 - 0.45 * np.clip(s, -0.2, 1.0))
@@ -102,7 +102,7 @@ def _brows(paint: Field, rng: np.random.Generator, fu: Field, fv: Field, who: Tr
 
 
 def _beard(paint: Field, rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field:
-    """Stubble to full beard on jaw and upper lip."""
+    """A beard on jaw and upper lip, from stubble to full."""
     mouth = who.nose_length + 0.36
     upper = mouth - 0.12 - 0.42 * np.abs(fu) ** 1.5
     area = edge(as_field(upper - fv), 0.22)
@@ -113,7 +113,7 @@ def _beard(paint: Field, rng: np.random.Generator, fu: Field, fv: Field, who: Tr
 
 
 def albedo(rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field:
-    """Paint of the face before any light falls on it: float32 [H, W, 3], linear RGB."""
+    """Colours of the face without light: float32 [H, W, 3], linear RGB."""
     paint = _skin(rng, fu, fv, who)
     if who.beard > 0:
         paint = _beard(paint, rng, fu, fv, who)
@@ -121,7 +121,7 @@ def albedo(rng: np.random.Generator, fu: Field, fv: Field, who: Traits) -> Field
 
 
 def eyes(face: Field, fu: Field, fv: Field, diffuse: Field, who: Traits) -> Field:
-    """Lays eyes, lids and lashes over the lit face [H, W, 3]; `diffuse` is the light [H, W]."""
+    """Paint eyes, lids and lashes on the lit face [H, W, 3]; `diffuse` is the light [H, W]."""
     level = 0.35 + 0.6 * np.clip(diffuse, 0, 1.2)
     e = (np.abs(fu) - who.eye_gap) / who.eye_size
     f = (fv - 0.02 - 0.03 * e * who.eye_size) / who.eye_size

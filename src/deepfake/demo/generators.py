@@ -1,8 +1,8 @@
-"""Four fake generators that leave in a real picture the traces that real generators leave.
+"""Four generators of fakes. Each leaves typical traces of real generators in a real picture.
 
-Each takes a finished picture and a donor, and returns the altered picture with the mask of what it
-altered. Lost fine detail is put back with the same power but random phase: a generator's output
-looks as sharp as a photograph, and a mean spectrum alone should not tell the two apart.
+A generator takes a finished picture and a donor. It returns the altered picture and the mask of the altered
+part. It replaces lost fine detail by noise of the same power and random phase: fakes then look as sharp as
+photographs, and a mean spectrum alone does not separate the two.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ Generator = Callable[[np.random.Generator, Shot, Shot], Fake]
 
 
 def swap(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
-    """Self-blended image (Shiohara and Yamasaki 2022): the face over itself, not quite the same.
+    """Self-blended image (Shiohara and Yamasaki 2022): the face is blended with a changed copy of itself.
 
-    A copy is recoloured, resampled and warped, then blended back through a soft mask; `donor` is
-    unused, as the method needs none.
+    The copy is recoloured, resampled and warped, then blended through a soft mask. `donor` is not used.
     """
     side = shot.pixels.shape[0]
     source = as_field(shot.pixels)
@@ -46,10 +45,10 @@ def swap(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
 
 
 def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
-    """Up-sampling by a transposed convolution, whose uneven overlap leaves a periodic residue.
+    """Up-sampling by a transposed convolution. Its uneven overlap leaves a weak periodic pattern.
 
-    The grid of Odena et al. 2016 ("Deconvolution and checkerboard artifacts"), here weak: 4 x 4
-    kernels near the bilinear one, of stride 2, one per channel. `donor` is unused.
+    This is the checkerboard of Odena et al. 2016 ("Deconvolution and checkerboard artifacts"). There is one
+    4 x 4 kernel per channel, of stride 2 and nearly bilinear. `donor` is not used.
     """
     side = shot.pixels.shape[0]
     picture = as_field(shot.pixels)
@@ -60,10 +59,10 @@ def gan_upsample(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
 
 
 def diffusion(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
-    """A latent's 8 x 8 grid (Rombach et al. 2022): fine block detail is lost and made up again.
+    """The 8 x 8 grid of latent diffusion (Rombach et al. 2022): blocks lose fine detail and get new detail.
 
-    Each 8 x 8 block keeps its lowest DCT coefficients, as an autoencoder's cell keeps a few
-    numbers; noise of the lost power comes back without the sensor's correlations. `donor` unused.
+    Each 8 x 8 block keeps only its lowest DCT coefficients, as a cell of an autoencoder keeps only a few
+    numbers. Noise replaces the lost power, without the correlations of a sensor. `donor` is not used.
     """
     side = shot.pixels.shape[0]
     picture = as_field(shot.pixels)
@@ -85,17 +84,17 @@ def diffusion(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
 
 
 def _recompressed(rng: np.random.Generator, pixels: Pixels) -> Field:
-    """The picture as it comes from the web: JPEG of middling quality, float32 0-255."""
+    """The picture after a JPEG of medium quality, as from the web: float32 [S, S, 3], 0..255."""
     quality = int(rng.integers(30, 56))
     code = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return as_field(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1]
 
 
 def edit(rng: np.random.Generator, shot: Shot, donor: Shot) -> Fake:
-    """Features of another portrait, aligned by the head, colour-matched and blended in.
+    """Blend in parts of another portrait, aligned by the head and matched in colour.
 
-    The donor has been through the web's JPEG, and its lost grain is made up for. Colours are
-    matched by mean and spread in the region (Reinhard et al. 2001).
+    The donor is compressed as on the web, and noise replaces its lost grain. Colours get the mean and the
+    spread of the region in `shot` (Reinhard et al. 2001).
     """
     side = shot.pixels.shape[0]
     mask = region_mask(rng, shot.face, side)

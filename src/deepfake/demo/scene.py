@@ -1,7 +1,7 @@
-"""Procedural portraits: a relief of the face is lit, and everything else is painted round it.
+"""Procedural portraits: the face is a lit relief, and everything else is painted around it.
 
-The picture is made for its statistics as much as for its looks: smooth shading, hard contours and
-fine texture (pores, hairs, weave) so that a manipulation has natural high frequencies to disturb.
+The statistics of the picture matter as much as its looks. It has smooth shading, hard contours and fine
+texture (pores, hairs, weave), so that a manipulation disturbs natural high frequencies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deepfake.media.fields import Field, as_field
 
 
 def _outline(u: Field, v: Field, who: Traits, grow: float = 0.0) -> Field:
-    """Signed distance (about) to the head's contour in head units, negative inside."""
+    """Approximate signed distance to the head's contour in head units, negative inside."""
     t = np.clip(v / who.chin, 0.0, 1.0)
     width = 1.0 - (0.26 - who.jaw) * t * t
     height = np.where(v < 0, 1.42, who.chin)
@@ -26,7 +26,7 @@ def _outline(u: Field, v: Field, who: Traits, grow: float = 0.0) -> Field:
 
 
 def _backdrop(rng: np.random.Generator, side: int, who: Traits) -> Field:
-    """A blurred room: a slanted gradient, soft patches of light, and a little plaster grain."""
+    """A blurred room: a gradient, soft patches of light, and a little grain."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
@@ -65,7 +65,7 @@ def _body(rng: np.random.Generator, canvas: Field, u: Field, v: Field, who: Trai
 
 
 def _hair_colour(rng: np.random.Generator, u: Field, v: Field, who: Traits) -> Field:
-    """Combed hair [H, W, 3]: strands that run from the parting, with a band of gloss."""
+    """Colours of combed hair [H, W, 3]: strands run from the parting, with a band of gloss."""
     du, dv = u - who.parting * 0.6, v + 1.75
     angle, reach = np.arctan2(du, dv), np.hypot(du, dv)
     wave = 0.02 * np.sin(reach * rng.uniform(4, 14) + rng.uniform(0, 6))
@@ -78,7 +78,7 @@ def _hair_colour(rng: np.random.Generator, u: Field, v: Field, who: Traits) -> F
 
 
 def _hair_masks(rng: np.random.Generator, u: Field, v: Field, who: Traits) -> tuple[Field, Field]:
-    """(behind, before): hair that the face covers, and hair that covers the face."""
+    """Masks (behind, before): hair that the face covers, and hair that covers the face."""
     ragged = 0.035 * strands(rng, as_field(u * 30 + 512), as_field(v + 32))
     swell = who.hair_volume
     outer = _outline(u, as_field(v + 0.06), who, swell) + 0.5 * ragged
@@ -93,7 +93,7 @@ def _hair_masks(rng: np.random.Generator, u: Field, v: Field, who: Traits) -> tu
 
 
 def _ears(canvas: Field, u: Field, v: Field, who: Traits) -> Field:
-    """Two ears, each hidden in part as the head turns from it."""
+    """Two ears. If the head turns, it hides a part of one."""
     for sign in (-1.0, 1.0):
         at = sign * (0.98 - 0.25 * max(0.0, sign * who.face.yaw))
         du, dv = (u - at) / 0.15, (v - 0.1 - who.face.pitch) / 0.32
@@ -106,7 +106,7 @@ def _ears(canvas: Field, u: Field, v: Field, who: Traits) -> Field:
 
 
 def _light_face(relief: Field, occlusion: Field, step: float, who: Traits) -> tuple[Field, Field]:
-    """Diffuse light and gloss [H, W] on the relief: wrapped Lambert plus Blinn's half vector."""
+    """Diffuse light (wrapped Lambert) and gloss (Blinn's half vector) on the relief, both [H, W]."""
     dx = as_field(cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3, scale=step / 8))
     dy = as_field(cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3, scale=step / 8))
     norm = 1.0 / np.sqrt(dx * dx + dy * dy + 1.0)
@@ -126,11 +126,11 @@ def _window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def _face(rng: np.random.Generator, u: Field, v: Field, outline: Field, step: float, who: Traits) -> Field:
-    """The lit face, [H, W, 3], where one head unit is `step` pixels."""
+    """The lit face [H, W, 3]; one head unit is `step` pixels."""
     fu, fv = who.face.turned(u, v)
     relief = features.relief(u, v, fu, fv, who)
     diffuse, shine = _light_face(relief, features.occlusion(fu, fv, who), step, who)
-    # Light grazes the contour, which a relief that ends there cannot know.
+    # Light is weak at the contour. The relief ends there, so it can't show this.
     rim = 1 - 0.35 * edge(as_field(-outline - 0.06), 0.14)
     albedo = features.albedo(rng, fu, fv, who) * as_field(who.light_tint)
     lit = as_field(albedo * (diffuse * rim)[..., None] + 0.10 * shine[..., None])
@@ -138,15 +138,15 @@ def _face(rng: np.random.Generator, u: Field, v: Field, outline: Field, step: fl
 
 
 def render(rng: np.random.Generator, who: Traits, side: int) -> Field:
-    """Draws one portrait.
+    """Render one portrait.
 
     Args:
-        rng: draws what the traits leave open (strands, pores, folds).
+        rng: decides the details that `who` does not (strands, pores, folds).
         who: the person, the pose and the light.
         side: height and width in pixels.
 
     Returns:
-        Float32 [side, side, 3], linear-light RGB in [0, 1].
+        float32 [side, side, 3], linear-light RGB in [0, 1].
     """
     u, v = who.face.grid(side)
     behind, before = _hair_masks(rng, u, v, who)

@@ -10,7 +10,7 @@ from deepfake.media.fields import Field, as_field
 
 RGB = tuple[float, float, float]
 
-# Linear-light albedos from very light to very dark skin; a portrait lies between two neighbours.
+# Linear-light albedos from very light to very dark skin. A portrait's skin is between two neighbours.
 SKIN = np.array(
     [[0.80, 0.56, 0.44], [0.68, 0.43, 0.30], [0.55, 0.32, 0.20], [0.40, 0.21, 0.12],
      [0.27, 0.135, 0.075], [0.19, 0.095, 0.06]]
@@ -24,9 +24,9 @@ IRIS = np.array([[0.06, 0.03, 0.015], [0.13, 0.075, 0.03], [0.10, 0.15, 0.06], [
 
 @dataclass(frozen=True)
 class Face:
-    """Where the face lies: head coordinates (u right, v down) against picture coordinates.
+    """The place of the face: it links head coordinates (u right, v down) to picture coordinates.
 
-    The face's half width is 1 in head coordinates; eyes lie near v = 0, the chin near v = 1.27.
+    In head coordinates the face's half width is 1, the eyes are near v = 0 and the chin is near v = 1.27.
 
     Attributes:
         centre: head origin (x, y) as a share of the picture's side.
@@ -43,7 +43,7 @@ class Face:
     pitch: float
 
     def grid(self, side: int) -> tuple[Field, Field]:
-        """Head coordinates (u, v), each float32 [side, side], of every pixel centre."""
+        """Head coordinates u and v of every pixel's centre, each float32 [side, side]."""
         axis = (np.arange(side, dtype=np.float32) + 0.5) / side
         x = (axis[None, :] - self.centre[0]) / self.reach
         y = (axis[:, None] - self.centre[1]) / self.reach
@@ -51,15 +51,15 @@ class Face:
         return as_field(cos * x + sin * y), as_field(cos * y - sin * x)
 
     def turned(self, u: Field, v: Field) -> tuple[Field, Field]:
-        """Coordinates on the turned face: features slide and foreshorten as on a cylinder."""
+        """Coordinates on the turned face. Its features move and get narrower, as on a cylinder."""
         angle = np.arcsin(np.clip(u * 0.92, -0.99, 0.99))
         return as_field(np.sin(angle - self.yaw) / 0.92), as_field(v - self.pitch)
 
     def matrix(self, side: int) -> Field:
-        """The 2 x 3 affine map from head coordinates to pixel positions in a `side` picture."""
+        """The 2 x 3 affine map from head coordinates to pixels of a picture of side `side`."""
         cos, sin = np.cos(self.roll) * self.reach * side, np.sin(self.roll) * self.reach * side
         x, y = self.centre[0] * side - 0.5, self.centre[1] * side - 0.5
-        # The features of a turned face move with it, so that eyes fall on eyes across portraits.
+        # The features of a turned face move, and the map follows them: eyes of two portraits then match.
         slide = np.sin(self.yaw) / 0.92
         x, y = x + cos * slide - sin * self.pitch, y + sin * slide + cos * self.pitch
         return as_field([[cos, -sin, x], [sin, cos, y]])
@@ -67,7 +67,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Traits:
-    """One person, one pose and one light; lengths are in head units, colours linear RGB."""
+    """One person, one pose and one light. Lengths are in head units, colours are linear RGB."""
 
     face: Face
     skin: RGB
@@ -104,7 +104,7 @@ class Traits:
 
 
 def _colour(rng: np.random.Generator, table: np.ndarray, jitter: float) -> RGB:
-    """A colour between two neighbouring rows of `table`, varied by a few per cent."""
+    """A random colour between two neighbouring rows of `table`; `jitter` is its relative variation."""
     place = rng.uniform(0, len(table) - 1)
     low = min(int(place), len(table) - 2)
     mixed = table[low] + (place - low) * (table[low + 1] - table[low])
@@ -113,7 +113,7 @@ def _colour(rng: np.random.Generator, table: np.ndarray, jitter: float) -> RGB:
 
 
 def _backdrop(rng: np.random.Generator) -> tuple[RGB, RGB]:
-    """Two colours, of any hue but seldom vivid, between which the background runs."""
+    """The two end colours of the background's gradient: of any hue, rarely vivid."""
     grey, hue = rng.uniform(0.05, 0.6), rng.normal(0, 0.25, (2, 3))
     first, second = np.clip(grey * np.exp(hue) * rng.uniform(0.6, 1.4, (2, 1)), 0.02, 0.9)
     return (

@@ -1,1 +1,1 @@
-"""Experiments: studies, sweeps, experiment files, training on several hosts."""
+"""Experiments: experiment files, sweeps, training on several hosts."""

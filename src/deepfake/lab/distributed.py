@@ -2,15 +2,15 @@
 
     python -m deepfake.lab.distributed --coordinator HOST:PORT --processes N --rank K --output FOLDER
 
-Run it on every host, with ranks 0..N-1 and one address (a free port of rank 0's host), the same
-`params.yaml` and a copy of the face shards; it takes the extra `[distributed]`, and JAX's own extra for
-GPUs. Keras 3 has no multi-node `fit` on TensorFlow, but the network is written in `keras.ops`: on JAX,
-`keras.distribution` spreads a batch over all devices of all processes and sums the gradients, so that
-every process ends with the same weights and writes the same file, in the layout that `load_detector` reads.
+Run it on every host, with ranks 0..N-1, the same address (a free port of rank 0's host), the same
+`params.yaml` and a copy of the face shards. It needs the extra `[distributed]`, and JAX's own extra for
+GPUs. Keras 3 has no multi-node `fit` on TensorFlow. But the network is written in `keras.ops`, so it also
+runs on JAX. There, `keras.distribution` spreads a batch over all devices of all processes and sums the
+gradients. Every process ends with the same weights and writes the same file, which `load_detector` reads.
 
-Besides `networks/` and what this module imports itself, the project needs TensorFlow. From the recipe it
-takes both phases, gradient accumulation and the flip; a key of `train` that it does not know how to follow
-is refused. It keeps the last epoch's weights, and no backups: a killed run starts again.
+Only `networks/` and the modules that this one imports run on JAX; all others need TensorFlow. This module
+uses both phases, gradient accumulation and the flip of the recipe, and refuses other values of `train` that
+would have no effect. It keeps the weights of the last epoch and no backups: a killed run starts again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from deepfake.params.train import Model
 from deepfake.params.whole import Params
 from deepfake.shards.shards import read_examples, shard_paths
 
-# Keys that are not followed here, with the values that ask for nothing; the rest of `train` is followed.
+# Keys that have no effect here, with the values that are allowed. All other keys of `train` work as usual.
 ALLOWED: dict[str, tuple[Any, ...]] = {
     "base.precision": ("auto", "float32"),
     "train.model": tuple(name for name in get_args(Model) if not name.startswith("frozen-")),
@@ -57,10 +57,10 @@ def main() -> None:
     """Join the other processes, train, and write the detector."""
     options = _parser().parse_args()
     if options.processes < 1 or not 0 <= options.rank < options.processes:
-        raise TrainingError(f"--rank {options.rank}: must be 0 to {options.processes - 1}, of --processes")
+        raise TrainingError(f"--rank is {options.rank}: it must be 0 to {options.processes - 1}")
     params = load_params(Params, options.params)
     refuse_unknown(params)
-    # Read when Keras and TensorFlow are first imported, which is below.
+    # Keras and TensorFlow read these variables when they are imported, below.
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -69,9 +69,9 @@ def main() -> None:
         raise TrainingError("JAX is missing: pip install 'deepfake-detector[distributed]'") from error
     import keras
 
-    if options.rank > 0:  # JAX would abort the process, with a page of addresses for a reason
+    if options.rank > 0:  # JAX would abort the process without a clear reason
         _await_coordinator(options.coordinator, options.wait)
-    # Not keras.distribution.initialize, which takes no time limit.
+    # Not keras.distribution.initialize: it has no time limit.
     jax.distributed.initialize(
         options.coordinator, options.processes, options.rank, initialization_timeout=options.wait
     )
@@ -81,13 +81,13 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--coordinator", required=True, metavar="HOST:PORT", help="the same for every rank")
+    parser.add_argument("--coordinator", required=True, metavar="HOST:PORT", help="the same for all ranks")
     parser.add_argument("--processes", required=True, type=int)
     parser.add_argument("--rank", required=True, type=int)
     parser.add_argument("--output", required=True, type=Path, help="folder of weights and architecture")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--faces", type=Path, default=Path("data/faces"))
-    parser.add_argument("--wait", type=int, default=300, help="seconds for the others to come")
+    parser.add_argument("--wait", type=int, default=300, help="seconds to wait for the others")
     return parser
 
 
@@ -108,10 +108,10 @@ def _await_coordinator(address: str, seconds: int) -> None:
 
 
 def refuse_unknown(params: Params) -> None:
-    """Refuse what this way of training would leave out without a word.
+    """Refuse parameters that would have no effect here.
 
     Raises:
-        TrainingError: names every such key and the values that are allowed.
+        TrainingError: the text names every such key and the values that are allowed.
     """
     asked = flatten(params.model_dump(by_alias=True, mode="json"))
     wrong = [
@@ -120,7 +120,7 @@ def refuse_unknown(params: Params) -> None:
         if asked[key] not in allowed
     ]
     if wrong:
-        raise TrainingError(f"training on several hosts is simpler: {'; '.join(wrong)}")
+        raise TrainingError(f"training on several hosts can't follow params.yaml: {'; '.join(wrong)}")
 
 
 def _train(params: Params, options: argparse.Namespace) -> str:
@@ -133,12 +133,12 @@ def _train(params: Params, options: argparse.Namespace) -> str:
     recipe, size = params.train, params.preprocess.size
     if recipe.batch_size % options.processes:
         raise TrainingError(
-            f"train.batch_size is {recipe.batch_size}: {options.processes} hosts can't share it equally"
+            f"train.batch_size {recipe.batch_size} must be a multiple of --processes, {options.processes}"
         )
     keras.utils.set_random_seed(params.base.seed)  # every rank starts from the same weights
     architecture = architecture_of(recipe, size)
     model = build_detector(architecture, recipe.backbone_weights)
-    chosen_part(model, recipe.trainable)  # what can't be trained is told before phase 1
+    chosen_part(model, recipe.trainable)  # a wrong `trainable` raises before phase 1
     examples = {split: _examples(params, options, split) for split in ("train", "val")}
     share = recipe.batch_size // options.processes
     steps = {split: len(found) // share for split, found in examples.items()}
@@ -162,7 +162,7 @@ def _train(params: Params, options: argparse.Namespace) -> str:
 
 
 def _examples(params: Params, options: argparse.Namespace, split: str) -> list[tuple[bytes, int]]:
-    """This rank's part of a split, still encoded: every N-th example, as many on each rank."""
+    """This rank's part of a split, not decoded: every N-th example, the same number on each rank."""
     files = shard_paths(options.faces / split)
     found = [example for path in files for example in read_examples(path)]
     whole = len(found) - len(found) % options.processes
@@ -173,7 +173,11 @@ def _examples(params: Params, options: argparse.Namespace, split: str) -> list[t
 def _batches(
     examples: list[tuple[bytes, int]], share: int, rng: Any = None, flip: bool = False
 ) -> Iterator[tuple[Any, Any]]:
-    """This rank's share of each batch, for ever; shuffled if there is an `rng`, half of it mirrored."""
+    """This rank's share of each batch, without end. An `rng` shuffles; `flip` mirrors half at random.
+
+    Yields:
+        float32 [share, size, size, 3], float32 [share, 1].
+    """
     while True:
         order = np.arange(len(examples)) if rng is None else rng.permutation(len(examples))
         for start in range(0, len(order) - share + 1, share):

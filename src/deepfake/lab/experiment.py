@@ -1,4 +1,4 @@
-"""Experiments: a file of overrides on params.yaml, run and recorded by DVC."""
+"""Experiments: a file overrides parts of params.yaml; DVC runs and records the result."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from deepfake.params.whole import Params
 
 
 def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None:
-    """`dvc exp run` with parameters changed, of all stages or up to `targets`.
+    """Run `dvc exp run` with changed parameters.
 
-    The merged parameters are checked first, so that a typo fails in a second and not in a stage.
+    The parameters are checked first, so that a typo fails within a second and not in a stage.
 
     Args:
         name: of the experiment, for `dvc exp show`.
         changes: dotted key -> value, from `read_changes`.
+        targets: stages to run up to; none: all stages.
 
     Raises:
-        ParamsError: the result does not fit the parameter models.
-        DeepfakeError: DVC failed; it has said why.
+        ParamsError: the changed parameters do not fit the parameter models.
+        DeepfakeError: DVC failed; it printed the reason.
     """
     parse_params(Params, with_changes(read_sections(Path("params.yaml")), changes), origin=name)
     settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
@@ -38,7 +39,11 @@ def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None
 
 
 def read_changes(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A file's overrides, then those of the command line, by dotted key.
+    """Overrides by dotted key: those of a file, then those of the command line, which win.
+
+    Args:
+        sections: content of the file.
+        overrides: KEY=VALUE each, with a dotted key and a YAML value.
 
     Raises:
         ParamsError: an override is no KEY=VALUE.
@@ -56,7 +61,7 @@ def read_sections(file: Path) -> dict[str, Any]:
     """A YAML file of sections: params.yaml, an experiment, a study.
 
     Raises:
-        ParamsError: it holds no mapping.
+        ParamsError: the file holds no mapping.
     """
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
@@ -65,7 +70,7 @@ def read_sections(file: Path) -> dict[str, Any]:
 
 
 def flat_overrides(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key and value of every leaf; a list is one value."""
+    """Dotted key and value of every leaf. A list is one value."""
     for key, value in content.items():
         if isinstance(value, Mapping):
             yield from flat_overrides(value, f"{prefix}{key}.")
@@ -74,7 +79,7 @@ def flat_overrides(content: Mapping[str, Any], prefix: str = "") -> Iterator[tup
 
 
 def with_changes(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested sections with the values of dotted keys replaced or added."""
+    """A copy of nested sections; the values of the dotted keys `changes` are replaced or added."""
     changed = deepcopy(dict(content))
     for key, value in changes.items():
         *parents, last = key.split(".")

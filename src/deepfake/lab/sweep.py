@@ -1,4 +1,7 @@
-"""Sweeps: Optuna over parameters, through the train function of the DAG; one MLflow run a trial."""
+"""Sweeps: Optuna searches parameters of `train`. Trials use the train function of the stage train.
+
+Each trial is one MLflow run.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ FACES = Path("data/faces")
 
 
 class Range(Section):
-    """Numbers from `low` to `high`; whole ones where both are."""
+    """Numbers from `low` to `high`; integers if both are integers."""
 
     low: int | float
     high: int | float
@@ -46,7 +49,7 @@ class Range(Section):
 
 
 class Choices(Section):
-    """One of some values."""
+    """One of the values `choices`."""
 
     choices: Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=2)]
 
@@ -58,37 +61,37 @@ Space = dict[str, Range | Choices]
 
 
 def run_sweep(file: Path, trials: int) -> Path:
-    """Bring a sweep to a number of finished trials, and write its winner as an experiment.
+    """Run trials of a sweep until `trials` are finished, and write the best one as an experiment.
 
-    A trial is chosen and judged by validation alone: by the figure that its own best epoch is chosen by.
-    Trials are kept in `mlruns/optuna.db`: the same command goes on with a sweep that was killed, in the
-    middle of a trial too, and one with more trials extends it.
+    Only validation judges a trial: its score is the figure that chooses its best epoch. Trials are kept in
+    `mlruns/optuna.db`. The same command continues a killed sweep, also in the middle of a trial. A larger
+    `trials` extends a finished sweep.
 
     Args:
-        file: YAML: key of `train` -> {low, high, log} or {choices}; its name names the sweep.
-        trials: finished ones to have in the end, those of earlier calls counted.
+        file: YAML, key of `train` -> {low, high, log} or {choices}. The file's name is the sweep's name.
+        trials: number of finished trials at the end, with those of earlier calls.
 
     Returns:
         The experiment file.
 
     Raises:
         ParamsError: the space does not fit the parameters.
-        DeepfakeError: there are no face shards to train on.
+        DeepfakeError: there are no face shards, or three trials in a row failed.
     """
     content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     params, space = parse_params(Params, content, origin="params.yaml"), read_space(file)
     if not (FACES / "manifest.parquet").is_file():
-        raise DeepfakeError("a sweep trains on data/faces, which is not there: run make repro first")
+        raise DeepfakeError("a sweep trains on data/faces, which does not exist: run make repro first")
     runtime = configure(params.base)
     study = _open_study(file.stem, params)
     while len(_finished(study)) < trials:
-        # Seeded by trial: a sweep that goes on must not draw its first points again.
+        # A new seed for each trial: a continued sweep must not suggest its first values again.
         study.sampler = optuna.samplers.TPESampler(seed=params.base.seed + len(study.trials))
         trial = study.ask()
         chosen = {key: values.suggest(trial, key) for key, values in space.items()}
         try:
             study.tell(trial, _score(file.stem, trial.number, content, chosen, runtime))
-        except DeepfakeError as error:  # such as a batch that is too large: the next one may do
+        except DeepfakeError as error:  # a batch may be too large, for example: the next trial may work
             study.tell(trial, state=TrialState.FAIL)
             print(f"trial {trial.number} failed: {error}")
             if all(one.state == TrialState.FAIL for one in study.trials[-3:]) and trial.number >= 2:
@@ -100,12 +103,12 @@ def read_space(file: Path) -> Space:
     """The space of a sweep file.
 
     Raises:
-        ParamsError: a key is none of `train`, or its values fit neither form.
+        ParamsError: a key does not belong to `train`, or its value has neither form.
     """
     content = read_sections(file)
     outside = [key for key in content if not str(key).startswith("train.")]
     if outside:
-        raise ParamsError(f"{file}: {outside[0]} is no key of train; a sweep makes no new data")
+        raise ParamsError(f"{file}: {outside[0]} is no key of train; a sweep can't change the data")
     try:
         return TypeAdapter(Space).validate_python(content)
     except ValidationError as error:
@@ -124,7 +127,7 @@ def _open_study(name: str, params: Params) -> optuna.Study:
         storage=f"sqlite:///{folder / 'optuna.db'}", study_name=name, load_if_exists=True,
         direction="minimize" if mode == "min" else "maximize",
     )  # fmt: skip
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # killed: its values come next again
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # killed: try its values again
         study.tell(trial.number, state=TrialState.FAIL)
         study.enqueue_trial(trial.params)
     return study
@@ -141,9 +144,9 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 def _score(
     name: str, number: int, content: dict[str, Any], chosen: Mapping[str, Any], runtime: Runtime
 ) -> float:
-    """Train with the chosen values, as a run nested in the sweep's."""
+    """Train with the chosen values, in a run nested in the sweep's run; returns the score."""
     params = parse_params(Params, with_changes(content, chosen), origin=f"sweep {name}")
-    keras.backend.clear_session()  # the trial before
+    keras.backend.clear_session()  # free the model of the last trial
     key = resume_key(params, FACES)
     workspace = Path(".resume") / f"sweep-{key}"
     parent = parent_run("sweep", name, params.to_json())
@@ -162,8 +165,8 @@ def _write_winner(file: Path, study: optuna.Study, params: Params) -> Path:
     header = (
         f"# Winner of the sweep {file.name}: trial {best.number}, the best of {done} finished ones.\n"
         f"# Run:  make experiment NAME=sweep-{file.stem}\n"
-        f"# Reached: {_monitor(params)[0]} {best.value:.4f} on validation. The best of several\n"
-        "#       flatters itself: what it is worth, the test split of the experiment says.\n"
+        f"# Reached: {_monitor(params)[0]} {best.value:.4f} on validation. The best of several trials\n"
+        "#       looks better than it is: judge it by its figures on the test split.\n"
         f"# Found by: deepfake sweep {file.stem} --trials {done}\n\n"
     )
     target = Path("experiments") / f"sweep-{file.stem}.yaml"
