@@ -1,4 +1,4 @@
-# The vocabulary of tasks, for people and CI alike.
+# The tasks of the project, for people and for CI.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV ?= .venv
@@ -6,7 +6,7 @@ PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
-# Some machines set it: importing TensorFlow then takes 17 s instead of 8, in every process.
+# If a machine sets it, every process needs 17 s instead of 8 to import TensorFlow.
 unexport PYTHONDONTWRITEBYTECODE
 NAME ?=
 IMAGES ?=
@@ -20,9 +20,9 @@ PORT ?=
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-env: $(VENV)/.ready  ## create .venv from requirements.lock: what running needs (hashes checked)
+env: $(VENV)/.ready  ## create .venv with all that running needs (requirements.lock, hashes checked)
 
-env-dev: $(VENV)/.ready-dev  ## and what tests, lint and docs need, from requirements-dev.lock
+env-dev: $(VENV)/.ready-dev  ## add all that tests, lint and docs need (requirements-dev.lock)
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -45,16 +45,16 @@ test: env-dev  ## lint, order of rooms, types, tests
 	mypy
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-weights: env  ## fetch the weights of the CLIP tower into models/pretrained, 90 MB, ahead of their first use
+weights: env  ## fetch the CLIP tower's weights (90 MB) into models/pretrained before their first use
 	deepfake weights
 
 docs: env-dev  ## build the documentation into build/docs
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
-app: env  ## the app, on the model in production
+app: env  ## start the app with the model in production
 	streamlit run app/app.py $(if $(PORT),--server.port $(PORT))
 
-ui: env  ## MLflow's UI: compare runs, look at models
+ui: env  ## start MLflow's UI: compare runs, look at models
 	deepfake ui $(if $(PORT),--port $(PORT))
 
 predict: env  ## score pictures: PATHS="file folder ..."
@@ -69,34 +69,34 @@ rollback: env  ## put the previous production version back [WHY="..."]
 experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
-starter-train: env  ## train the starter on photographs, write models/starter: SET="ingest.root=..."
+starter-train: env  ## train the starter on photographs, into models/starter: SET="ingest.root=..."
 	deepfake experiment starter $(SET)
 	deepfake starter
 
-sweep: env  ## search parameters with Optuna; continues after a stop: [NAME=small] [TRIALS=20]
+sweep: env  ## search parameters with Optuna, or continue a search: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
-study: env  ## train without each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
+study: env  ## hold out each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
-bench: env  ## speed and memory as ratios to limits of this machine
+bench: env  ## measure speed and memory as ratios to limits of this machine
 	python benchmarks/bench.py
 
-bench-data: env  ## the data stages on many pictures: [IMAGES="14000 140000"]
+bench-data: env  ## measure the data stages on many pictures: [IMAGES="14000 140000"]
 	python benchmarks/bench_data.py $(IMAGES)
 
-bench-train: env  ## is the input pipeline fast enough for the device? (needs data/faces)
+bench-train: env  ## measure whether the input pipeline is fast enough (needs data/faces)
 	python benchmarks/bench_train.py
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options
 
-lock: env-dev  ## make both locks again from pyproject.toml (every extra but gpu: tests use them)
+lock: env-dev  ## make both locks again from pyproject.toml (tests need all extras except gpu)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(addprefix --extra ,dev docs distributed huggingface kaggle ray) --constraint requirements.lock \
 	  --output-file requirements-dev.lock pyproject.toml
 
-clean:  ## remove what can be made again (not mlruns/, not DVC's cache, not what was fetched)
+clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fetched files)
 	rm -rf data/raw data/faces data/quarantine.parquet reports .resume build
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports

@@ -1,4 +1,4 @@
-"""Stage embed: data/faces -> data/embeddings (class tokens of the frozen tower, of every view)."""
+"""Stage embed: data/faces -> data/embeddings (class tokens of the frozen tower for every view)."""
 
 from pathlib import Path
 

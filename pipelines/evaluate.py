@@ -1,4 +1,4 @@
-"""Stage evaluate: raw predictions; from them alone metrics with intervals and figures."""
+"""Stage evaluate: raw predictions, and metrics with intervals and figures, which use only these."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def main() -> None:
     faces, detector, evaluate = Path("data/faces"), Path("models/detector"), params.evaluate
     (model, _), key = load_detector(detector), judging_key(detector, faces, evaluate.looks_at_views)
     held_out = HeldOut(params.train.held_out_generators, params.train.select_holdout)
-    # Around everything: a kill while intervals are drawn does not cost the judged shards.
+    # Around both steps: a kill during the second must not lose the shards judged in the first.
     with workspace(Path(".resume"), "evaluate", key) as work:
         judged = predict_splits(model, faces, evaluate, params.base.seed, work, held_out)
         write_evaluation(judged, Path("reports/evaluate"), Path("models/calibration.json"))

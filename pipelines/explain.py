@@ -1,4 +1,4 @@
-"""Stage explain: every method's maps scored, the best one named; panels of best and worst, spectra."""
+"""Stage explain: scores of all explanation methods and the best one; panels of best and worst, spectra."""
 
 from pathlib import Path
 

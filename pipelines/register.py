@@ -1,4 +1,4 @@
-"""Stage register: gates, then the model with its run goes to MLflow."""
+"""Stage register: check the gates, then write the model and its run to MLflow."""
 
 from __future__ import annotations
 

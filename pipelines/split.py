@@ -1,4 +1,4 @@
-"""Stage split: data/splits.csv, the ledger of splits, gets a line for every picture of data/raw."""
+"""Stage split: write a line for every picture of data/raw into the ledger of splits, data/splits.csv."""
 
 from __future__ import annotations
 
@@ -24,11 +24,9 @@ def main() -> None:
     after = carry_forward(read_manifest(Path("data/raw/manifest.parquet")), before, seed, split)
     write_ledger(LEDGER, after, seed, split)
     moved = moves(before, after)
-    print(f"{len(after) - len(before)} new pictures beside {len(before)}; moved: {moved or 'none'}")
+    print(f"{len(after) - len(before)} new pictures, {len(before)} known; moved: {moved or 'none'}")
     if "train_to_test" in moved:
-        print(
-            "models that were trained before have seen these: their figures on this test split flatter them"
-        )
+        print("older models were trained on pictures of this test split: their figures on it are too good")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main() -> None:
     runtime, faces, embeddings = configure(params.base), Path("data/faces"), Path("data/embeddings")
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
-    with training_run(key, read_params(), runtime) as run:  # all sections: people look them up there
+    with training_run(key, read_params(), runtime) as run:  # all sections: people look them up in MLflow
         made = train_detector(params, runtime, faces, embeddings, workspace, [run.live_curves])
         model, architecture, history = made
         digest = write_model(model, architecture, params.train, Path("models/detector"))
