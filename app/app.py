@@ -1,4 +1,4 @@
-"""The app: one picture in, verdict, evidence and limits out. Run with `make app`."""
+"""The app: it shows verdict, evidence and limits for one picture. Run with `make app`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEAT_MAP = (
 
 
 def main() -> None:
-    """Draw the page for the model that is in production now."""
+    """Show the page for the model in production."""
     prepare_page("Is this face real?")
     try:
         name = load_params(Params, root() / "params.yaml").register_.name
@@ -48,12 +48,12 @@ def main() -> None:
     except DeepfakeError as error:
         notice("No model can be loaded", str(error))
         return
-    st.caption(f"Judged by {name}, version {version.version}: its data and figures are in the sidebar.")
+    st.caption(f"The model is {name}, version {version.version}. Its data and figures are in the sidebar.")
     model_card(predictor.bundle, version, challenger)
     upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
     assume_face = st.checkbox(
-        "The picture is a face crop already",
-        help="The model takes the whole picture and searches for no face.",
+        "The picture is already a face crop",
+        help="The model then judges the whole picture and does not search for a face.",
     )
     if upload is not None:
         show(predictor, upload.getvalue(), assume_face)
@@ -63,27 +63,27 @@ def main() -> None:
 
 
 def identity(version: Any) -> tuple[str, str]:
-    """Number and contents of a registered version; a number alone comes back in a new registry."""
+    """Number and digest of a registered version, because a new registry uses the same numbers again."""
     return ("", "") if version is None else (str(version.version), version.tags.get("bundle_sha256", ""))
 
 
 @st.fragment(run_every=POLL_SECONDS)
 def watch(name: str, shown: tuple[str, str]) -> None:
-    """Redraw the page when another version was promoted; no restart is needed."""
+    """Reload the page after another version was promoted, without a restart."""
     try:
         current = identity(alias_version(name, PRODUCTION))
     except RegistryError as error:
-        notice("The model registry does not answer: the version below may be old", str(error))
+        notice("The model registry does not answer. The version below may be old", str(error))
         return
     if current != shown:
         st.rerun()
 
 
 @st.cache_resource(
-    max_entries=2, show_spinner="Loading the model; the first time, its tower is fetched, 90 MB ..."
+    max_entries=2, show_spinner="Loading the model. The first time, this downloads its tower (90 MB) ..."
 )
 def load(name: str, version: str, bundle_sha256: str) -> Predictor:
-    """The predictor of a registered version; one for all visitors."""
+    """The predictor of a registered version, shared by all visitors."""
     folder, _ = resolve(f"models:/{name}/{version}")
     predictor = Predictor.load(folder)
     predictor.prepare()
@@ -91,7 +91,7 @@ def load(name: str, version: str, bundle_sha256: str) -> Predictor:
 
 
 def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
-    """Everything about one uploaded picture: verdicts first, then the picture."""
+    """Show everything about one uploaded picture: verdicts first, then the picture."""
     faces = predictor.predict(data, assume_face)
     if faces[0].crop is None:
         notice("Not applicable", faces[0].reason)
@@ -101,8 +101,8 @@ def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
     judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
     if faces[0].left_out:
         st.warning(
-            f"The picture shows too many faces: {faces[0].left_out} smaller ones are not judged. Cut out "
-            "the part that you ask about, and upload that."
+            f"The picture has too many faces: {faces[0].left_out} smaller ones are not judged. Crop the "
+            "picture to the faces that matter, and upload it again."
         )
     picture.image(
         boxed_picture(upright, faces), f"The upload with {judged}", "stretch", output_format="PNG"
@@ -116,7 +116,7 @@ def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
 
 
 def show_face(predictor: Predictor, face: FaceVerdict, alone: bool) -> None:
-    """Verdict, score on its scale, and the heat map of one face."""
+    """Show verdict, score on its scale, and the heat map of one face."""
     assert face.crop is not None
     verdict_bar(face, predictor.bundle.calibration, alone)
     height, width = face.crop.shape[:2]

@@ -1,4 +1,4 @@
-"""The sidebar: which model judges, how good it is on its test split, what it was trained on."""
+"""The sidebar: the model, its figures on its test split, and its training data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIGURES = {
 
 
 def model_card(bundle: Bundle, version: Any, challenger: Any) -> None:
-    """Draw the sidebar from what is stored with the model and its version; `challenger` may be None."""
+    """Show the sidebar from the facts stored with the model and its version; `challenger` may be None."""
     card, tags = bundle.card, version.tags
     since = tags.get("promoted_at", "unknown")[:16].replace("T", " ")
     with st.sidebar:
@@ -33,16 +33,16 @@ def model_card(bundle: Bundle, version: Any, challenger: Any) -> None:
             and challenger.version != version.version
         ):
             _small(
-                f"Version {challenger.version} is registered beside it and was not promoted: "
+                f"Version {challenger.version} is registered too, but it was not promoted: "
                 f"{challenger.tags[HELD_BACK]}."
             )
         st.subheader("On its own test split")
-        figures = {"model": card["test"]["model"], **card["test"]}  # the file has them by name
+        figures = {"model": card["test"]["model"], **card["test"]}  # the model first: the file sorts names
         rows = [(words, *(_figure(x[key]) for x in figures.values())) for key, words in FIGURES.items()]
         _table(("", *(who.replace("_", " ") for who in figures)), rows)
         _small(
             "Small figures are 95 % intervals. The spectrum baseline sees only the spectra of the same "
-            "pictures. The metadata baseline sees only facts of the files, such as format and size."
+            "pictures. The metadata baseline sees only facts about the files, such as format and size."
         )
         st.subheader("Trained and tested on")
         called_fake = {name: _figure(x["flagged_fake"]) for name, x in card["per_source"].items()}
@@ -55,12 +55,12 @@ def model_card(bundle: Bundle, version: Any, challenger: Any) -> None:
         train, val, test = (sum(card["split"][name].values()) for name in ("train", "val", "test"))
         _small(
             f"{train} pictures for training, {val} for the thresholds, {test} for the test. Face: median "
-            "side. Called fake: share of the test pictures. Near 1 is right for fakes, near 0 for reals."
+            "side. Called fake: share of the test pictures. Near 1 is good for fakes, near 0 for reals."
         )
         terms = "; ".join(f"{x['name']}: {x['licence']}" for x in card["sources"])
         _small(f"Licences of the pictures, as the sources state them: {terms}.")
-        for weights in card.get("pretrained", ()):  # models registered earlier say nothing of it
-            _small(f"It started from {weights['source']} ({weights['name']}): {weights['licence']}.")
+        for weights in card.get("pretrained", ()):  # older models do not have this entry
+            _small(f"Pretrained weights: {weights['source']} ({weights['name']}): {weights['licence']}.")
 
 
 def _small(text: str) -> None:
@@ -68,7 +68,7 @@ def _small(text: str) -> None:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """What follows a line break in a cell is small print."""
+    """Show a table. Text after a line break in a cell is in small print."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     st.html(f'<table class="card"><tr>{head}</tr>{body}</table>')

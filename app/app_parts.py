@@ -1,4 +1,4 @@
-"""Pieces of the page that only draw. Text that is not the page's own is escaped before it becomes HTML."""
+"""Parts of the page that only show something. Text from outside is escaped before it becomes HTML."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from deepfake.base.plots import FAKE_COLOUR, REAL_COLOUR
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.evaluate.calibration import Calibration
 
-GREY = "#6b6b6b"  # white text on it can be read, unlike on the figures' grey
+GREY = "#6b6b6b"  # dark enough for white text; the figures' grey is not
 COLOURS = {Verdict.REAL: REAL_COLOUR, Verdict.FAKE: FAKE_COLOUR, Verdict.UNCERTAIN: GREY}
 WORDS = {Verdict.REAL: "Looks real", Verdict.FAKE: "Looks fake", Verdict.UNCERTAIN: "Uncertain"}
-LONGEST = 640  # pixels of the upload as the browser gets it
-LEAST_FOR_A_WORD = 12  # per cent of the scale: a shorter stretch shows its colour alone
-CROP = 192  # pixels, likewise
-# Text colours are left to the theme, light or dark, wherever the ground is.
+LONGEST = 640  # pixels: longer side of the upload as the browser gets it
+LEAST_FOR_A_WORD = 12  # per cent of the scale; a shorter part shows only its colour
+CROP = 192  # pixels: side of a crop as the browser gets it
+# Text on the page's own background has the colours of the theme, light or dark.
 CSS = """<style>
 .stMainBlockContainer {padding-top: 3rem}
 .banner {border-radius: 8px; padding: .5rem 1rem; color: #fff; overflow-wrap: anywhere}
@@ -40,19 +40,19 @@ small {display: block; opacity: .75; line-height: 1.4}
 
 
 def prepare_page(title: str) -> None:
-    """Title, width and the look of everything below."""
-    st.set_page_config(title, layout="wide")  # no icon: the browser would fetch it from outside
+    """Set title, width and style of the page."""
+    st.set_page_config(title, layout="wide")  # no icon: the browser would load it from another host
     st.html(CSS)
     st.title(title)
 
 
 def notice(title: str, text: str) -> None:
-    """Words in the place of a verdict."""
+    """Show a text in place of a verdict."""
     _banner(GREY, title, text)
 
 
 def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> None:
-    """The verdict in words, and the score on its scale from 0 to 1."""
+    """Show the verdict in words, and the score on its scale from 0 to 1."""
     assert face.score is not None
     words = WORDS[face.verdict] if alone else f"Face {_number(face)}: {WORDS[face.verdict].lower()}"
     why = f" Uncertain: {face.reason}." if face.reason else ""
@@ -73,29 +73,29 @@ def verdict_bar(face: FaceVerdict, calibration: Calibration, alone: bool) -> Non
 
 
 def threshold_facts(calibration: Calibration, test: Mapping[str, Any]) -> None:
-    """What the thresholds rest on, and how often "fake" was wrong on test."""
+    """Show how the thresholds were chosen, and how often "fake" was wrong on test."""
     error = _percent(calibration.conformal_error)
-    of_each = ", whatever their source" if calibration.rule == "worst-source" else ""
+    of_each = " of each source" if calibration.rule == "worst-source" else ""
     views = "" if calibration.max_spread is None else (
-        f" So is a score that mirroring, JPEG 80 or scaling to 0.75 and back moves by more than "
+        f" So is a picture if mirroring, JPEG 80 or scaling to 0.75 and back moves its score by more than "
         f"{calibration.max_spread:.3f}."
     )  # fmt: skip
     if calibration.max_distance is not None:
-        views += " So is a face that is unlike anything in training."
+        views += " A face unlike anything in training is uncertain too."
     st.markdown(
         f"- **Fake from {calibration.threshold:.3f}**: at most {_percent(calibration.target_fpr)} of new "
-        f"real pictures should score that high{of_each}, judged by {calibration.val_reals} real validation "
-        f"pictures. False-positive rate on "
+        f"real pictures{of_each} should score this high. This was measured on {calibration.val_reals} real "
+        f"validation pictures. False-positive rate on "
         f"the test split: {_percent(test['fpr']['value'])} (95 % interval {_percent(test['fpr']['low'])} "
         f"to {_percent(test['fpr']['high'])}).\n"
-        f"- **Real below {calibration.real_below:.3f}**: there the score rules out a fake, wrongly for at "
-        f"most {error} of fakes; it rests on {calibration.val_fakes} fake validation pictures.\n"
+        f"- **Real below {calibration.real_below:.3f}**: such a score rules out a fake. This is wrong for "
+        f"at most {error} of fakes; it was measured on {calibration.val_fakes} fake validation pictures.\n"
         f"- **Between the two**: uncertain.{views}"
     )
 
 
 def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Image:
-    """The upright picture, brought to one size, with a square around each judged face."""
+    """The upright picture, scaled to one size, with a square around each judged face."""
     scale = LONGEST / max(picture.shape[:2])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
@@ -107,8 +107,8 @@ def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Im
         middle = left + side / 2 + 1j * (top + side / 2)
         turn = np.exp(1j * np.radians(face.box.angle))
         colour = COLOURS[face.verdict]
-        for inset, edge, line in ((0, "white", 9), (2, colour, 5)):  # seen on any ground
-            # A polygon's line lies on its corners' path, not inside it.
+        for inset, edge, line in ((0, "white", 9), (2, colour, 5)):  # visible on every background
+            # A polygon's line is centred on the path of its corners, not inside it.
             half = side / 2 - inset - line / 2
             path = [middle + half * turn * corner for corner in (-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j)]
             draw.polygon([(at.real, at.imag) for at in path], outline=edge, width=line)
@@ -119,7 +119,7 @@ def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Im
 
 
 def show_crop(crop: np.ndarray, caption: str) -> None:
-    """A face as the model got it: enlarged in whole steps and as PNG, so that nothing smooths it."""
+    """Show a face as the model got it: enlarged by a whole factor and sent as PNG, so it stays sharp."""
     factor = max(1, CROP // crop.shape[0])
     large = crop.repeat(factor, axis=0).repeat(factor, axis=1)
     st.image(large, caption, width=CROP, output_format="PNG")

@@ -1,7 +1,7 @@
 """Speed and memory, as ratios to a limit measured in the same run. Run with `make bench`.
 
-Absolute times say more about the machine than about the code; each line here names what would be the
-fastest possible and how close we come.
+Absolute times depend on the machine more than on the code. Each line names the fastest possible work and
+how close the code comes to it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def portraits(number: int = 12) -> list[bytes]:
 
 
 def network(params: Params) -> keras.Model:
-    """The configured detector, untrained: its speed does not depend on its weights."""
+    """The configured detector, untrained, because its speed does not depend on its weights."""
     return build_detector(architecture_of(params.train, params.preprocess.size))
 
 
 def crop_recipe(params: Params) -> CropRecipe:
-    """The configured way from bytes to a crop, at the smallest common side that may come of it."""
+    """The configured steps from bytes to a crop, with the smallest possible common side."""
     settings = params.preprocess.neutralise
     size = params.preprocess.size
     history = resolve_history(settings.model_copy(update={"cap": settings.min_side}), size, {})
@@ -60,7 +60,7 @@ def crop_recipe(params: Params) -> CropRecipe:
 
 
 def bench_preprocess(params: Params, files: list[bytes]) -> None:
-    """Safe decode + face crop + lossless encode, against a bare decode + resize + encode."""
+    """Safe decode + face crop + lossless encode, relative to only decode + resize + encode."""
     size = params.preprocess.size
 
     def ours(cropped: bool) -> None:
@@ -73,7 +73,7 @@ def bench_preprocess(params: Params, files: list[bytes]) -> None:
 
 
 def bench_training(params: Params) -> None:
-    """A training epoch from shards, against the same steps on one batch in memory."""
+    """A training epoch from shards, relative to the same steps on one batch in memory."""
     if not FACES.is_dir():
         print(f"{'training from shards':<28} skipped: no {FACES}; run `dvc repro preprocess` first")
         return
@@ -95,11 +95,11 @@ def bench_training(params: Params) -> None:
 
 
 def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
-    """Bytes to verdict, against the network alone on ready crops."""
+    """From bytes to verdict, relative to the network alone on ready crops."""
     architecture = architecture_of(params.train, params.preprocess.size)
     model = build_detector(architecture)
     model.save_weights(folder / "model.weights.h5")
-    # Without the views of each crop: the limit is one pass of the network.
+    # Without the views of each crop, because the limit is one pass of the network.
     calibration = Calibration(
         Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
     )

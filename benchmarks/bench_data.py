@@ -1,8 +1,8 @@
 """The data stages on many small pictures. Run with `make bench-data [IMAGES="1400 14000"]`.
 
-Per size: pictures per second, by the clock and per second of processor time, the latter as a share of
-limits measured in the same run; the peak memory of a stage with its workers; DVC's time to find nothing
-to do, and what one changed picture costs. Then the growth between sizes.
+For each size it prints: pictures per second of clock time; pictures per second of processor time, as a
+share of limits measured in the same run; the peak memory of a stage with its workers; the time of DVC if
+there is nothing to do, and if one picture changed. Then it prints the growth between sizes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from deepfake.shards.executors import map_shards, process_pool
 
 REPO = Path(__file__).parents[1]
 BARE = "decode + resize + encode"
-# What runs, and which limit it is compared with. Preprocess is shown twice: its own work, and the whole
-# stage, which audits a sample of the crops and draws its report as well.
+# What runs, and its limit. Preprocess runs twice: only its own work, and the whole stage with the audit of
+# a sample of crops and the report.
 COMMANDS = {
     "ingest": (["pipelines/ingest.py"], "reading"),
     "validate": (["pipelines/validate.py"], BARE),
@@ -42,18 +42,18 @@ COMMANDS = {
     "preprocess": (["pipelines/preprocess.py"], BARE),
 }
 SIZE = 128  # pixels: side of the crops
-BORDER = round(0.02 * SIDE)  # pixels: what preprocess.neutralise.border takes off each edge
+BORDER = round(0.02 * SIDE)  # pixels that preprocess.neutralise.border cuts off each edge
 CHUNK = 500
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command with its children took.
+    """Time and memory of a command with its children.
 
     Attributes:
-        seconds: by the clock.
-        cpu: seconds of processor time, which other users of the machine do not add to.
-        peak: bytes resident, summed over all its processes.
+        seconds: of clock time.
+        cpu: seconds of processor time; other users of the machine do not change it.
+        peak: resident bytes, summed over all processes.
     """
 
     seconds: float
@@ -62,7 +62,7 @@ class Cost:
 
 
 def make_project(folder: Path, images: int, workers: int) -> None:
-    """A copy of this repository whose one source is `images` generated face crops."""
+    """A copy of this repository with one source of `images` generated face crops."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=REPO, check=True, capture_output=True, text=True).stdout
     for name in names.splitlines():
@@ -70,7 +70,7 @@ def make_project(folder: Path, images: int, workers: int) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPO / name, folder / name)
     content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    source = {"kind": "folder", "path": ".", "cropped": True}  # crops: no detector runs
+    source = {"kind": "folder", "path": ".", "cropped": True}  # cropped: no face detector runs
     content["ingest"] |= {"root": "data/sources", "sources": [source]}
     content["preprocess"]["size"] = SIZE
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -84,7 +84,7 @@ def make_project(folder: Path, images: int, workers: int) -> None:
 
 
 def watch(command: list[str], folder: Path) -> Cost:
-    """Run a command to its end and look at its memory ten times a second."""
+    """Run a command to its end and measure its memory ten times a second."""
     env = {**os.environ, "PYTHONPATH": str(folder / "src")}
     start, before, peak = time.perf_counter(), children_cpu(), 0
     with (folder / "log").open("w") as log:
@@ -98,13 +98,13 @@ def watch(command: list[str], folder: Path) -> Cost:
 
 
 def children_cpu() -> float:
-    """Processor seconds of all children that have ended, and of theirs."""
+    """Processor seconds of all ended children and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes in memory of a process and what it started; one that has just ended counts for nothing."""
+    """Bytes in memory of a process and its children; a process that just ended counts 0."""
     total = 0
     try:
         for member in (process, *process.children(recursive=True)):
@@ -115,7 +115,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def limits(folder: Path) -> dict[str, float]:
-    """Pictures per processor second of one core: what no stage can be faster than."""
+    """Pictures per processor second of one core that no stage can exceed."""
     cv2.setNumThreads(1)
     paths = sorted((folder / "data/sources/real/a").iterdir())[:400]
     files = [path.read_bytes() for path in paths]
@@ -135,7 +135,7 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
         for name, (script, bound) in COMMANDS.items():
             before = limits(folder)[bound]
             cost = costs[name] = watch([sys.executable, *script], folder)
-            limit = (before + limits(folder)[bound]) / 2  # beside each: machines have moods
+            limit = (before + limits(folder)[bound]) / 2  # before and after, as a machine's speed varies
             rate = images / cost.cpu
             print(f"{images:>8} {name:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
                   f"({rate / limit:.2f} of {bound}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
@@ -144,7 +144,7 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
 
 
 def bench_dvc(images: int, folder: Path) -> None:
-    """What DVC takes to see that nothing has changed, and what one changed picture costs."""
+    """DVC's time if nothing changed, and if one picture changed."""
     watch(["git", "init", "--quiet"], folder)
     watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "preprocess"], folder)
 
@@ -152,7 +152,7 @@ def bench_dvc(images: int, folder: Path) -> None:
         cost = watch(["dvc", *command], folder)
         print(f"{images:>8} {what}: {cost.seconds:.1f} s ({cost.cpu:.1f} s of one core)", flush=True)
 
-    watch(["dvc", "status"], folder)  # DVC's own memory of the files is made once
+    watch(["dvc", "status"], folder)  # the first call fills DVC's cache of file states
     show("no-op dvc status", ["status"])
     show("no-op dvc repro", ["repro", "preprocess"])
     make_pictures(range(images, images + 1), folder / "data/sources")
@@ -164,7 +164,7 @@ def bench_dvc(images: int, folder: Path) -> None:
 
 
 def pack(folder: Path) -> None:
-    """Turn the project's source, a folder of loose files, into one archive."""
+    """Pack the project's source, a folder of loose files, into one archive."""
     root = folder / "data" / "packed"
     root.mkdir()
     with tarfile.open(root / "pictures.tar", "w") as archive:

@@ -1,8 +1,9 @@
-"""Does the input pipeline starve the device? Run with `make bench-train`.
+"""Is the input pipeline fast enough for the device? Run with `make bench-train`.
 
-Pictures per second of `fit` fed from the face shards, as a ratio to the same compiled step fed one batch
-that lies in memory: with the parameters' augmentation, and with all of it (laundering, pseudo-fakes).
-Once by the clock, and once in processor time, which other users of the machine do not add to.
+It prints the pictures per second of `fit` on the face shards, as a ratio to the same compiled step on one
+batch in memory. It does so with the parameters' augmentation, and with all augmentation (laundering,
+pseudo-fakes). Both are measured in clock time and in processor time; other users of the machine do not
+change processor time.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from deepfake.train.batches import training_batches
 from deepfake.train.phases import architecture_of
 
 FACES = Path("data/faces")
-WARM_UP = 4  # steps at the start of a run that are not counted: tracing, and filling the pipeline
-ROUNDS = 3  # of both, in turn: machines have moods
+WARM_UP = 4  # first steps of a run are not counted: they trace the graph and fill the pipeline
+ROUNDS = 3  # of both in turns, because a machine's speed varies
 LIMITS = {"as in params.yaml": 0.95, "laundering, pseudo-fakes": 0.85}
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes the time and the processor time at the end of every step."""
+    """Keeps the time and the processor time at the end of every step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,20 +46,20 @@ class Clock(keras.callbacks.Callback):
         self.stamps.append((time.perf_counter(), time.process_time()))
 
     def seconds(self) -> np.ndarray:
-        """By the clock and of processors, a step, [2]."""
+        """Clock time and processor time of a step, [2]."""
         counted = np.array(self.stamps[WARM_UP:])
         return (counted[-1] - counted[0]) / (len(counted) - 1)
 
 
 def fit_seconds(model: keras.Model, data: Any, steps: int) -> np.ndarray:
-    """Of one step of `fit` on a dataset, [2]."""
+    """Clock time and processor time of one step of `fit` on a dataset, [2]."""
     clock = Clock()
     model.fit(data, steps_per_epoch=WARM_UP + steps, verbose=0, callbacks=[clock])
     return clock.seconds()
 
 
 def recipes(recipe: Train) -> dict[str, Train]:
-    """The parameters' own, and one with everything that costs time in the input pipeline."""
+    """The recipe of the parameters, and one with everything that costs time in the input pipeline."""
     forged = PseudoFakes(share=0.25, kinds=("self-blended", "reconstruction"))
     full = recipe.model_copy(update={"augment": "laundering", "balance": "class", "pseudo_fakes": forged})
     return dict(zip(LIMITS, (recipe, full), strict=True))
@@ -72,7 +73,7 @@ def network(params: Params) -> keras.Model:
 
 
 def bench(params: Params, model: keras.Model, name: str, recipe: Train, steps: int) -> None:
-    """One line for one recipe."""
+    """Print one line for one recipe."""
     data = training_batches(FACES, params.preprocess.size, recipe, params.base.seed, range(10**6))
     in_memory = tf.data.Dataset.from_tensors(next(iter(data))).repeat()
     rounds = [
@@ -81,13 +82,13 @@ def bench(params: Params, model: keras.Model, name: str, recipe: Train, steps: i
     limit, ours = np.min(rounds, axis=0)
     wall, cpu = limit / ours
     print(f"{name:<28} {wall:5.2f} of one batch in memory, {cpu:.2f} in processor time; "
-          f"{recipe.batch_size / ours[0]:.0f} images/s; to reach: {LIMITS[name]}", flush=True)  # fmt: skip
+          f"{recipe.batch_size / ours[0]:.0f} images/s; target: {LIMITS[name]}", flush=True)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="another one than the parameters'")
-    parser.add_argument("--steps", type=int, default=12, help="counted in each round")
+    parser.add_argument("--model", help="instead of the model in the parameters")
+    parser.add_argument("--steps", type=int, default=12, help="number of counted steps in each round")
     options = parser.parse_args()
     params = load_params(Params)
     if options.model:

@@ -1,4 +1,4 @@
-"""What preprocess does to every picture, without the stage's audit and report; bench_data.py runs it."""
+"""The work of preprocess on every picture, without its audit and report. bench_data.py runs it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Mutated picture files against the safe decoder: `python benchmarks/fuzz_decoder.py --files 100000`.
 
-A child process decodes, so that a crash is seen, named by its seed and survived; an alarm catches what
-hangs, and a limit on the address space what would eat the memory. Equal seeds give equal files.
+A child process decodes. If it crashes, the parent reports the seed and goes on. An alarm stops a decoder
+that hangs, and a limit on the address space stops one that takes too much memory. The same seed gives the
+same file.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from deepfake.media.images import ImageRejected, decode_image, read_header
 from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=4_000_000, min_side=8)
-SECONDS = 5  # a picture of four megapixels decodes in a twentieth of it
-EXTRA_BYTES = 512 * 2**20  # above what is in use at the start; four megapixels take under 100 MiB
+SECONDS = 5  # a picture of four megapixels needs a quarter of a second
+EXTRA_BYTES = 512 * 2**20  # above the use at the start; four megapixels need less than 100 MiB
 
 
 def samples() -> list[bytes]:
@@ -52,7 +53,7 @@ def samples() -> list[bytes]:
 
 
 def mutate(files: list[bytes], seed: int) -> bytes:
-    """One damaged file: one to four of bit flips, cuts, splices, false lengths and false headers."""
+    """One damaged file, with one to four bit flips, cuts, splices, false lengths or false headers."""
     rng = np.random.default_rng(seed)
     data = bytearray(files[rng.integers(len(files))])
     for _ in range(rng.integers(1, 5)):
@@ -71,7 +72,7 @@ def _cut(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> None:
 
 
 def _splice(data: bytearray, rng: np.random.Generator, files: list[bytes]) -> None:
-    """A piece of any file, of this one too, inserted or written over."""
+    """Insert a piece of any of the files, or write it over the data."""
     other = files[rng.integers(len(files))]
     start, at = int(rng.integers(len(other))), int(rng.integers(len(data) + 1))
     piece = other[start : start + int(rng.integers(1, 200))]
@@ -79,7 +80,7 @@ def _splice(data: bytearray, rng: np.random.Generator, files: list[bytes]) -> No
 
 
 def _false_length(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> None:
-    """Two or four bytes anywhere become an extreme number, in either byte order."""
+    """Replace two or four bytes at any place by an extreme number, in one of both byte orders."""
     size, order = int(rng.choice([2, 4])), str(rng.choice(["little", "big"]))
     number = int(rng.choice([0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1]))
     at = int(rng.integers(len(data) + 1))
@@ -87,7 +88,7 @@ def _false_length(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> 
 
 
 def _false_header(data: bytearray, rng: np.random.Generator, _: list[bytes]) -> None:
-    """The first 64 bytes hold sizes, types and counts: random bytes there."""
+    """Write random bytes into the first 64 bytes, which hold sizes, types and counts."""
     for at in rng.integers(2, 64, rng.integers(1, 6)):
         if at < len(data):
             data[at] = int(rng.integers(256))
@@ -112,13 +113,13 @@ def _hang(*_: object) -> None:
 
 
 def _child(pipe: Connection, seeds: range) -> None:
-    """Sends each seed before it is tried and what became of it; the last one sent is the culprit."""
+    """Send each seed, try it, then send its outcome. After a crash, the last seed is the cause."""
     with open("/proc/self/statm") as statm:  # noqa: PTH123 - not a file of ours
         now = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + EXTRA_BYTES, now + EXTRA_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, _hang)
-    warnings.simplefilter("ignore")  # Pillow's, on odd EXIF in files that it decodes all the same
+    warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and still decodes the file
     files, peak = samples(), (0, 0)
     for seed in seeds:
         pipe.send((seed, None))
@@ -127,7 +128,7 @@ def _child(pipe: Connection, seeds: range) -> None:
             outcome = _decode(seed, files)
         except TimeoutError:
             outcome = "HANG"
-        except Exception as error:  # noqa: BLE001 - any other error is what this looks for
+        except Exception as error:  # noqa: BLE001 - this test looks for any other error
             outcome = f"ERROR {type(error).__name__}: {error}"[:120]
         signal.alarm(0)
         pipe.send((seed, outcome))
@@ -136,7 +137,7 @@ def _child(pipe: Connection, seeds: range) -> None:
 
 
 def _receive(ours: Connection) -> tuple[Any, str | None] | None:
-    """The child's next message; None when it died or no longer answers to its own alarm."""
+    """The child's next message; None if it died or did not react to its alarm."""
     try:
         return ours.recv() if ours.poll(4 * SECONDS) else None
     except EOFError:
@@ -144,8 +145,12 @@ def _receive(ours: Connection) -> tuple[Any, str | None] | None:
 
 
 def fuzz(seeds: range) -> tuple[Counter[str], dict[int, str], tuple[int, int]]:
-    """Outcomes and their counts, the seeds that failed, and the peak memory in KiB with
-    the negative of the seed that first reached it."""
+    """Try all seeds.
+
+    Returns:
+        Outcomes and their counts; failed seeds and their outcomes; the peak memory in KiB, and minus the
+        seed that first reached it.
+    """
     context = multiprocessing.get_context("spawn")
     counts: Counter[str] = Counter()
     failures: dict[int, str] = {}

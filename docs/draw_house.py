@@ -1,4 +1,4 @@
-"""Draws docs/images/house.png, the map of rooms and of the data's way: `python docs/draw_house.py`."""
+"""Plots docs/images/house.png, the map of rooms and data: `python docs/draw_house.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPO = Path(__file__).parents[1]
 TARGET = REPO / "docs" / "images" / "house.png"
 STAGE, SHARED, OUTSIDE, DATA, LINE = "#3d405b", "#2a6f97", "#a84a2c", "#f2efe6", "#6b6b6b"
 
-# What a stage leaves for the stages after it.
+# What a stage writes for later stages.
 LEAVES = {
     "ingest": "raw shards, manifest, licences",
     "validate": "verdict on the data",
@@ -29,9 +29,9 @@ LEAVES = {
     "report": "page, model card, data card",
     "register": "registered model, run, gates",
 }
-# Stages whose room has another name.
+# Stages with a room of another name.
 ROOM_OF = {"split": "preprocess", "register": "registry"}
-# Floors below the stages, the highest first; a room may use the rooms below it.
+# Floors below the stages, the highest first. A room may use the rooms below it.
 SHARED_ROOMS = {
     "what more than one stage needs": {
         "audit": "what besides forgery tells real from fake",
@@ -48,7 +48,7 @@ SHARED_ROOMS = {
         "base": "errors, plots, input and output of stages",
     },
 }
-# Above the stages: what people use. The first two start work; the others bring a model to a verdict.
+# Above the stages: what people use. The first two start work, the others turn a model into verdicts.
 TOP_ROOMS = {
     "study": "what generalises, part by part",
     "lab": "experiments, sweeps",
@@ -74,7 +74,7 @@ def rooms() -> set[str]:
 
 
 def draw(target: Path) -> None:
-    """Write the map as PNG; the same sources give the same bytes.
+    """Write the map as PNG. The same sources give the same bytes.
 
     Args:
         target: file to write.
@@ -92,7 +92,7 @@ def draw(target: Path) -> None:
 
 
 def _people(axes: Axes) -> None:
-    """Above: what people use, and the way of a registered model to them."""
+    """The top: what people use, and how a registered model reaches them."""
     _title(axes, 8.5, "what people use")
     places = _row(axes, 7.2, TOP_ROOMS, OUTSIDE)
     for left, right in ((2, 3), (3, 4), (4, 5)):
@@ -100,7 +100,7 @@ def _people(axes: Axes) -> None:
 
 
 def _way(axes: Axes) -> None:
-    """In the middle: one box per stage with its room, and below it what it leaves."""
+    """The middle: one box per stage with its room, and below it what the stage writes."""
     _title(
         axes, 6.5, "the data's way: each box is a DVC stage and its room; below it, what the stage leaves"
     )
@@ -122,7 +122,7 @@ def _floor(axes: Axes, bottom: float, title: str, floor: dict[str, str]) -> None
 
 
 def _row(axes: Axes, bottom: float, named: dict[str, str], colour: str) -> list[tuple[float, float]]:
-    """Boxes of equal width side by side; gives left and width of each."""
+    """Boxes of equal width side by side; returns left and width of each."""
     places = _places(len(named))
     for (left, width), (name, words) in zip(places, named.items(), strict=True):
         _box(axes, (left, bottom, width, 1.0), name, words, LINE if name in NO_ROOMS else colour)

@@ -1,4 +1,4 @@
-"""MkDocs hooks: pages of the repository's root, and one reference page per room from its docstrings."""
+"""MkDocs hooks: they add pages of the repository's root, and one reference page per room."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mkdocs.structure.files import File, Files
 
 REPO = Path(__file__).parents[1]
 PACKAGE = REPO / "src" / "deepfake"
-# Kept where people look for them in a repository; shown here too.
+# People look for these in the repository's root. The site shows them too.
 ROOT_PAGES = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
@@ -20,7 +20,7 @@ ROOT_PAGES = {
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Every room gets its place in the menu."""
+    """Add every room to the menu."""
     reference = [{name: f"reference/{name}.md"} for name in _rooms()]
     config.nav = [*(config.nav or []), {"Reference": ["reference/index.md", *reference]}]
     return config
@@ -41,9 +41,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _moved(text: str) -> str:
-    """A page of the root with its links as they are from docs/."""
+    """A page of the root, with its links changed for docs/."""
     text = re.sub(r"\]\(docs/", "](", text)
-    text = re.sub(r"\[([^]]+)\]\(models/[^)]+\)", r"\1", text)  # what ships lies outside of the site
+    text = re.sub(r"\[([^]]+)\]\(models/[^)]+\)", r"\1", text)  # models/ is not part of the site
     return re.sub(r"\]\((CONTRIBUTING|CHANGELOG)\.md", lambda found: f"]({found[1].lower()}.md", text)
 
 

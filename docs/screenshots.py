@@ -1,7 +1,7 @@
 """Makes docs/images/ from the demo: `python docs/screenshots.py` in a trained working tree (make repro).
 
-Needs Chromium. The working tree and its registry stay as they are: a scratch copy registers the model
-twice, the second time with a stricter threshold, so that MLflow has two versions to show.
+It needs Chromium. The working tree and its registry do not change. A scratch copy registers the model
+twice, the second time with a stricter threshold, so that MLflow shows two versions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REPO = Path(__file__).parents[1]
 IMAGES = REPO / "docs" / "images"
 NEEDED = ("params.yaml", "requirements.lock", "dvc.yaml", "dvc.lock", "data", "models", "reports",
           "pipelines", "app", ".streamlit")  # fmt: skip
-PATIENCE = 180_000.0  # milliseconds; MLflow's pages take long on a busy machine
+PATIENCE = 180_000.0  # milliseconds; MLflow's pages are slow on a busy machine
 APP_PORT, UI_PORT = 8611, 8612
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
@@ -63,14 +63,14 @@ def main() -> None:
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """Commands work in the scratch copy, and sign with a role instead of a person's name."""
+    """Variables that make commands work in the scratch copy and sign with a role, not a person's name."""
     env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
     path = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     return env | {"DVC_ROOT": str(scratch), "LOGNAME": "analyst", "PATH": path}
 
 
 def command(scratch: Path, *words: str) -> str:
-    """Run one of the project's commands there; returns what it printed."""
+    """Run one of the project's commands there; returns its output."""
     done = subprocess.run(
         words, cwd=scratch, env=environment(scratch), stdout=subprocess.PIPE, text=True, check=True
     )
@@ -78,7 +78,7 @@ def command(scratch: Path, *words: str) -> str:
 
 
 def prepare(scratch: Path) -> None:
-    """Version 1 as the working tree has it, in production; version 2 a challenger."""
+    """Register the working tree's model as version 1, in production, and a challenger as version 2."""
     for name in NEEDED:
         source = REPO / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch / name)
@@ -91,7 +91,7 @@ def prepare(scratch: Path) -> None:
 
 
 def judged_portraits(scratch: Path) -> dict[str, Path]:
-    """Verdict -> a portrait that was drawn anew and got it; fakes for `fake`, real ones otherwise."""
+    """Verdict -> a newly rendered portrait that got it: a fake for `fake`, a real one for the others."""
     folder = scratch / "portraits"
     write_corpus(folder, portraits=8, size=96, seed=99)
     rows = csv.DictReader(command(scratch, "deepfake", "predict", str(folder)).splitlines())
@@ -108,7 +108,7 @@ def judged_portraits(scratch: Path) -> dict[str, Path]:
 
 @contextmanager
 def serving(scratch: Path, words: list[str], port: int) -> Iterator[str]:
-    """A server of the scratch copy; its address."""
+    """Run a server of the scratch copy; gives its address."""
     address = f"http://127.0.0.1:{port}"
     where = {"cwd": scratch, "env": environment(scratch), "start_new_session": True}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -140,7 +140,7 @@ def browser_page(width: int, height: int) -> Iterator[Page]:
 
 
 def app_picture(page: Page, address: str, portrait: Path, target: Path) -> None:
-    """The app with one portrait judged."""
+    """A screenshot of the app with one judged portrait."""
     page.goto(address)
     content = {"name": "portrait.jpg", "mimeType": "image/jpeg", "buffer": portrait.read_bytes()}
     page.locator("input[type=file]").set_input_files(content)
@@ -151,11 +151,11 @@ def app_picture(page: Page, address: str, portrait: Path, target: Path) -> None:
 
 
 def mlflow_pictures(page: Page, address: str) -> None:
-    """The registered versions with their aliases, and the curves of the experiment's run."""
+    """Screenshots of the registered versions with their aliases, and of the curves of the run."""
     page.goto(f"{address}/#/models/deepfake-detector")
     page.get_by_text("challenger").first.wait_for()
-    page.get_by_text("Model training", exact=True).click()  # without the menu for generative AI
-    page.get_by_role("button", name="Close").click()  # nor the assistant
+    page.get_by_text("Model training", exact=True).click()  # hides the menu for generative AI
+    page.get_by_role("button", name="Close").click()  # hides the assistant
     page.get_by_text("Registered at").wait_for()
     page.wait_for_timeout(3000)  # the panels slide
     save(page, IMAGES / "mlflow-model.png")
@@ -168,7 +168,7 @@ def mlflow_pictures(page: Page, address: str) -> None:
 
 
 def save(page: Page, target: Path) -> None:
-    """A screenshot with a palette, dithered, which halves its bytes."""
+    """Save a screenshot with a dithered palette, which halves its bytes."""
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         colours = shot.convert("RGB")
         palette = colours.quantize(256, kmeans=2)
@@ -180,7 +180,7 @@ def save(page: Page, target: Path) -> None:
 
 
 def stage_edges(stages: dict[str, dict]) -> list[tuple[str, str]]:
-    """Which stage reads what which other stage wrote."""
+    """Pairs of stages (writer, reader): the second reads an output of the first."""
     owner: dict[str, str] = {}
     for name, stage in stages.items():
         for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
@@ -195,7 +195,7 @@ def stage_edges(stages: dict[str, dict]) -> list[tuple[str, str]]:
 
 
 def draw_pipeline(target: Path) -> None:
-    """dvc.yaml's stages from left to right; the steps along the chain straight, the others as arcs."""
+    """Plot dvc.yaml's stages from left to right; edges to the next stage are straight, others are arcs."""
     stages = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     place = {name: 2.0 * number for number, name in enumerate(stages)}
     canvas = Figure(figsize=(2.0 * len(stages), 4.5), dpi=100)
