@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 NAME ?=
 IMAGES ?=
 SET ?=
-PATHS ?=
+export PATHS ?=
 TRIALS ?=
 VERSION ?=
 WHY ?= not stated
@@ -57,8 +57,8 @@ app: env  ## start the app with the model in production
 ui: env  ## start MLflow's UI: compare runs, look at models
 	deepfake ui $(if $(PORT),--port $(PORT))
 
-predict: env  ## score pictures: PATHS="file folder ..."
-	deepfake predict $(PATHS)
+predict: env  ## score pictures: PATHS="one path" or PATHS="file folder 'a name with spaces.jpg' ..."
+	@if [ -e "$$PATHS" ]; then deepfake predict "$$PATHS"; else deepfake predict $(PATHS); fi
 
 promote: env  ## put a version in production: VERSION=n [WHY="..."]
 	deepfake promote "$(VERSION)" --why "$(WHY)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,7 @@ from deepfake.base.errors import DeepfakeError
 from deepfake.base.parameters import load_params
 from deepfake.base.stage import run_stage
 from deepfake.params.whole import Params
-
-UNSCORED = 3  # exit code: some pictures could not be scored
+from deepfake.serve.options import INTERRUPTED, PIPE_CLOSED, UNSCORED, add_predict
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,24 +22,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # As in dvc.yaml. TensorFlow reads them when it is imported, which the commands below do.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    run_stage(lambda: options.run(options))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal can't show is escaped
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        run_stage(lambda: options.run(options))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+        sys.exit(PIPE_CLOSED)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="deepfake", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    predict = commands.add_parser("predict", help="score pictures: one CSV row per face")
-    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
-    predict.add_argument(
-        "--model",
-        help="models:/NAME@ALIAS or models:/NAME/VERSION; default: what is in production, else the starter",
-    )
-    predict.add_argument(
-        "--assume-face", action="store_true", help="the pictures are face crops: detect nothing"
-    )
-    predict.add_argument("--output", type=Path, help="CSV file; default: standard output")
-    predict.set_defaults(run=_predict)
+    add_predict(commands).set_defaults(run=_predict)
 
     report = commands.add_parser("report", help="tables, curves and page from a file of scores alone")
     report.add_argument(
@@ -97,31 +98,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from deepfake.bundle.bundle import RENDERED_ONLY
-    from deepfake.bundle.predictor import Predictor
-    from deepfake.registry.aliases import PRODUCTION, resolve
-    from deepfake.registry.starter import production_or_starter
-    from deepfake.serve.batch import list_pictures, score_files, write_scores
+    from deepfake.serve.command import Request, predict
+    from deepfake.serve.models import load_model
 
-    files = list_pictures(options.paths)
-    name = load_params(Params).register_.name
-    if options.model is None:
-        chosen, new = production_or_starter(name)
-        if new:
-            print(
-                f"no model was in production: registered the starter as version {chosen.version}; "
-                "models/starter/model_card.md says what it can do",
-                file=sys.stderr,
-            )
-    folder, version = resolve(options.model or f"models:/{name}@{PRODUCTION}")
-    predictor = Predictor.load(folder)
-    if predictor.bundle.only_rendered:
-        print(f"warning: {RENDERED_ONLY}", file=sys.stderr)
-    predictor.prepare()  # before the first row is written
-    rows = score_files(predictor, files, version, options.assume_face)
-    unscored = write_scores(rows, options.output)
-    if unscored:
-        print(f"{unscored} of {len(files)} files could not be scored: see `reason`", file=sys.stderr)
+    request = Request(options.paths, options.output, options.assume_face, options.workers, options.frames)
+    if predict(request, lambda: load_model(options.model)):
         sys.exit(UNSCORED)
 
 

@@ -101,7 +101,7 @@ def test_the_command_line_gives_the_pipelines_scores(trained: Path, pictures: Pa
     rows = list(csv.DictReader(output.read_text().splitlines()))
     assert list(rows[0]) == [
         "path", "face", "score", "verdict", "reason", "threshold",
-        "box_left", "box_top", "box_side", "left_out", "model_version",
+        "box_left", "box_top", "box_side", "left_out", "model_version", "note",
     ]  # fmt: skip
     expected = expected_scores(trained)
     judged = {Path(row["path"]).stem: row for row in rows if row["score"]}

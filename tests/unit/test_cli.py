@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -58,3 +59,34 @@ def test_a_tracking_servers_own_ui_is_named(
     finally:
         store.mlflow.set_tracking_uri(before)
     assert "open http://127.0.0.1:9" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        ("my photo.jpg", ["my photo.jpg"]),
+        ("one.jpg two.jpg", ["one.jpg", "two.jpg"]),
+        ("one.jpg 'my photo.jpg'", ["one.jpg", "my photo.jpg"]),
+    ],
+)
+def test_make_takes_names_with_spaces(tmp_path: Path, paths: str, words: list[str]) -> None:
+    for name in ("my photo.jpg", "one.jpg", "two.jpg", ".ready"):
+        (tmp_path / name).touch()
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "deepfake"
+    program.write_text('#!/bin/bash\nprintf "<%s>" "$@"\n')
+    program.chmod(0o755)
+    make = ["make", "--no-print-directory", "-f", str(REPO / "Makefile"), f"VENV={tmp_path}"]
+    for needed in ("requirements.lock", "pyproject.toml"):  # older than .ready: nothing is installed
+        (tmp_path / needed).touch()
+        os.utime(tmp_path / needed, (0, 0))
+    said = run([*make, "predict", f"PATHS={paths}"], tmp_path).stdout
+    assert said == "".join(f"<{word}>" for word in ["predict", *words])
+
+
+def test_a_full_disk_without_a_name_is_told() -> None:
+    def main() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(SystemExit, match=r"no space left on the disk: free"):
+        run_stage(main)

@@ -24,7 +24,8 @@ def run_stage(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.exit(f"error: no space left on the disk ({error.filename}): free some space, then run again")
+        where = f" ({error.filename})" if error.filename else ""  # a write to an open file names none
+        sys.exit(f"error: no space left on the disk{where}: free some space, then run again")
 
 
 def write_json(path: Path, content: Any) -> None:

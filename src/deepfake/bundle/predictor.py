@@ -30,6 +30,7 @@ class FaceVerdict:
         box: the judged square in pixels of the upright picture.
         crop: the judged pixels, uint8 [size, size, 3].
         left_out: smaller usable faces of the same picture that are not judged, since it shows too many.
+        note: what else a reader of the verdict has to know, such as frames that are not judged.
     """
 
     face: int | None
@@ -40,6 +41,7 @@ class FaceVerdict:
     box: Square | None = None
     crop: np.ndarray | None = None
     left_out: int = 0
+    note: str = ""
 
 
 class Predictor:

@@ -1,83 +1,81 @@
-"""Many files: one row per face, and no file that stops the others."""
+"""Many pictures: one row per face, and no file that stops the others."""
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from pathlib import Path
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from tqdm import tqdm
-
-from deepfake.base.errors import DeepfakeError
 from deepfake.bundle.predictor import FaceVerdict, Predictor
-from deepfake.media.images import ImageRejected, read_file
+from deepfake.serve.contents import Content
 
 COLUMNS = (
     "path", "face", "score", "verdict", "reason", "threshold",
-    "box_left", "box_top", "box_side", "left_out", "model_version",
+    "box_left", "box_top", "box_side", "left_out", "model_version", "note",
 )  # fmt: skip
+_AHEAD = 2  # pictures per worker that are read before their turn: memory stays bounded
+
+Row = dict[str, Any]
 
 
-def list_pictures(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and all files (but hidden ones) below the folders named, in order.
+def score_contents(
+    predictor: Predictor,
+    contents: Iterable[Content],
+    known: Mapping[tuple[str, str], list[Row]],
+    version: str,
+    assume_face: bool,
+    workers: int,
+) -> Iterator[tuple[Content, str, list[Row]]]:
+    """Judge pictures in threads, and give them in their order.
 
-    Raises:
-        DeepfakeError: a path does not exist, or there is no file at all.
+    Args:
+        known: rows of an earlier run by name and digest; such a picture is not judged again.
+        workers: pictures in work at the same time.
+
+    Yields:
+        The content, the sha256 of its bytes, and its rows with `COLUMNS`.
     """
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = (file for file in sorted(path.rglob("*")) if not file.is_dir())
-            files += [f for f in found if not any(part[0] == "." for part in f.relative_to(path).parts)]
-        elif path.exists():
-            files.append(path)
+
+    def work(content: Content, digest: str) -> list[Row]:
+        if content.problem:
+            faces = [predictor.not_applicable(content.problem)]
+        elif (content.name, digest) in known:
+            return known[content.name, digest]
         else:
-            raise DeepfakeError(f"{path} does not exist")
-    if not files:
-        raise DeepfakeError(f"no file in {', '.join(map(str, paths))}")
-    return files
+            faces = predictor.predict(content.data, assume_face)
+        return [{"path": content.name, **_row(face), "model_version": version} for face in faces]
+
+    waiting: deque[tuple[Content, str, Future[list[Row]]]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for content in contents:
+            digest = hashlib.sha256(content.data).hexdigest()
+            waiting.append((content, digest, pool.submit(work, content, digest)))
+            if len(waiting) >= _AHEAD * workers:
+                yield _done(waiting)
+        while waiting:
+            yield _done(waiting)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def score_files(
-    predictor: Predictor, files: Sequence[Path], version: str, assume_face: bool
-) -> Iterator[dict[str, Any]]:
-    """Rows with `COLUMNS`, as they are made; a file that can't be judged gets its reason."""
-    for file in tqdm(files, desc="score", unit="file"):
-        try:
-            faces = predictor.predict(read_file(file, predictor.bundle.recipe.limits), assume_face)
-        except ImageRejected as rejected:
-            faces = [predictor.not_applicable(str(rejected))]
-        for face in faces:
-            yield {"path": str(file), **_row(face), "model_version": version}
+def _done(waiting: deque[tuple[Content, str, Future[list[Row]]]]) -> tuple[Content, str, list[Row]]:
+    content, digest, future = waiting.popleft()
+    return content, digest, future.result()
 
 
-def _row(face: FaceVerdict) -> dict[str, Any]:
+def _row(face: FaceVerdict) -> Row:
     return {
         "face": face.face,
-        "score": None if face.score is None else f"{face.score:.8f}",
+        "score": None if face.score is None else round(face.score, 8),
         "verdict": face.verdict,
         "reason": face.reason,
-        "threshold": f"{face.threshold:.8f}",
+        "threshold": round(face.threshold, 8),
         "box_left": face.box.left if face.box else None,
         "box_top": face.box.top if face.box else None,
         "box_side": face.box.side if face.box else None,
         "left_out": face.left_out,
+        "note": face.note,
     }
-
-
-def write_scores(rows: Iterable[dict[str, Any]], output: Path | None) -> int:
-    """Write rows as CSV while they come; returns how many have no score."""
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    unscored = 0
-    with nullcontext(sys.stdout) if output is None else output.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(row)
-            file.flush()  # what was scored stays scored when the rest is interrupted
-            unscored += row["score"] is None
-    return unscored

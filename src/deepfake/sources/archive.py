@@ -74,6 +74,27 @@ def unpack(archive: Path, target: Path, limits: Unpacking, where: str) -> None:
         raise SourceError(f"{where} is damaged or no zip or tar file ({error}): fetch it again") from error
 
 
+def read_members(archive: Path, limits: Unpacking, most: int) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the regular files in a zip or tar; nothing is written.
+
+    Args:
+        most: bytes of each that are read; what a larger one holds behind them is not given.
+
+    Raises:
+        SourceError: as in `list_archive`, where the reader comes to it.
+    """
+    where = archive.name
+    try:
+        for name, stream in _members(archive, limits, where):
+            data = bytearray()
+            with stream:
+                while len(data) < most and (chunk := stream.read(min(_CHUNK, most - len(data)))):
+                    data += chunk
+            yield name, bytes(data)
+    except _READER_ERRORS as error:
+        raise SourceError(f"{where} is damaged or no zip or tar file ({error}): fetch it again") from error
+
+
 def _members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple[str, IO[bytes]]]:
     with archive.open("rb") as stream:
         head = stream.read(8)

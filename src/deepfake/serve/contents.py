@@ -1,0 +1,82 @@
+"""From what was named to bytes: a file is one picture, an archive or a clip holds many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from deepfake.base.errors import SourceError
+from deepfake.media.encoding import encode_png
+from deepfake.media.formats import ARCHIVES, CLIPS, HEAD, name_of
+from deepfake.media.images import ImageRejected, read_file
+from deepfake.media.videos import ClipRejected, read_frames
+from deepfake.params.ingest.limits import ClipLimits, Limits, Unpacking
+from deepfake.serve.listing import TABLES, Entry
+from deepfake.sources.archive import read_members
+
+
+@dataclass(frozen=True)
+class Content:
+    """One picture's bytes, or why there are none.
+
+    Attributes:
+        name: of the file; `archive/member` in an archive, `clip#frame-12` in a clip.
+    """
+
+    name: str
+    data: bytes = b""
+    problem: str = ""
+
+
+def read_entry(entry: Entry, limits: Limits, frames: int) -> Iterator[Content]:
+    """The pictures of an entry, at least one; nothing is raised for what can't be read.
+
+    Args:
+        frames: how many evenly spaced frames of a clip are taken.
+    """
+    try:
+        if entry.problem:
+            raise ImageRejected("unreadable", entry.problem)
+        if isinstance(entry.place, str):
+            from deepfake.serve.remote import read_address
+
+            yield Content(entry.name, read_address(entry.place, limits))
+            return
+        kind = name_of(_head(entry.place))
+        if kind in ARCHIVES:
+            yield from _members(entry.name, entry.place, limits)
+        elif kind in CLIPS:
+            yield from _frames(entry.name, entry.place, limits, frames)
+        else:
+            yield Content(entry.name, read_file(entry.place, limits))
+    except (ImageRejected, ClipRejected, SourceError) as problem:
+        yield Content(entry.name, problem=str(problem))
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a plain file; none of anything else, which `read_file` then names."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as stream:
+            return stream.read(HEAD)
+    except (OSError, ValueError):
+        return b""
+
+
+def _members(name: str, archive: Path, limits: Limits) -> Iterator[Content]:
+    for member, data in read_members(archive, Unpacking(), limits.max_bytes + 1):
+        parts = PurePosixPath(member).parts
+        if member.lower().endswith(TABLES) or any(part[0] == "." or part == "__MACOSX" for part in parts):
+            continue
+        if len(data) > limits.max_bytes:
+            problem = str(ImageRejected("too_many_bytes", f"at most {limits.max_bytes}"))
+            yield Content(f"{name}/{member}", problem=problem)
+        else:
+            yield Content(f"{name}/{member}", data)
+
+
+def _frames(name: str, clip: Path, limits: Limits, frames: int) -> Iterator[Content]:
+    for number, pixels in read_frames(clip, frames, ClipLimits(), limits):
+        yield Content(f"{name}#frame-{number}", encode_png(pixels))

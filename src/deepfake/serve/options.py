@@ -1,0 +1,59 @@
+"""The options of `deepfake predict`, and the exit codes of all commands. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+# Exit codes beside 0, 1 (an error, told in one sentence) and 2 (a wrong option).
+UNSCORED, INTERRUPTED, PIPE_CLOSED = 3, 130, 141
+EXIT_CODES = (
+    "exit codes: 0 all is scored; 1 an error, told in one sentence; 2 a wrong option; 3 some pictures "
+    "could not be scored, their rows say why; 130 stopped by Ctrl-C; 141 the reader of the output has gone"
+)
+
+
+def add_predict(commands: Any) -> argparse.ArgumentParser:
+    """Add `predict` to the subparsers of the command line; its parser comes back."""
+    predict: argparse.ArgumentParser = commands.add_parser(
+        "predict", help="score pictures: one row per face", epilog=EXIT_CODES,
+        description="Score pictures. A summary and the progress go to standard error.",
+    )  # fmt: skip
+    predict.add_argument(
+        "paths", nargs="+", type=_not_empty, metavar="PATH",
+        help="files, folders, patterns such as 'album/*.jpg', zip and tar archives, clips, Parquet tables "
+        "with a column `path`, addresses of object stores (s3://...); - reads a list from standard input",
+    )  # fmt: skip
+    predict.add_argument(
+        "--model",
+        help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; default: what is in "
+        "production, else the starter",
+    )
+    predict.add_argument(
+        "--assume-face", action="store_true", help="the pictures are face crops: detect nothing"
+    )
+    predict.add_argument(
+        "--output", type=_file_name, metavar="FILE",
+        help=".csv, .json, .jsonl or .parquet; default: CSV on standard output. A run that is stopped "
+        "leaves FILE.part; the same command goes on from it",
+    )  # fmt: skip
+    predict.add_argument("--workers", type=_positive, default=1, help="pictures in work at once (1)")
+    predict.add_argument("--frames", type=_positive, default=8, help="frames that a clip gives (8)")
+    return predict
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; `.` is the working directory")
+    return text
+
+
+def _file_name(text: str) -> Path:
+    return Path(_not_empty(text))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)

@@ -1,0 +1,50 @@
+"""What a run over many pictures came to, in a few lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from deepfake.evaluate.calibration import FAKE, REAL, UNCERTAIN
+from deepfake.serve.batch import Row
+
+
+class Summary:
+    """Counts pictures, faces and verdicts as they come.
+
+    Attributes:
+        files: pictures that were taken on.
+        unscored: those of them without a score.
+    """
+
+    def __init__(self) -> None:
+        self.files = self.unscored = 0
+        self._verdicts: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, rows: list[Row]) -> None:
+        """Count the rows of one picture."""
+        self.files += 1
+        self._verdicts.update(row["verdict"] for row in rows if row["score"] is not None)
+        if rows[0]["score"] is None:
+            self.unscored += 1
+            self._reasons[rows[0]["reason"].partition(":")[0]] += 1
+
+    def lines(self, passed: Mapping[str, int]) -> list[str]:
+        """For a person to read; `passed` is what folders hold besides pictures."""
+        verdicts = ", ".join(f"{self._verdicts[v]} {v}" for v in (FAKE, REAL, UNCERTAIN))
+        lines = [f"{_many(self.files, 'file')}, {_many(self._verdicts.total(), 'face')}: {verdicts}"]
+        if self.unscored:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self._reasons.items()))
+            lines.append(
+                f"{self.unscored} of {_many(self.files, 'file')} could not be scored ({reasons}): "
+                "see `reason`"
+            )
+        if passed:
+            others = ", ".join(f"{count} {words}" for words, count in sorted(passed.items()))
+            lines.append(f"passed over: {others}")
+        return lines
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
