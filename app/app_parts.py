@@ -99,7 +99,7 @@ def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Im
     scale = LONGEST / max(picture.shape[:2])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
-    draw = ImageDraw.Draw(image)
+    brush = ImageDraw.Draw(image)
     for face in faces:
         if face.box is None:
             continue
@@ -111,10 +111,10 @@ def boxed_picture(picture: np.ndarray, faces: Sequence[FaceVerdict]) -> Image.Im
             # A polygon's line is centred on the path of its corners, not inside it.
             half = side / 2 - inset - line / 2
             path = [middle + half * turn * corner for corner in (-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j)]
-            draw.polygon([(at.real, at.imag) for at in path], outline=edge, width=line)
+            brush.polygon([(at.real, at.imag) for at in path], outline=edge, width=line)
         if len(faces) > 1:
-            draw.rectangle((left, top, left + 36, top + 36), fill=colour)
-            draw.text((left + 18, top + 18), str(_number(face)), "white", font_size=28, anchor="mm")
+            brush.rectangle((left, top, left + 36, top + 36), fill=colour)
+            brush.text((left + 18, top + 18), str(_number(face)), "white", font_size=28, anchor="mm")
     return image
 
 

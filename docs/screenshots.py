@@ -44,7 +44,7 @@ def main() -> None:
     if not (REPO / "models" / "calibration.json").is_file():
         sys.exit("no trained model in this working tree: run `make repro` first")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    draw_pipeline(IMAGES / "pipeline.png")
+    plot_pipeline(IMAGES / "pipeline.png")
     with tempfile.TemporaryDirectory(prefix="screenshots-") as name:
         scratch = Path(name)
         prepare(scratch)
@@ -194,7 +194,7 @@ def stage_edges(stages: dict[str, dict]) -> list[tuple[str, str]]:
     })  # fmt: skip
 
 
-def draw_pipeline(target: Path) -> None:
+def plot_pipeline(target: Path) -> None:
     """Plot dvc.yaml's stages from left to right; edges to the next stage are straight, others are arcs."""
     stages = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     place = {name: 2.0 * number for number, name in enumerate(stages)}
@@ -221,8 +221,8 @@ def draw_pipeline(target: Path) -> None:
         axes.text(place[name], -0.45, words, fontsize=8.5, ha="center", va="top")
     buffer = io.BytesIO()
     canvas.savefig(buffer, metadata={"Software": None})
-    with Image.open(buffer) as drawn:
-        drawn.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
+    with Image.open(buffer) as plotted:
+        plotted.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def wrapped(text: str, width: int = 25) -> str:

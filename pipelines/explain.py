@@ -5,7 +5,7 @@ from pathlib import Path
 from deepfake.base.parameters import Sections, load_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage
-from deepfake.explain.explain import Judged, draw_best_and_worst, draw_mean_spectra, score_and_choose
+from deepfake.explain.explain import Judged, plot_best_and_worst, plot_mean_spectra, score_and_choose
 from deepfake.params.base import Base
 from deepfake.params.explain import Explain
 
@@ -23,8 +23,8 @@ def main() -> None:
     judged = Judged.load(Path("models/detector"), Path("data/faces"), predictions)
     number, seed = params.explain.scored, params.base.seed
     detail = score_and_choose(judged, number, seed, references, out)
-    draw_best_and_worst(judged, params.explain.panels, detail, out)
-    draw_mean_spectra(judged, out)
+    plot_best_and_worst(judged, params.explain.panels, detail, out)
+    plot_mean_spectra(judged, out)
 
 
 if __name__ == "__main__":

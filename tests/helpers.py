@@ -23,7 +23,7 @@ TINY = {
     "train.batch_size": 8,
     "train.phase1.epochs": 2,
     "train.phase2.epochs": 1,
-    "evaluate.bootstrap_draws": 50,
+    "evaluate.bootstrap_resamples": 50,
     "stress.max_pictures": 12,
     "stress.families": ["jpeg", "gamma"],
     "stress.adversarial": {"max_pictures": 2, "epsilons": [0.5, 4]},

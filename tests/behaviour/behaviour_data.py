@@ -28,7 +28,7 @@ def write_faces(
     """Face shards of smooth pictures; fakes carry a faint checkerboard, as up-convolutions leave it.
 
     Args:
-        shuffled: labels are drawn again, so that there is nothing to learn.
+        shuffled: labels are sampled anew, so that there is nothing to learn.
     """
     rng = np.random.default_rng(seed)
     rows = []

@@ -45,7 +45,7 @@ def test_a_study_of_heads_writes_its_pages_and_goes_on_where_it_stopped(
     variants = {"base": {}, "plain only": {"without": "base", "views": ["plain"]}}
     pipelines = {"made": ["gan", "diffusion"]}
     study = parse_study(
-        {"kind": "heads", "bootstrap_draws": 10, "variants": variants, "pipelines": pipelines}, "test"
+        {"kind": "heads", "bootstrap_resamples": 10, "variants": variants, "pipelines": pipelines}, "test"
     )
     assert isinstance(study, HeadStudy)
     content, work = tiny_params(**{"train.head.altered": ["swap"]}), tmp_path / "work"

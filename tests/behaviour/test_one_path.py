@@ -109,7 +109,7 @@ def test_a_bundle_of_an_earlier_release_says_what_to_do(tmp_path: Path) -> None:
         read_bundle(tmp_path)
 
 
-def test_a_bundle_that_draws_its_history_says_what_to_do(
+def test_a_bundle_with_a_random_history_says_what_to_do(
     tmp_path: Path, runtime: object, make_params: Callable[..., Params]
 ) -> None:
     statistics = {"history": None, "per_source": [], "split": {}}

@@ -20,7 +20,7 @@ from deepfake.study.tables import measure, tables
 
 STUDY = {
     "min_fakes": 4,
-    "bootstrap_draws": 20,
+    "bootstrap_resamples": 20,
     "variants": {
         "base": {},
         "no flip": {"overrides": {"train": {"augment": "none"}}, "without": "base"},
@@ -78,7 +78,7 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
         assert words in markdown
     page = (out / "study.html").read_text()
     assert "data:image/png;base64," in page and "://" not in page
-    found = tables(study, measure(scores, study.bootstrap_draws))
+    found = tables(study, measure(scores, study.bootstrap_resamples))
     assert found[0].title == "Held-out generators"
     rows = [table.frame.to_numpy().tolist() for table in found]
     for table in rows[:3]:  # means over all generators

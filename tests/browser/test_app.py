@@ -186,7 +186,12 @@ def test_a_picture_gets_verdict_score_threshold_box_and_heat_map(
     assert (left == right).all() and (left != 255).any(), "the box's two sides have the verdict's colour"
 
     sidebar = page.get_by_test_id("stSidebar")
-    for words in ("Model version 1", "first model; trained on drawn", "spectrum baseline", "real/camera"):
+    for words in (
+        "Model version 1",
+        "first model; trained on rendered",
+        "spectrum baseline",
+        "real/camera",
+    ):
         expect(sidebar).to_contain_text(words)
     expect(page.get_by_text("do not act on a single score")).to_be_visible()
     expect(page.get_by_text("rendered pictures only")).to_be_visible()

@@ -30,7 +30,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
     source = {"kind": "folder", "path": ".", "cropped": True}
     overrides = {
         "ingest.root": str(root), "ingest.sources": [source], "ingest.shard_size": 20,
-        "preprocess.size": SIZE, "audit.bootstrap_draws": 50, "audit.folds": 2,
+        "preprocess.size": SIZE, "audit.bootstrap_resamples": 50, "audit.folds": 2,
     }  # fmt: skip
     return parse_params(Params, tiny_params(**overrides), origin="test")
 

@@ -131,14 +131,14 @@ class Slow:
         return future
 
 
-def test_shards_are_drawn_only_as_workers_need_them() -> None:
-    drawn: list[int] = []
-    shards = (drawn.append(n) or [n] for n in range(1000))
+def test_shards_are_taken_only_as_workers_need_them() -> None:
+    taken: list[int] = []
+    shards = (taken.append(n) or [n] for n in range(1000))
     executor = Slow()
     results = map_shards(total, shards, executor, "bounded", 1000)
     for done, result in enumerate(results):
         assert result == done
-        assert len(drawn) == executor.submitted == min(1000, done + 1 + 2 * executor.workers)
+        assert len(taken) == executor.submitted == min(1000, done + 1 + 2 * executor.workers)
 
 
 def test_a_killed_worker_is_a_sentence() -> None:

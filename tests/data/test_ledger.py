@@ -37,7 +37,7 @@ def splits(frame: pd.DataFrame, ledger: dict[str, str]) -> list[str]:
 
 
 def lonely(split: str, near: str | None = None, tag: int = 1) -> int:
-    """A hash whose group is drawn into a split; with `near`, the hash below it is drawn into that one."""
+    """A hash whose group goes into a split; with `near`, the hash below it goes into that one."""
     for middle in range(1, 1 << 20):
         look = middle << 40 | tag
         if split_of_group(f"phash/{look:016x}", SEED, SPLIT) != split:
@@ -151,7 +151,7 @@ def test_another_seed_or_other_shares_deal_anew_and_say_so(
              "# seed 7, train 0.6, val 0.15, test 0.25\n0123,test\n"],
 )  # fmt: skip
 def test_a_damaged_ledger_stops(text: str, tmp_path: Path) -> None:
-    """To go on without it would draw old test pictures anew."""
+    """To go on without it would split old test pictures anew."""
     (tmp_path / "splits.csv").write_text(text)
     with pytest.raises(SourceError, match=r"is no ledger of splits: .*git checkout"):
         read_ledger(tmp_path / "splits.csv", SEED, SPLIT)

@@ -51,7 +51,7 @@ def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def portraits() -> list[np.ndarray]:
-    """Drawn alike for both classes: only the files differ; uint8 [192, 192, 3]."""
+    """Sampled alike for both classes: only the files differ; uint8 [192, 192, 3]."""
     return [make_pair(3, number, 192)[0] for number in range(PICTURES)]
 
 
@@ -91,8 +91,8 @@ def auc(features: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
     scores = cross_val_predict(model, features, labels, cv=5, method="predict_proba")[:, 1]
     rng, values = np.random.default_rng(0), []
     for _ in range(300):
-        drawn = rng.integers(0, len(labels), len(labels))
-        values.append(roc_auc_score(labels[drawn], scores[drawn]))
+        resampled = rng.integers(0, len(labels), len(labels))
+        values.append(roc_auc_score(labels[resampled], scores[resampled]))
     return (float(roc_auc_score(labels, scores)), *map(float, np.percentile(values, [2.5, 97.5])))
 
 

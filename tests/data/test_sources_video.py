@@ -62,7 +62,7 @@ def test_frames_are_stored_without_loss_and_alike_for_any_number_of_workers(tmp_
         bytes_of.append({item.path: item.file.read_bytes() for item in items})
     assert bytes_of[0] == bytes_of[1]
     rng = np.random.default_rng(0)
-    drawn = [rng.integers(0, 256, (6, 6, 3), dtype=np.uint8) for _ in range(12)]
+    painted = [rng.integers(0, 256, (6, 6, 3), dtype=np.uint8) for _ in range(12)]
     stored = decode_image(bytes_of[0]["clips/real/tv/a.mkv/frame-000006.png"], params.limits)
-    wanted = cv2.resize(drawn[6], (64, 64))[:, :, ::-1]
+    wanted = cv2.resize(painted[6], (64, 64))[:, :, ::-1]
     assert np.abs(stored.astype(int) - wanted).max() <= 2  # FFV1 may keep chroma in YUV

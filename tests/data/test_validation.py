@@ -265,7 +265,7 @@ def run_in(folder: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.argv", ["validate.py"])  # pytest's own options are not the stage's
     # One thread: no processes to start. Figures of the audit are not looked at but for chance.
     content = tiny_params(**{
-        "base.threads": 1, "audit.bootstrap_draws": 20, "validate.min_per_class": 20,
+        "base.threads": 1, "audit.bootstrap_resamples": 20, "validate.min_per_class": 20,
         "ingest.shard_size": 256,
     })  # fmt: skip
     (folder / "params.yaml").write_text(yaml.safe_dump(content))

@@ -35,7 +35,7 @@ def predictions(calibration: Calibration = CALIBRATION) -> Predictions:
         "split": ["test"] * 13 + ["val"],
     })  # fmt: skip
     detectors = {"model": calibrated("score", "score", calibration)}
-    return Predictions(with_verdicts(frame, calibration), detectors, (), {}, draws=40, bins=5, seed=3)
+    return Predictions(with_verdicts(frame, calibration), detectors, (), {}, resamples=40, bins=5, seed=3)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_verdicts_and_reasons_are_counted(found: dict[str, Any]) -> None:
 def test_shares_are_of_those_that_they_name_with_the_bootstraps_interval(found: dict[str, Any]) -> None:
     test = predictions().test
     labels, verdicts = test["label"].to_numpy(), test["verdict"].to_numpy(str)
-    drawn = bootstrap_weights(test["group"].to_numpy(), labels, 40, 3)
+    resampled = bootstrap_weights(test["group"].to_numpy(), labels, 40, 3)
     uncertain = verdicts == "uncertain"
     covered = np.where(labels == FAKE, test["score"] >= 0.25, test["score"] <= 0.75)
     expected = {  # name -> (share, which pictures, among which)
@@ -66,8 +66,8 @@ def test_shares_are_of_those_that_they_name_with_the_bootstraps_interval(found: 
         "fake": (6 / 7, covered, labels == FAKE),
     }
     for name, (value, which, among) in expected.items():
-        of_draws = (drawn * which * among).sum(axis=1) / (drawn * among).sum(axis=1)
-        wanted = interval(value, of_draws).to_json()
+        of_resamples = (resampled * which * among).sum(axis=1) / (resampled * among).sum(axis=1)
+        wanted = interval(value, of_resamples).to_json()
         shown = found["abstention"].get(name) or found["abstention"]["coverage"][name]
         assert {key: shown[key] for key in wanted} == wanted, name
 

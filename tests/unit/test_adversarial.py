@@ -22,7 +22,7 @@ from deepfake.media.spectrum import azimuthal_profile
 from deepfake.stress.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
 from deepfake.stress.attack_table import attack_rows, attack_table
 from deepfake.stress.attacks import logit_gradient, perturb, to_file
-from deepfake.stress.figures import draw_adversarial
+from deepfake.stress.figures import plot_adversarial
 from deepfake.stress.spectrum_gradient import baseline_logit
 
 EPSILONS = (0.5, 8.0, 32.0)
@@ -192,10 +192,10 @@ def test_without_pictures_there_is_a_table_and_a_figure(run: dict, tmp_path: Pat
     rows = attack_rows(outputs, sample, run["test"], run["pair"])
     table = attack_table(rows, sample)
     assert table["attacks"] == {} and table["words"] == [] and table["pictures"] == {"real": 0, "fake": 0}
-    draw_adversarial(rows, tmp_path / "none.png")
+    plot_adversarial(rows, tmp_path / "none.png")
     one_way = run["rows"].query("goal == 'frame'")
-    draw_adversarial(one_way, tmp_path / "one.png")
-    draw_adversarial(one_way, tmp_path / "same.png")
+    plot_adversarial(one_way, tmp_path / "one.png")
+    plot_adversarial(one_way, tmp_path / "same.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "same.png").read_bytes()
 
 

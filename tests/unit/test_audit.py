@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from deepfake.audit.audit import grouped_folds, judge
 from deepfake.audit.names import BORDER, FAMILIES, place
-from deepfake.audit.report import audit_rows, draw_audit, require_no_shortcut
+from deepfake.audit.report import audit_rows, plot_audit, require_no_shortcut
 from deepfake.audit.shortcuts import border, measure, sharpness
 from deepfake.base.errors import ParamsError, ValidationFailed
 from deepfake.base.labels import FAKE
@@ -23,10 +23,10 @@ from deepfake.media.images import container_facts
 from deepfake.params.audit import Audit
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.whole import Params
-from deepfake.shards.sample import draw_sample
+from deepfake.shards.sample import sample_rows
 
 LIMITS = Limits(max_bytes=10**6, max_pixels=10**6, min_side=32)
-PARAMS = Audit(warn=0.6, stop=0.9, acknowledged=(), folds=5, bootstrap_draws=100, max_pictures=1000)
+PARAMS = Audit(warn=0.6, stop=0.9, acknowledged=(), folds=5, bootstrap_resamples=100, max_pictures=1000)
 EACH, SIDE = 60, 64
 
 
@@ -189,13 +189,13 @@ def test_a_sample_is_bounded_even_and_independent_of_order() -> None:
     rows.loc[600:, "label"] = 1
     rows["source"] = np.where(rows.index % 3 == 0, "a", "b")
     rows["group"] = rows["image_id"].str[:3]
-    drawn = draw_sample(rows, 300, seed=5)
-    assert len(drawn) <= 300
-    assert abs(int(drawn["label"].sum()) - 150) <= 4
-    assert abs((drawn["source"] == "a").mean() - 1 / 3) < 0.02
-    pd.testing.assert_frame_equal(drawn, draw_sample(rows.sample(frac=1, random_state=1), 300, seed=5))
-    assert set(draw_sample(rows, 300, seed=6)["image_id"]) != set(drawn["image_id"])
-    assert len(draw_sample(rows, 5000, seed=5)) == 900
+    chosen = sample_rows(rows, 300, seed=5)
+    assert len(chosen) <= 300
+    assert abs(int(chosen["label"].sum()) - 150) <= 4
+    assert abs((chosen["source"] == "a").mean() - 1 / 3) < 0.02
+    pd.testing.assert_frame_equal(chosen, sample_rows(rows.sample(frac=1, random_state=1), 300, seed=5))
+    assert set(sample_rows(rows, 300, seed=6)["image_id"]) != set(chosen["image_id"])
+    assert len(sample_rows(rows, 5000, seed=5)) == 900
 
 
 def test_above_the_limit_stops_unless_acknowledged_by_name() -> None:
@@ -218,7 +218,7 @@ def test_an_unknown_family_cannot_be_acknowledged() -> None:
 
 def test_the_figure_of_two_audits_is_byte_stable(alike: list[dict[str, Any]], tmp_path: Any) -> None:
     for name in ("one.png", "again.png"):
-        draw_audit([alike[0], alike[1] | {"stage": "crops"}], tmp_path / name)
+        plot_audit([alike[0], alike[1] | {"stage": "crops"}], tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "again.png").read_bytes()
 
 
@@ -272,7 +272,7 @@ def test_the_figure_places_families_by_name_whatever_their_order(tmp_path: Path)
             {"stage": stage, "limits": limits, "families": found}
             for stage, found in (("raw", families), ("crops", after))
         ]
-        draw_audit(audits, tmp_path / f"{number}.png")
+        plot_audit(audits, tmp_path / f"{number}.png")
     assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: recipes of known parts, drawn alike for both classes, from counters."""
+"""Augmentation: recipes of known parts, sampled alike for both classes, from counters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helpers import tiny_params
 from scipy.stats import chi2_contingency, ks_2samp
 
 from deepfake.base.parameters import parse_params
-from deepfake.degrade.augment import Purpose, augment, draw, stream
+from deepfake.degrade.augment import Purpose, augment, sample_steps, stream
 from deepfake.degrade.operators import OPERATORS
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.degrade.recipes import RECIPES, describe, recipe
@@ -67,7 +67,7 @@ def test_equal_streams_give_equal_pictures(name: str) -> None:
 
 
 def test_streams_never_touch() -> None:
-    """Other positions, purposes, epochs and seeds give other numbers, however many are drawn."""
+    """Other positions, purposes, epochs and seeds give other numbers, however many are sampled."""
     places = [(1, 0, 1, 0), (1, 0, 1, 1), (1, 0, 2, 0), (1, 1, 1, 0), (2, 0, 1, 0)]
     numbers = [stream(s, e, Purpose(p), at).integers(0, 2**63, 5000) for s, e, p, at in places]
     assert len(np.unique(np.concatenate(numbers))) == 25_000
@@ -80,26 +80,28 @@ def test_augmentation_does_not_know_the_class() -> None:
     classes = np.array([0] * 60 + [1] * 30)
     example, kind = plan_epoch(classes, 0 * classes, Composition(20, "class", 5, 2), 7, 0, 400)
     label = np.where(kind == AS_IS, classes[example], 1).ravel()
-    draws = [draw(recipe, stream(7, 0, Purpose.AUGMENT, position)) for position in range(label.size)]
+    sampled = [
+        sample_steps(recipe, stream(7, 0, Purpose.AUGMENT, position)) for position in range(label.size)
+    ]
     for operator in {step.operator for step in recipe}:
-        count = np.array([sum(name == operator for name, _ in drawn) for drawn in draws])
+        count = np.array([sum(name == operator for name, _ in steps) for steps in sampled])
         table = [[(count[label == each] == n).sum() for n in np.unique(count)] for each in (0, 1)]
         assert chi2_contingency(table).pvalue > 1e-3, operator
         knobs = [
-            [knob for drawn, own in zip(draws, label, strict=True) for name, knob in drawn
+            [knob for steps, own in zip(sampled, label, strict=True) for name, knob in steps
              if own == each and name == operator]
             for each in (0, 1)
         ]  # fmt: skip
         assert ks_2samp(*knobs).pvalue > 1e-3, operator
 
 
-def test_a_recipe_draws_its_shares_and_ranges() -> None:
+def test_a_recipe_samples_its_shares_and_ranges() -> None:
     recipe = RECIPES["laundering"]
-    draws = [draw(recipe, stream(1, 0, Purpose.AUGMENT, position)) for position in range(4000)]
-    jpegs = [sum(name == "jpeg" for name, _ in drawn) for drawn in draws]
+    sampled = [sample_steps(recipe, stream(1, 0, Purpose.AUGMENT, position)) for position in range(4000)]
+    jpegs = [sum(name == "jpeg" for name, _ in steps) for steps in sampled]
     camera, last = (step.probability for step in recipe if step.operator == "jpeg")
     assert np.mean(jpegs) == pytest.approx(camera + last, abs=0.04)
     assert np.mean([number == 2 for number in jpegs]) == pytest.approx(camera * last, abs=0.02)
     (blur,) = (step for step in recipe if step.operator == "blur")
-    sigmas = [knob for drawn in draws for name, knob in drawn if name == "blur"]
+    sigmas = [knob for steps in sampled for name, knob in steps if name == "blur"]
     assert blur.low <= min(sigmas) < blur.low + 0.05 and blur.high - 0.05 < max(sigmas) <= blur.high

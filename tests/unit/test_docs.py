@@ -21,8 +21,8 @@ HOUSE = (REPO / "docs" / "house.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def draw_house() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw_house", REPO / "docs" / "draw_house.py")
+def plot_house() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("plot_house", REPO / "docs" / "plot_house.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -48,17 +48,17 @@ def test_every_name_that_the_guide_looks_for_is_in_its_file() -> None:
         assert re.search(rf"\b{name}\b", text), f"{place} has no {name}"
 
 
-def test_the_guide_and_the_map_have_every_room(draw_house: ModuleType) -> None:
-    assert draw_house.rooms() == rooms()
+def test_the_guide_and_the_map_have_every_room(plot_house: ModuleType) -> None:
+    assert plot_house.rooms() == rooms()
     section = GUIDE.split("## The rooms")[1].split("\n## ")[0]
     listed = re.findall(r"`([a-z]+)(?:\.py)?`", section)
     assert sorted(listed) == sorted(rooms()), set(listed) ^ rooms()
 
 
-def test_the_map_is_the_one_that_the_script_draws(draw_house: ModuleType, tmp_path: Path) -> None:
-    draw_house.draw(tmp_path / "house.png")
-    kept, drawn = (matplotlib.image.imread(path) for path in (draw_house.TARGET, tmp_path / "house.png"))
-    assert np.array_equal(kept, drawn), "run `python docs/draw_house.py`"
+def test_the_map_is_the_one_that_the_script_plots(plot_house: ModuleType, tmp_path: Path) -> None:
+    plot_house.plot(tmp_path / "house.png")
+    kept, plotted = (matplotlib.image.imread(path) for path in (plot_house.TARGET, tmp_path / "house.png"))
+    assert np.array_equal(kept, plotted), "run `python docs/plot_house.py`"
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -172,12 +172,12 @@ def test_the_sentence_names_method_and_score() -> None:
     assert "too few" in Explanation(None, 3, None).sentence
 
 
-def test_intervals_draw_whole_groups() -> None:
+def test_intervals_resample_whole_groups() -> None:
     values = np.random.default_rng(0).normal(size=40)
     alone = mean_interval(values, np.arange(40).astype(str), seed=1)
     grouped = mean_interval(values, (np.arange(40) // 20).astype(str), seed=1)
     assert alone.low < alone.value < alone.high and alone.value == pytest.approx(values.mean())
     spread = 1.96 * values.std() / np.sqrt(40)
     assert alone.high - alone.low == pytest.approx(2 * spread, rel=0.1)
-    # Two groups: a draw holds one of them twice, or both.
+    # Two groups: a resample holds one of them twice, or both.
     assert (grouped.low, grouped.high) == pytest.approx(sorted((values[:20].mean(), values[20:].mean())))

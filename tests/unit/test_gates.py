@@ -26,10 +26,10 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
     """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
 
     def check(
-        verdict: bool = True, auc: float = 0.9, gap: float = 0.0, drawn: bool = False
+        verdict: bool = True, auc: float = 0.9, gap: float = 0.0, rendered: bool = False
     ) -> dict[str, dict[str, Any]]:
         path = module.REPORTS / "validate/verdict.json"
-        judged = SimpleNamespace(bundle=SimpleNamespace(only_rendered=drawn))
+        judged = SimpleNamespace(bundle=SimpleNamespace(only_rendered=rendered))
         monkeypatch.setattr(module, "read_json", {path: {"passed": verdict}}.__getitem__)
         monkeypatch.setattr(module, "smoke_gap", lambda one: {id(judged): gap}[id(one)])
         metrics = {"test": {"model": {"auc": {"value": auc}}}}
@@ -47,7 +47,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
         ({"auc": 0.75}, None),  # the limit itself is good enough
         ({"gap": TOLERANCE}, "smoke_prediction"),
         ({"gap": TOLERANCE / 2}, None),
-        ({"drawn": True}, "photographs"),
+        ({"rendered": True}, "photographs"),
     ],
 )
 def test_each_gate_looks_at_its_own_fact(
@@ -60,7 +60,7 @@ def test_each_gate_looks_at_its_own_fact(
     assert observed == {
         "data_verdict": facts.get("verdict", True), "test_auc": facts.get("auc", 0.9),
         "smoke_prediction": failed != "smoke_prediction",
-        "photographs": "trained on rendered pictures; never judges photographs" if facts.get("drawn")
+        "photographs": "trained on rendered pictures; never judges photographs" if facts.get("rendered")
         else "trained on photographs",
     }  # fmt: skip
     assert gates["test_auc"]["required"] == ">= 0.75"
@@ -157,7 +157,7 @@ def test_a_model_in_production_stays_there(
     assert registry.version == "1" and not result.in_production
 
 
-def test_a_model_of_drawn_pictures_stays_beside_the_starter(
+def test_a_model_of_rendered_pictures_stays_beside_the_starter(
     released: Callable[..., tuple[module.Release, Registry]],
 ) -> None:
     result, registry = released(("photographs",), None, starter=True)
@@ -167,7 +167,7 @@ def test_a_model_of_drawn_pictures_stays_beside_the_starter(
     assert registry.version == "1" and not registry.held_back  # a hand decides between two of photographs
 
 
-def test_where_nothing_else_is_a_model_of_drawn_pictures_serves(
+def test_where_nothing_else_is_a_model_of_rendered_pictures_serves(
     released: Callable[..., tuple[module.Release, Registry]],
 ) -> None:
     result, registry = released(("photographs",), None)

@@ -43,12 +43,12 @@ VIDEO = Fold("reals", "reals of video", source="video")
 ALL = ("plain", "augmented", "self-blended")
 STUDY = {
     "kind": "heads",
-    "bootstrap_draws": 20,
+    "bootstrap_resamples": 20,
     "pipelines": {"swaps": ["swap"], "made": ["gan", "diffusion"]},
     "variants": {
         "first": {"held_out": ["generator", "pipeline", "reals"], "head": {"altered": ["swap"]}},
         "one expert": {"without": "first", "head": {"altered": None}},
-        "drawn": {"without": "first", "resamples": 2},
+        "resampled": {"without": "first", "resamples": 2},
     },
 }
 
@@ -104,15 +104,15 @@ def test_a_source_of_reals_is_judged_where_no_fake_of_its_clips_was_seen() -> No
     assert {*facts[calibration_rows(facts, VIDEO)]["source"]} == {"photos", "gan", "diffusion", "swaps"}
 
 
-def test_a_draw_of_groups_keeps_views_together() -> None:
+def test_a_resample_of_groups_keeps_views_together() -> None:
     toy = toy_embeddings()
     rows = toy.where(training_rows(toy.facts, GAN, ALL))
-    drawn = resampled(rows, 1)
-    counts = drawn.facts.groupby("image_id").size() / rows.facts.groupby("image_id").size()
+    chosen = resampled(rows, 1)
+    counts = chosen.facts.groupby("image_id").size() / rows.facts.groupby("image_id").size()
     times = counts.dropna()
     assert {*times} <= {1.0, 2.0, 3.0, 4.0, 5.0} and 0.4 < len(times) / len(counts) < 0.9
-    assert drawn.facts["image_id"].tolist() == resampled(rows, 1).facts["image_id"].tolist()
-    assert drawn.facts["image_id"].tolist() != resampled(rows, 2).facts["image_id"].tolist()
+    assert chosen.facts["image_id"].tolist() == resampled(rows, 1).facts["image_id"].tolist()
+    assert chosen.facts["image_id"].tolist() != resampled(rows, 2).facts["image_id"].tolist()
 
 
 def cells(study: HeadStudy) -> list[HeadCell]:
@@ -182,13 +182,18 @@ def test_tables_tell_every_variant_fold_and_margin(study: HeadStudy) -> None:
     scores = all_scores(study)
     figures = measure_heads(scores, ["swap"], study.pipelines, 20)
     tables = {table.title: table.frame for table in head_tables(study, figures)}
-    assert tables["Held out of training"]["variant"].tolist() == ["first", "one expert", "drawn", BASELINE]
+    assert tables["Held out of training"]["variant"].tolist() == [
+        "first",
+        "one expert",
+        "resampled",
+        BASELINE,
+    ]
     margins = tables[f"Margin over the {BASELINE}"].set_index("held out")
     assert [*margins.index] == [
         "mean without clips", "diffusion", "gan", "swap", "all made", "all swaps",
     ]  # fmt: skip
     assert float(margins.loc["mean without clips", "clean"].split()[0]) > 0.2
-    assert tables["One part at a time"]["variant"].tolist() == ["one expert", "drawn"]
+    assert tables["One part at a time"]["variant"].tolist() == ["one expert", "resampled"]
     assert len(tables["A held-out source of reals"]) == 2
     assert {*tables["Seeds"]["seeds"]} == {"2"}
     summary = head_summary(figures, None)

@@ -49,7 +49,7 @@ def judged() -> Predictions:
         "model": calibrated("score", "score", calibration),
         "other": calibrated("score", "score", calibration),
     }
-    return Predictions(frame, detectors, ("new",), {}, draws=50, bins=5, seed=7)
+    return Predictions(frame, detectors, ("new",), {}, resamples=50, bins=5, seed=7)
 
 
 def test_only_generators_that_no_other_split_has_are_the_holdouts() -> None:

@@ -54,7 +54,7 @@ def test_weights_mean_repetition(seed: int) -> None:
     counts = np.random.default_rng(seed).integers(0, 4, len(labels))
     repeated = np.repeat(labels, counts), np.repeat(scores, counts)
     for name, metric in headline(threshold=0.6, bins=5).items():
-        if name == "ece":  # its bins come from the sample, not from the draw
+        if name == "ece":  # its bins come from the sample, not from the resample
             continue
         weighted = metric(labels, scores, counts[None].astype(float))
         assert weighted[0] == pytest.approx(metric(*repeated, once(counts.sum()))[0]), name
@@ -181,7 +181,7 @@ def test_calibration_error_of_a_known_case() -> None:
     assert probabilities.calibration_error(labels, np.full(100, 0.9), once(100), 1)[0] == pytest.approx(0.4)
 
 
-def test_a_draw_without_a_class_gives_nan() -> None:
+def test_a_resample_without_a_class_gives_nan() -> None:
     labels, scores = np.array([0, 0, 1]), np.array([0.1, 0.2, 0.3])
     only_reals = np.array([[1.0, 1.0, 0.0]])
     for metric in (auc, ours.average_precision, ours.equal_error_rate):
@@ -193,7 +193,7 @@ def test_a_draw_without_a_class_gives_nan() -> None:
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9)), min_size=4, max_size=60), st.integers(0, 9)
 )
 @settings(deadline=None, derandomize=True)
-def test_bootstrap_draws_whole_groups_and_keeps_sizes(rows: list[tuple[int, int]], seed: int) -> None:
+def test_bootstrap_resamples_whole_groups_and_keeps_sizes(rows: list[tuple[int, int]], seed: int) -> None:
     labels = np.array([label for label, _ in rows])
     groups = np.array([f"g{group}" for _, group in rows])
     weights = statistics.bootstrap_weights(groups, labels, 20, seed)
@@ -204,19 +204,19 @@ def test_bootstrap_draws_whole_groups_and_keeps_sizes(rows: list[tuple[int, int]
     assert (weights[:, first].sum(axis=1) == len(first)).all()
 
 
-def test_every_draw_keeps_the_number_of_groups_of_reals_of_fakes_and_of_both() -> None:
-    """Without strata a draw of the same size would hold now more fakes, now fewer."""
+def test_every_resample_keeps_the_number_of_groups_of_reals_of_fakes_and_of_both() -> None:
+    """Without strata a resample of the same size would hold now more fakes, now fewer."""
     groups = np.array(["a", "b", "b", "c", "d", "d", "e", "e", "f", "g", "h", "i"])
     labels = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1])
     weights = statistics.bootstrap_weights(groups, labels, 200, 3)
     first = np.unique(groups, return_index=True)[1]
     kinds = {"reals": "abc", "both": "de", "fakes": "fghi"}
-    drawn = weights[:, first]
+    resampled = weights[:, first]
     for kind, names in kinds.items():
         inside = np.isin(groups[first], [*names])
-        assert (drawn[:, inside].sum(axis=1) == len(names)).all(), kind
-        assert np.ptp(drawn[:, inside], axis=0).min() > 0, (
-            f"{kind}: every group is drawn now more, now less"
+        assert (resampled[:, inside].sum(axis=1) == len(names)).all(), kind
+        assert np.ptp(resampled[:, inside], axis=0).min() > 0, (
+            f"{kind}: every group is taken now more, now less"
         )
 
 

@@ -53,7 +53,7 @@ def make_predictions(seed: int = 0, strength: float = 2.0) -> Predictions:
         detectors[name] = calibrated(score, logit, replace(calibration, max_spread=0.28))
     first = detectors[MODEL].calibration
     assert first is not None
-    return Predictions(with_verdicts(frame, first), detectors, (), {}, draws=60, bins=5, seed=7)
+    return Predictions(with_verdicts(frame, first), detectors, (), {}, resamples=60, bins=5, seed=7)
 
 
 def test_every_figure_comes_back_from_the_file_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from deepfake.degrade.pseudo_fakes.hulls import face_hull
 from deepfake.demo.corpus import make_pair
 
 KINDS = sorted(PSEUDO_FAKES)
-DRAWS = 60
+SAMPLES = 60
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def rng(seed: int) -> np.random.Generator:
 @pytest.mark.parametrize("kind", KINDS)
 def test_outside_the_mask_is_the_parent(kind: str, parents: list[np.ndarray]) -> None:
     inside = []
-    for seed in range(DRAWS):
+    for seed in range(SAMPLES):
         parent = parents[seed % len(parents)]
         fake = PSEUDO_FAKES[kind](parent, rng(seed))
         np.testing.assert_array_equal(fake.pixels[fake.mask == 0], parent[fake.mask == 0])
@@ -51,7 +51,7 @@ def test_size_type_and_bytes_depend_on_the_seed_alone(kind: str, side: int) -> N
 def test_neither_tones_nor_detail_collapse(kind: str, parents: list[np.ndarray]) -> None:
     """A fake that is merely flatter or softer than its parent would teach flatness or softness."""
     ratios = []
-    for seed in range(DRAWS):
+    for seed in range(SAMPLES):
         parent = parents[seed % len(parents)]
         pixels = PSEUDO_FAKES[kind](parent, rng(seed)).pixels
         assert len(np.unique(pixels)) > 0.8 * len(np.unique(parent))

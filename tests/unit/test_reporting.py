@@ -20,7 +20,7 @@ from deepfake.base.stage import write_json
 from deepfake.base.text import plain
 from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import Sample, calibrate
-from deepfake.evaluate.figures import draw_evaluation
+from deepfake.evaluate.figures import plot_evaluation
 from deepfake.evaluate.predictions import METADATA, calibrated
 from deepfake.evaluate.tables import score_table
 from deepfake.explain.methods import TITLES
@@ -157,7 +157,7 @@ def test_a_page_of_too_few_pictures_to_promise_anything_is_still_a_page(tmp_path
     assert {*few["verdict"]} == {"uncertain"}
     assert table["abstention"]["wrong_of_answered"]["value"] is None
     assert table["test"]["model"]["precision_at_1pct_prevalence"]["value"] is None
-    draw_evaluation(judged, table, tmp_path / "evaluate")
+    plot_evaluation(judged, table, tmp_path / "evaluate")
     facts = {"evaluate/metrics.json": table, "data": data(), "failures": failures(judged, 3)}
     assert "gives no verdict on 100 %" in render_page("page", [], facts, tmp_path)
 

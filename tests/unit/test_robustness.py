@@ -1,4 +1,4 @@
-"""The grid's figures: known answers, paired draws, resumption, and predictions of another model."""
+"""The grid's figures: known answers, paired resamples, resumption, and predictions of another model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepfake.base.labels import REAL
 from deepfake.base.roc import auc
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.stress import robustness
-from deepfake.stress.figures import draw_robustness
+from deepfake.stress.figures import plot_robustness
 from deepfake.stress.pair import require_same_logits
 from deepfake.stress.robustness import (
     damaged_logits,
@@ -71,7 +71,7 @@ def test_the_area_is_the_mean_over_the_levels_and_the_clean_one(run: dict) -> No
         assert found["area"][detector]["low"] <= mean <= found["area"][detector]["high"]
 
 
-def test_draws_are_paired(run: dict) -> None:
+def test_resamples_are_paired(run: dict) -> None:
     """What does not change has no spread, though it has one by itself."""
     clean = run["table"]["clean"][MODEL]
     assert clean["ece_drift"] == {"value": 0.0, "low": 0.0, "high": 0.0}
@@ -108,7 +108,7 @@ def test_rows_and_figure_hold_every_level(run: dict, tmp_path: Path) -> None:
     gamma = rows.query("family == 'gamma' and detector == 'model'")
     assert list(gamma["level"]) == ["0.7", "0.85", "clean", "1.2", "1.5"]
     for name in ("a.png", "b.png"):
-        draw_robustness(rows, tmp_path / name)
+        plot_robustness(rows, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 

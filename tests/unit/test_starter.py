@@ -215,7 +215,7 @@ def test_without_weights_and_network_one_sentence_says_what_to_do(repo: Path, tm
     assert "can't be fetched" in err.splitlines()[-1] and "make weights" in err
 
 
-def test_a_model_of_drawn_pictures_says_so_once(repo: Path, tmp_path: Path) -> None:
+def test_a_model_of_rendered_pictures_says_so_once(repo: Path, tmp_path: Path) -> None:
     facts = read_json(starter_folder() / "detector.json")
     facts["card"]["sources"][0]["kind"] = "synthetic"
     write_json(starter_folder() / "detector.json", facts)

@@ -162,9 +162,9 @@ def test_the_gap_and_its_limit_are_those_made_by_hand() -> None:
     above, source = (reals["score"] >= 0.5).to_numpy(float), reals["source"].to_numpy()
     weights = bootstrap_weights(reals["group"].to_numpy(), reals["label"].to_numpy(), 3000, 4)
     gaps = []
-    for drawn in weights:
-        shares = [(drawn * above)[source == one].sum() / total for one in "abc"
-                  if (total := drawn[source == one].sum()) > 0]  # fmt: skip
+    for resampled in weights:
+        shares = [(resampled * above)[source == one].sum() / total for one in "abc"
+                  if (total := resampled[source == one].sum()) > 0]  # fmt: skip
         gaps.append(max(shares) - min(shares))
     wanted = interval(4 / 6, np.array(gaps)).to_json()
     assert {key: found[key] for key in wanted} == wanted

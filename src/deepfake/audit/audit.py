@@ -32,7 +32,7 @@ from deepfake.base.statistics import with_intervals
 from deepfake.params.audit import Audit
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.manifest import usable
-from deepfake.shards.sample import draw_sample
+from deepfake.shards.sample import sample_rows
 from deepfake.shards.shards import shard_path
 
 _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
@@ -55,7 +55,7 @@ def audit_raw(
         SourceError: a class has fewer than two groups, or shards and manifest don't belong together.
     """
     rows = numbered(manifest, ingest.shard_size)
-    sample = draw_sample(rows, params.max_pictures, seed)
+    sample = sample_rows(rows, params.max_pictures, seed)
     paths = [shard_path(raw, number) for number in sample["shard"]]
     measures = collect(sample, paths, ingest.limits, workers)
     return judge("raw", sample, measures, FAMILIES, len(rows), params, seed)
@@ -86,7 +86,7 @@ def audit_crops(
     shard = numbered(manifest, ingest.shard_size).set_index("image_id")["shard"]
     picture = usable(crops)["image_id"].str.partition("-")[0]  # further faces are numbered behind a dash
     rows = usable(crops).assign(shard=picture.map(shard))
-    sample = draw_sample(rows, params.max_pictures, seed)
+    sample = sample_rows(rows, params.max_pictures, seed)
     places = zip(sample["split"], sample["shard"], strict=True)
     paths = [shard_path(folder / split, number) for split, number in places]
     measures = collect(sample, paths, ingest.limits, workers)
@@ -108,8 +108,8 @@ def judge(
 ) -> dict[str, Any]:
     """AUC with interval, status and words of every family.
 
-    The bootstrap draws pictures to judge and does not fit the classifiers again: where nothing tells the
-    classes apart, the 95 % interval of 120 pictures misses 0.5 in one case of five, not of twenty.
+    The bootstrap resamples pictures to judge and does not fit the classifiers again: where nothing tells
+    the classes apart, the 95 % interval of 120 pictures misses 0.5 in one case of five, not of twenty.
 
     Args:
         stage: `raw` or `crops`.
@@ -122,7 +122,7 @@ def judge(
     for family, features in families.items():
         scores = out_of_fold(family, measures[family], features, sample["label"].to_numpy(), folds, seed)
         frame = sample[["label", "group"]].assign(score=scores)
-        found = with_intervals(frame, "score", {"auc": auc}, params.bootstrap_draws, seed)["auc"]
+        found = with_intervals(frame, "score", {"auc": auc}, params.bootstrap_resamples, seed)["auc"]
         status = _status(f"{stage}/{family}", found.value, found.low, params)
         words = describe(features, measures[family], sample, params.warn)
         result[family] = {"auc": found.to_json(), "status": status, **words}

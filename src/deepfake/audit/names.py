@@ -62,7 +62,7 @@ CONTAINER = (
 )
 NATIVE_SIDE = Feature("native_side", "native side of the face in pixels")
 # The network gets pixels, not files: the length of a file that preprocess wrote is a function of its
-# pixels alone, which the other families judge, and its JPEG tables are drawn from a hash, alike for all.
+# pixels alone, which the other families judge, and its JPEG tables come from a hash, alike for all.
 CROP_CONTAINER = tuple(
     f for f in CONTAINER if f.topic != "jpeg" and f.name not in ("bytes", "bytes_per_pixel")
 )

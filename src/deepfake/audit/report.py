@@ -65,7 +65,7 @@ def print_audit(audit: dict[str, Any]) -> None:
         print(visible(f"{row['name']}: AUC {row['shown']} {row['status']}. {told}".rstrip()))
 
 
-def draw_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
+def plot_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
     """AUC with interval of every family, one mark per audit, with chance and both limits as lines."""
     families = [family for family in _ORDER if any(family in audit["families"] for audit in audits)]
     with figure(path, width=6.4, height=3.6) as axes:

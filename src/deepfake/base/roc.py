@@ -34,9 +34,9 @@ def ranked(
     ranked = scores[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # last place of each distinct score
     fake = labels[order] == FAKE
-    drawn = weights[:, order]
-    hits = np.cumsum(np.where(fake, drawn, 0.0), axis=1)[:, last]
-    alarms = np.cumsum(np.where(fake, 0.0, drawn), axis=1)[:, last]
+    weighted = weights[:, order]
+    hits = np.cumsum(np.where(fake, weighted, 0.0), axis=1)[:, last]
+    alarms = np.cumsum(np.where(fake, 0.0, weighted), axis=1)[:, last]
     return hits, alarms, ranked[last]
 
 

@@ -38,7 +38,7 @@ def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return (weights @ values.astype(np.float64)) / weights.sum(axis=1)
 
 
-def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, draws: int, seed: int) -> np.ndarray:
+def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """How often each resample holds each picture. Whole groups are resampled with replacement.
 
     Pictures of one group (a person, a photo and the fake made of it) are not independent. To resample
@@ -50,22 +50,22 @@ def bootstrap_weights(groups: np.ndarray, labels: np.ndarray, draws: int, seed: 
         labels: [n] 0 or 1.
 
     Returns:
-        float64 [draws, n].
+        float64 [resamples, n].
     """
     names, member = np.unique(groups, return_inverse=True)
     has = [np.isin(np.arange(len(names)), member[labels == label]) for label in LABEL_NAMES]
     stratum = has[0] + 2 * has[1]
     rng = np.random.default_rng(seed)
-    counts = np.zeros((draws, len(names)))
+    counts = np.zeros((resamples, len(names)))
     for kind in np.unique(stratum):
         inside = np.flatnonzero(stratum == kind)
         even = np.full(len(inside), 1.0 / len(inside))
-        counts[:, inside] = rng.multinomial(len(inside), even, size=draws)
+        counts[:, inside] = rng.multinomial(len(inside), even, size=resamples)
     return counts[:, member]
 
 
 def with_intervals(
-    frame: pd.DataFrame, score: str, metrics: dict[str, Metric], draws: int, seed: int
+    frame: pd.DataFrame, score: str, metrics: dict[str, Metric], resamples: int, seed: int
 ) -> dict[str, Interval]:
     """Every metric of one score column with its 95 % interval (percentiles of the resamples).
 
@@ -74,24 +74,24 @@ def with_intervals(
         score: name of the score column.
     """
     labels, scores = frame["label"].to_numpy(), frame[score].to_numpy(np.float64)
-    drawn = bootstrap_weights(frame["group"].to_numpy(), labels, draws, seed)
+    resampled = bootstrap_weights(frame["group"].to_numpy(), labels, resamples, seed)
     once = np.ones((1, len(frame)))
     return {
-        name: interval(metric(labels, scores, once)[0], metric(labels, scores, drawn))
+        name: interval(metric(labels, scores, once)[0], metric(labels, scores, resampled))
         for name, metric in metrics.items()
     }
 
 
 def paired_differences(
-    frame: pd.DataFrame, first: str, second: str, metrics: dict[str, Metric], draws: int, seed: int
+    frame: pd.DataFrame, first: str, second: str, metrics: dict[str, Metric], resamples: int, seed: int
 ) -> dict[str, Interval]:
     """Every metric of score column `first` minus that of `second`, with its 95 % interval.
 
     Both are measured on the same resamples: one that is hard for both does not widen the interval.
     """
     labels = frame["label"].to_numpy()
-    drawn = bootstrap_weights(frame["group"].to_numpy(), labels, draws, seed)
-    weights = np.vstack([np.ones((1, len(frame))), drawn])
+    resampled = bootstrap_weights(frame["group"].to_numpy(), labels, resamples, seed)
+    weights = np.vstack([np.ones((1, len(frame))), resampled])
     found = {}
     for name, metric in metrics.items():
         values = [metric(labels, frame[score].to_numpy(np.float64), weights) for score in (first, second)]
@@ -100,10 +100,10 @@ def paired_differences(
     return found
 
 
-def interval(value: float, drawn: np.ndarray) -> Interval:
+def interval(value: float, resampled: np.ndarray) -> Interval:
     """An estimate with the 2.5 % and 97.5 % points of its resamples; values of nan don't count."""
-    drawn = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    resampled = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(resampled, [0.025, 0.975]) if len(resampled) else (np.nan, np.nan)
     return Interval(float(value), float(low), float(high))
 
 

@@ -152,7 +152,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def _is_of_this_form(facts: dict[str, Any]) -> bool:
-    """Whether this release wrote these facts; earlier ones drew a face's history from its file's bytes."""
+    """Whether this release wrote these facts; earlier ones took a face's history from its file's bytes."""
     if not ("sources" in facts["card"] and "rule" in facts["calibration"] and "explanation" in facts):
         return False
     history = facts["recipe"]["history"]

@@ -139,7 +139,7 @@ def _without_places(sections: Mapping[str, Any]) -> dict[str, Any]:
 def _write_predictions(source: Path, target: Path) -> None:
     """Rows of test and holdout; hashes in place of paths, numbers in place of groups' names.
 
-    The numbers keep the names' order: the bootstrap then draws as it did, and the figures stay the same.
+    The numbers keep the names' order: the bootstrap takes the same resamples, the figures stay the same.
     """
     predictions = read_predictions(source)
     frame = predictions.frame

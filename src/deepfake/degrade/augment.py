@@ -32,7 +32,7 @@ def stream(seed: int, epoch: int, purpose: Purpose, position: int = 0) -> np.ran
     return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, int(purpose), position]))
 
 
-def draw(recipe: Sequence[Step], rng: np.random.Generator) -> list[tuple[str, float]]:
+def sample_steps(recipe: Sequence[Step], rng: np.random.Generator) -> list[tuple[str, float]]:
     """Random choice of operators, in the recipe's order, each with its strength."""
     chances = rng.random((len(recipe), 2))  # for all steps, so that no step shifts the numbers of another
     return [
@@ -52,6 +52,6 @@ def augment(pixels: Pixels, recipe: Sequence[Step], rng: np.random.Generator) ->
     Returns:
         uint8 [size, size, 3].
     """
-    for operator, knob in draw(recipe, rng):
+    for operator, knob in sample_steps(recipe, rng):
         pixels = OPERATORS[operator](pixels, knob, rng)
     return pixels

@@ -43,8 +43,8 @@ class Camera:
     demosaic: int
 
 
-def draw_camera(rng: np.random.Generator) -> Camera:
-    """Draws a camera. Sharpness and noise vary broadly, so that neither gives a fake away."""
+def sample_camera(rng: np.random.Generator) -> Camera:
+    """Sample a camera. Sharpness and noise vary broadly, so that neither gives a fake away."""
     return Camera(
         blur=rng.uniform(0.35, 0.9),
         exposure=float(np.exp(rng.normal(0.1, 0.2))),

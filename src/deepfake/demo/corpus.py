@@ -12,16 +12,16 @@ from PIL import Image
 
 from deepfake.degrade.resynthesis import Fake
 from deepfake.demo.blending import Shot
-from deepfake.demo.camera import draw_camera, photograph
+from deepfake.demo.camera import photograph, sample_camera
 from deepfake.demo.generators import GENERATORS
 from deepfake.demo.scene import render
-from deepfake.demo.traits import draw_traits
+from deepfake.demo.traits import sample_traits
 from deepfake.media.fields import Pixels
 from deepfake.media.images import decode_image
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import map_shards, process_pool
 
-QUALITY = (88, 96)  # JPEG quality of both classes, drawn evenly, ends included
+QUALITY = (88, 96)  # JPEG quality of both classes, sampled evenly, ends included
 _OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # all that write_corpus writes is smaller
 SUPERSAMPLE = 2  # scene pixels per picture pixel along each axis; a hair is about one scene pixel wide
 
@@ -42,7 +42,7 @@ def _stream(seed: int, index: int, purpose: Purpose) -> np.random.Generator:
 
 def _shoot(rng: np.random.Generator, size: int) -> Shot:
     """A picture of a new person by a new camera."""
-    who, camera = draw_traits(rng), draw_camera(rng)
+    who, camera = sample_traits(rng), sample_camera(rng)
     scene = render(rng, who, size * SUPERSAMPLE)
     return Shot(photograph(rng, scene, camera, size), who.face)
 

@@ -1,4 +1,4 @@
-"""What a portrait looks like before it is drawn: one draw of every visible trait."""
+"""What a portrait looks like before it is rendered: one sample of every visible trait."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def _face(rng: np.random.Generator) -> Face:
     )
 
 
-def draw_traits(rng: np.random.Generator) -> Traits:
-    """Draws one person from `rng`; all traits are independent unless nature ties them."""
+def sample_traits(rng: np.random.Generator) -> Traits:
+    """Sample one person; all traits are independent unless nature ties them."""
     skin = _colour(rng, SKIN, 0.06)
     redness = rng.uniform(0.5, 0.85)
     side, height = rng.uniform(-0.8, 0.8), rng.uniform(0.15, 0.75)

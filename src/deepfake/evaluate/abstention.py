@@ -39,8 +39,8 @@ def abstention(predictions: Predictions) -> dict[str, Any]:
     assert calibration is not None
     labels, verdicts = test["label"].to_numpy(), test["verdict"].to_numpy(str)
     counts = test.groupby(["label", "verdict"]).size()
-    drawn = bootstrap_weights(test["group"].to_numpy(), labels, predictions.draws, predictions.seed)
-    weights = np.vstack([np.ones((1, len(test))), drawn])
+    resampled = bootstrap_weights(test["group"].to_numpy(), labels, predictions.resamples, predictions.seed)
+    weights = np.vstack([np.ones((1, len(test))), resampled])
 
     def share(values: np.ndarray, among: np.ndarray) -> dict[str, float | None]:
         rates = mean(values, weights * among)

@@ -92,7 +92,7 @@ def predict_splits(
         },
         holdout=tuple(holdout_generators(rows)),
         compared={},
-        draws=params.bootstrap_draws,
+        resamples=params.bootstrap_resamples,
         bins=params.calibration_bins,
         seed=seed,
         held_out=held_out.all,

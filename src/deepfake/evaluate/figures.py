@@ -19,7 +19,7 @@ from deepfake.evaluate.probabilities import equal_mass_bins, risk_coverage
 _LINES = ((MODEL_COLOUR, "-"), ("#6b705c", "--"), ("#a5794f", "-."), ("#8d6a9f", (0, (1, 1))))
 
 
-def draw_evaluation(predictions: Predictions, table: dict[str, Any], out: Path) -> None:
+def plot_evaluation(predictions: Predictions, table: dict[str, Any], out: Path) -> None:
     """Write all figures that the predictions allow, each as PNG and as CSV.
 
     Args:
@@ -28,14 +28,14 @@ def draw_evaluation(predictions: Predictions, table: dict[str, Any], out: Path) 
             threshold also confusion.
     """
     test, first = predictions.test, predictions.first
-    _draw_roc(predictions, test, table, out)
-    _draw_precision_recall(predictions, test, table, out)
+    _plot_roc(predictions, test, table, out)
+    _plot_precision_recall(predictions, test, table, out)
     if first.is_probability:
-        _draw_reliability(predictions, test, table, out)
-        _draw_histogram(predictions, test, out)
-        _draw_risk_coverage(predictions, test, table, out)
+        _plot_reliability(predictions, test, table, out)
+        _plot_histogram(predictions, test, out)
+        _plot_risk_coverage(predictions, test, table, out)
     if first.threshold is not None:
-        _draw_confusion(test[first.score].to_numpy(), test["label"].to_numpy(), first.threshold, out)
+        _plot_confusion(test[first.score].to_numpy(), test["label"].to_numpy(), first.threshold, out)
 
 
 def _caption(name: str, figures: dict[str, Any], metric: str) -> str:
@@ -43,7 +43,7 @@ def _caption(name: str, figures: dict[str, Any], metric: str) -> str:
     return f"{name.replace('_', ' ')}: {metric.upper()} {x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]"
 
 
-def _draw_roc(predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path) -> None:
+def _plot_roc(predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path) -> None:
     labels, tables = test["label"].to_numpy(), []
     with figure(out / "roc.png") as axes:
         axes.plot([0, 1], [0, 1], ":", color=QUIET)
@@ -63,7 +63,7 @@ def _draw_roc(predictions: Predictions, test: pd.DataFrame, table: dict[str, Any
     _write(pd.concat(tables), out / "roc.csv")
 
 
-def _draw_precision_recall(
+def _plot_precision_recall(
     predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path
 ) -> None:
     labels, tables = test["label"].to_numpy(), []
@@ -86,7 +86,7 @@ def _draw_precision_recall(
     _write(pd.concat(tables), out / "pr.csv")
 
 
-def _draw_reliability(
+def _plot_reliability(
     predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path
 ) -> None:
     name, first = next(iter(predictions.detectors.items()))
@@ -116,7 +116,7 @@ def _binned(scores: np.ndarray, labels: np.ndarray, bins: int) -> pd.DataFrame:
     )
 
 
-def _draw_histogram(predictions: Predictions, test: pd.DataFrame, out: Path) -> None:
+def _plot_histogram(predictions: Predictions, test: pd.DataFrame, out: Path) -> None:
     edges, first = np.linspace(0.0, 1.0, 26), predictions.first
     scores = {name: test.loc[test["label"] == k, first.score] for k, name in LABEL_NAMES.items()}
     counts = {name: np.histogram(values, edges)[0] for name, values in scores.items()}
@@ -134,7 +134,7 @@ def _draw_histogram(predictions: Predictions, test: pd.DataFrame, out: Path) -> 
     _write(pd.DataFrame({"from": edges[:-1], "to": edges[1:], **counts}), out / "histogram.csv")
 
 
-def _draw_risk_coverage(
+def _plot_risk_coverage(
     predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path
 ) -> None:
     labels, tables = test["label"].to_numpy(), []
@@ -159,7 +159,7 @@ def _draw_risk_coverage(
     _write(pd.concat(tables), out / "risk_coverage.csv")
 
 
-def _draw_confusion(scores: np.ndarray, labels: np.ndarray, threshold: float, out: Path) -> None:
+def _plot_confusion(scores: np.ndarray, labels: np.ndarray, threshold: float, out: Path) -> None:
     """The confusion matrix of two verdicts, split at the threshold, without `uncertain`."""
     names = np.array([*LABEL_NAMES.values()])
     actual, called = names[labels], names[(scores >= threshold).astype(int)]

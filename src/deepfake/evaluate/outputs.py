@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepfake.base.stage import write_json
-from deepfake.evaluate.figures import draw_evaluation
+from deepfake.evaluate.figures import plot_evaluation
 from deepfake.evaluate.predictions import Predictions, read_predictions, write_predictions
 from deepfake.evaluate.tables import score_table
 
@@ -20,7 +20,7 @@ def write_evaluation(judged: Predictions, out: Path, calibration: Path) -> None:
     write_predictions(judged, out / "predictions.parquet")
     predictions = read_predictions(out / "predictions.parquet")  # so that all figures follow from the file
     table = score_table(predictions)
-    draw_evaluation(predictions, table, out)
+    plot_evaluation(predictions, table, out)
     write_json(out / "metrics.json", table)
     write_json(calibration, table["calibration"])
     for split in [key for key in ("test", "holdout") if key in table]:

@@ -66,7 +66,7 @@ class Predictions:
         detectors: by name; the page is about the first.
         holdout: generators that have all their usable pictures in `holdout`.
         compared: name of a compared detector -> sha256 of the file with its scores.
-        draws, seed: of the bootstrap; `bins` of the calibration error.
+        resamples, seed: of the bootstrap; `bins` of the calibration error.
         held_out: generators that neither the model nor its baselines were fitted on.
     """
 
@@ -74,7 +74,7 @@ class Predictions:
     detectors: dict[str, Detector]
     holdout: tuple[str, ...]
     compared: dict[str, str]
-    draws: int
+    resamples: int
     bins: int
     seed: int
     held_out: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         "detectors": {name: detector.to_json() for name, detector in predictions.detectors.items()},
         "unseen": predictions.holdout,
         "compared": predictions.compared,
-        "draws": predictions.draws,
+        "draws": predictions.resamples,
         "bins": predictions.bins,
         "seed": predictions.seed,
         "unfitted": predictions.held_out,
@@ -127,7 +127,7 @@ def read_predictions(path: Path) -> Predictions:
         detectors={name: Detector.from_json(found) for name, found in facts["detectors"].items()},
         holdout=tuple(facts["unseen"]),
         compared=facts["compared"],
-        draws=facts["draws"],
+        resamples=facts["draws"],
         bins=facts["bins"],
         seed=facts["seed"],
         held_out=tuple(facts["unfitted"]),

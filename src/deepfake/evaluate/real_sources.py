@@ -13,7 +13,7 @@ from deepfake.base.statistics import bootstrap_weights, interval, mean
 
 
 def fpr_gap(
-    test: pd.DataFrame, score: str, threshold: float | None, draws: int, seed: int
+    test: pd.DataFrame, score: str, threshold: float | None, resamples: int, seed: int
 ) -> dict[str, Any] | None:
     """Highest minus lowest false-positive rate of the real sources at the threshold.
 
@@ -27,9 +27,9 @@ def fpr_gap(
     if threshold is None or len(names) < 2:
         return None
     above = (reals[score] >= threshold).to_numpy(np.float64)
-    drawn = bootstrap_weights(reals["group"].to_numpy(), reals["label"].to_numpy(), draws, seed)
-    found = interval(_gap(above, member, np.ones((1, len(reals))))[0], _gap(above, member, drawn))
-    by_chance = _by_chance(above, member, reals["group"].to_numpy(), draws, seed)
+    resampled = bootstrap_weights(reals["group"].to_numpy(), reals["label"].to_numpy(), resamples, seed)
+    found = interval(_gap(above, member, np.ones((1, len(reals))))[0], _gap(above, member, resampled))
+    by_chance = _by_chance(above, member, reals["group"].to_numpy(), resamples, seed)
     return {**found.to_json(), "sources": len(names), "by_chance": round(by_chance, 6)}
 
 
@@ -39,7 +39,9 @@ def _gap(above: np.ndarray, member: np.ndarray, weights: np.ndarray) -> np.ndarr
     return np.asarray(np.nanmax(rates, axis=0) - np.nanmin(rates, axis=0))
 
 
-def _by_chance(above: np.ndarray, member: np.ndarray, groups: np.ndarray, draws: int, seed: int) -> float:
+def _by_chance(
+    above: np.ndarray, member: np.ndarray, groups: np.ndarray, resamples: int, seed: int
+) -> float:
     """The 95 % point of the gaps between sources after the groups' rates are permuted between groups.
 
     Whole groups are permuted, because the frames of a clip are mostly called fake together. If pictures
@@ -52,5 +54,5 @@ def _by_chance(above: np.ndarray, member: np.ndarray, groups: np.ndarray, draws:
     shape = (member.max() + 1, len(rate))
     pictures = coo_array((np.ones(len(above)), (member, group)), shape=shape).tocsr()
     counts, rng = np.bincount(member), np.random.default_rng(seed)
-    gaps = [np.ptp(pictures @ rng.permutation(rate) / counts) for _ in range(draws)]
+    gaps = [np.ptp(pictures @ rng.permutation(rate) / counts) for _ in range(resamples)]
     return float(np.quantile(gaps, 0.95))

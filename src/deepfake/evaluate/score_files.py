@@ -20,7 +20,7 @@ _REQUIRED, _OPTIONAL = ("path", "label", "score"), ("source", "generator", "grou
 _LABELS = {text: label for label, name in LABEL_NAMES.items() for text in (str(label), name)}
 _SPLITS = ("train", "val", "test", "holdout")
 # As in params.yaml, because another detector's file has no parameters.
-DRAWS, BINS, SEED, TARGET_FPR, CONFORMAL_ERROR = 1000, 15, 7, 0.05, 0.1
+RESAMPLES, BINS, SEED, TARGET_FPR, CONFORMAL_ERROR = 1000, 15, 7, 0.05, 0.1
 
 
 def read_any(path: Path, threshold: float | None = None) -> Predictions:
@@ -48,7 +48,7 @@ def read_any(path: Path, threshold: float | None = None) -> Predictions:
     detector = calibrated or Detector("score", None, None, threshold, is_probability=_in_unit(frame))
     if detector.calibration is not None:
         frame = with_verdicts(frame, detector.calibration)
-    return Predictions(frame, {NAME: detector}, (), {}, DRAWS, BINS, SEED)
+    return Predictions(frame, {NAME: detector}, (), {}, RESAMPLES, BINS, SEED)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -47,10 +47,14 @@ def score_table(predictions: Predictions) -> Table:
             for generator, rows in test[test["label"] == FAKE].groupby("generator")
         },
         "low_fpr": _low_fpr(test),
-        "fpr_gap": fpr_gap(test, first.score, first.threshold, predictions.draws, predictions.seed),
+        "fpr_gap": fpr_gap(test, first.score, first.threshold, predictions.resamples, predictions.seed),
         "pictures": {str(split): len(rows) for split, rows in predictions.frame.groupby("split")},
         "compared": predictions.compared,
-        "settings": {"draws": predictions.draws, "bins": predictions.bins, "seed": predictions.seed},
+        "settings": {
+            "resamples": predictions.resamples,
+            "bins": predictions.bins,
+            "seed": predictions.seed,
+        },
     }
     if first.calibration is not None:
         table["calibration"] = first.calibration.to_json()
@@ -63,7 +67,7 @@ def score_table(predictions: Predictions) -> Table:
 def _measure(
     predictions: Predictions, frame: pd.DataFrame, score: str, metrics: dict[str, Metric]
 ) -> Table:
-    intervals = with_intervals(frame, score, metrics, predictions.draws, predictions.seed)
+    intervals = with_intervals(frame, score, metrics, predictions.resamples, predictions.seed)
     return {name: interval.to_json() for name, interval in intervals.items()}
 
 
@@ -91,7 +95,7 @@ def _differences(predictions: Predictions) -> Table:
     for name, other in others:
         metrics = {key: predictions.metrics(other)[key] for key in ("auc", "tpr_at_1pct_fpr")}
         intervals = paired_differences(
-            predictions.test, first[1].score, other.score, metrics, predictions.draws, predictions.seed
+            predictions.test, first[1].score, other.score, metrics, predictions.resamples, predictions.seed
         )
         found[name] = {key: interval.to_json() for key, interval in intervals.items()}
     return found

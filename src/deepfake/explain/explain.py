@@ -12,11 +12,11 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.base.stage import write_json
 from deepfake.explain.choice import gains
 from deepfake.explain.heat import logits
-from deepfake.explain.method_figure import draw_methods
+from deepfake.explain.method_figure import plot_methods
 from deepfake.explain.methods import METHODS, skipped
-from deepfake.explain.panels import choose, draw_panels, draw_spectra
+from deepfake.explain.panels import choose, plot_panels, plot_spectra
 from deepfake.explain.references import encode_references, make_references
-from deepfake.explain.samples import draw_samples, first_crops
+from deepfake.explain.samples import choose_samples, first_crops
 from deepfake.explain.scoring import score_methods
 from deepfake.media.spectrum import power_spectrum
 from deepfake.networks.detector import Detector, load_detector
@@ -61,7 +61,7 @@ def score_and_choose(judged: Judged, number: int, seed: int, references: Path, o
         The content of that PNG, float32 [n, size, size, 3].
     """
     model, faces = judged.model, judged.faces
-    samples, counts = draw_samples(model, judged.test, faces, number, seed)
+    samples, counts = choose_samples(model, judged.test, faces, number, seed)
     reals = first_crops(faces, judged.size, "train", REAL, _SPECTRUM_SAMPLE)
     detail = make_references(model, reals[:_REFERENCE_SAMPLE], seed)
     references.write_bytes(encode_references(detail))
@@ -71,7 +71,7 @@ def score_and_choose(judged: Judged, number: int, seed: int, references: Path, o
     write_json(out / "facts.json", table | more)
     write_json(out / "metrics.json", {"gain": gains(table["methods"]), "twin": twin})
     mean = power_spectrum(reals).mean(axis=0)
-    draw_methods(samples.fakes.crops, heats, table, mean, out / "methods.png")
+    plot_methods(samples.fakes.crops, heats, table, mean, out / "methods.png")
     print("\n".join(table["limits"]) or f"best explanation: {table['best']}")
     return detail
 
@@ -88,22 +88,22 @@ def twin_gap(model: Detector, crops: np.ndarray) -> dict[str, float] | None:
     return {"mean": round(float(apart.mean()), 3), "largest": round(float(apart.max()), 3)}
 
 
-def draw_best_and_worst(judged: Judged, panels: int, references: np.ndarray, out: Path) -> None:
+def plot_best_and_worst(judged: Judged, panels: int, references: np.ndarray, out: Path) -> None:
     """Plot each class's best hits and worst misses with Grad-CAM++; write gradcam.png, panels.json."""
     chosen = choose(judged.test, panels)
     wanted = pd.concat(chosen.values()).drop_duplicates("image_id")
     crops = load_crops(judged.faces, judged.size, "test", list(wanted["image_id"]))
     pictures = np.stack([crops[key] for key in wanted["image_id"]])
     cams = METHODS["gradcam++"](judged.model, pictures, references)
-    draw_panels(chosen, crops, dict(zip(wanted["image_id"], cams, strict=True)), out / "gradcam.png")
+    plot_panels(chosen, crops, dict(zip(wanted["image_id"], cams, strict=True)), out / "gradcam.png")
     facts = ["image_id", "path", "source", "score", "verdict"]
     rows = {kind: frame[facts].to_dict("records") for kind, frame in chosen.items()}
     write_json(out / "panels.json", rows)
 
 
-def draw_mean_spectra(judged: Judged, out: Path) -> None:
+def plot_mean_spectra(judged: Judged, out: Path) -> None:
     """Plot the mean spectra of both classes' test pictures; write spectra.png."""
     real, fake = (
         first_crops(judged.faces, judged.size, "test", label, _SPECTRUM_SAMPLE) for label in (REAL, FAKE)
     )
-    draw_spectra(real, fake, out / "spectra.png")
+    plot_spectra(real, fake, out / "spectra.png")

@@ -20,7 +20,7 @@ _ROWS = 6
 _SMOOTH = 1.5  # sigma, in frequencies
 
 
-def draw_methods(
+def plot_methods(
     crops: np.ndarray,
     heats: Mapping[str, np.ndarray],
     table: Mapping[str, Any],

@@ -51,7 +51,7 @@ def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return ((1.0 - alpha) * grey + alpha * colour).round().astype(np.uint8)
 
 
-def draw_panels(
+def plot_panels(
     chosen: dict[str, pd.DataFrame],
     crops: dict[str, np.ndarray],
     heats: dict[str, np.ndarray],
@@ -86,7 +86,7 @@ def _show(axes: Axes, picture: np.ndarray, title: str) -> None:
     axes.set_title(title, fontsize=8)
 
 
-def draw_spectra(reals: np.ndarray, fakes: np.ndarray, path: Path) -> None:
+def plot_spectra(reals: np.ndarray, fakes: np.ndarray, path: Path) -> None:
     """Plot mean log power spectra of both classes, their difference, and the azimuthal profiles.
 
     Args:

@@ -24,7 +24,7 @@ _MASKED = 4  # one picture with a mask, of each kind, per this number of scored 
 _TRIED = 4  # pseudo-fakes that are made for each wanted one, because models miss most of them
 
 
-def draw_samples(
+def choose_samples(
     model: Detector, test: pd.DataFrame, faces: Path, number: int, seed: int
 ) -> tuple[Samples, dict[str, Any]]:
     """Recognised fakes, spread evenly over the generators, and fakes with masks.

@@ -21,7 +21,7 @@ from deepfake.networks.detector import Detector
 
 _CHECKED = 4  # one picture in four gets the sanity checks, which need three more maps each
 _MOST_CHECKED = 4
-_DRAWS = 1000
+_RESAMPLES = 1000
 
 Scores = dict[str, np.ndarray]  # one value per picture: float64 [n]
 
@@ -165,5 +165,5 @@ def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> Interval
         values: [n], of the first n pictures.
         groups: [n or more] names.
     """
-    drawn = bootstrap_weights(groups[: len(values)], np.ones(len(values), int), _DRAWS, seed)
-    return interval(float(values.mean()), mean(values, drawn))
+    resampled = bootstrap_weights(groups[: len(values)], np.ones(len(values), int), _RESAMPLES, seed)
+    return interval(float(values.mean()), mean(values, resampled))

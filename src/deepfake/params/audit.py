@@ -22,5 +22,5 @@ class Audit(Section):
     stop: Annotated[float, Field(ge=0.5, le=1.0)]
     acknowledged: tuple[AuditName, ...]
     folds: Annotated[int, Field(ge=2)]
-    bootstrap_draws: Annotated[int, Field(ge=10)]
+    bootstrap_resamples: Annotated[int, Field(ge=10)]
     max_pictures: Annotated[int, Field(ge=40)]

@@ -16,7 +16,7 @@ class Evaluate(Section):
     conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
     disagreement_quantile: Annotated[float, Field(gt=0.0, le=1.0)]
     novelty_error: Annotated[float, Field(gt=0.0, lt=0.5)]
-    bootstrap_draws: Annotated[int, Field(ge=10)]
+    bootstrap_resamples: Annotated[int, Field(ge=10)]
     calibration_bins: Annotated[int, Field(ge=2)]
     compare: dict[str, str]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.audit.report import audit_rows, plot_audit, print_audit, require_no_shortcut
 from deepfake.base.stage import read_json, write_json
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.preprocess.preprocess import Preprocessed
-from deepfake.preprocess.quarantine import draw_quarantine
+from deepfake.preprocess.quarantine import plot_quarantine
 from deepfake.shards.manifest import write_manifest
 from deepfake.validate.exhibits import quarantine_exhibits
 from deepfake.validate.validation_report import render_report
@@ -35,12 +35,12 @@ def write_reports(
     """
     frame, statistics, verdict = done
     write_manifest(frame[frame["reject_reason"].notna()], _QUARANTINE)
-    draw_quarantine(frame, manifest, raw, ingest, _OUT / "quarantine.png")
+    plot_quarantine(frame, manifest, raw, ingest, _OUT / "quarantine.png")
     write_json(_OUT / "metrics.json", statistics)
     print(f"{statistics['pictures']} split {statistics['split']}")
     before = read_json(_BEFORE)
     write_json(_OUT / "audit.json", after)
-    draw_audit([before, after], _OUT / "audit.png")
+    plot_audit([before, after], _OUT / "audit.png")
     page = render_report(
         frame,
         verdict,

@@ -17,10 +17,10 @@ from deepfake.params.ingest.ingest import Ingest
 _COLUMNS = 8
 
 
-def draw_quarantine(
+def plot_quarantine(
     frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest, path: Path
 ) -> None:
-    """Draw up to PER_REASON rejected pictures of every reason; those that never decoded, as text.
+    """Plot up to PER_REASON rejected pictures of every reason; those that never decoded, as text.
 
     Args:
         frame: the face manifest, with the reasons of both stages.

@@ -58,9 +58,9 @@ def assign_splits(
     before = frame["image_id"].astype(str).str[:DIGITS].map(dict(ledger)).map(ranks).astype(float)
     known = before.combine(frame["split"].map(ranks).astype(float), np.fmax)
     highest = known.groupby(groups).transform("max").map(dict(enumerate(SPLITS)))
-    drawn = groups.map({group: split_of_group(group, seed, split) for group in groups.unique()})
+    hashed = groups.map({group: split_of_group(group, seed, split) for group in groups.unique()})
     held_out = frame["generator"].isin(split.holdout.generators).groupby(groups).transform("any")
-    return highest.astype(object).where(highest.notna(), drawn).mask(held_out, HOLDOUT)
+    return highest.astype(object).where(highest.notna(), hashed).mask(held_out, HOLDOUT)
 
 
 def _check_names(frame: pd.DataFrame, split: Split) -> None:

@@ -117,14 +117,16 @@ def check_gates(
     """The gates in front of a first production model."""
     verdict = read_json(REPORTS / "validate/verdict.json")
     auc = metrics["test"]["model"]["auc"]["value"]
-    gap, drawn = smoke_gap(predictor), predictor.bundle.only_rendered
+    gap, rendered = smoke_gap(predictor), predictor.bundle.only_rendered
     return {
         "data_verdict": _gate(verdict["passed"], verdict["passed"], "every critical expectation"),
         "test_auc": _gate(auc >= min_test_auc, auc, f">= {min_test_auc}"),
         # Only the outcome is written: the gap itself is rounding noise.
         "smoke_prediction": _gate(gap < TOLERANCE, gap < TOLERANCE, f"scores within {TOLERANCE}"),
         _PHOTOGRAPHS: _gate(
-            not drawn, _RENDERED if drawn else "trained on photographs", "to be chosen before another model"
+            not rendered,
+            _RENDERED if rendered else "trained on photographs",
+            "to be chosen before another model",
         ),
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.base.stage import write_json
-from deepfake.evaluate.figures import draw_evaluation
+from deepfake.evaluate.figures import plot_evaluation
 from deepfake.evaluate.predictions import Predictions, file_digest
 from deepfake.evaluate.score_files import read_any
 from deepfake.evaluate.tables import score_table
@@ -33,7 +33,7 @@ def recompute(file: Path, out: Path, threshold: float | None = None) -> dict[str
     """
     predictions = read_any(file, threshold)
     table = score_table(predictions)
-    draw_evaluation(predictions, table, out / "evaluate")
+    plot_evaluation(predictions, table, out / "evaluate")
     write_json(out / EVALUATION, table)
     facts = {EVALUATION: table, "failures": failures(predictions, _FAILURES)}
     page = render_page(

@@ -7,10 +7,10 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-_READ_AHEAD = 4  # pictures that the sample is drawn from, as a multiple of it
+_READ_AHEAD = 4  # pictures that the sample is chosen from, as a multiple of it
 
 
-def draw_sample(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
+def sample_rows(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     """At most `limit` rows, chosen by a hash of their group: equal classes, sources in proportion.
 
     All rows come from the first shards. Shards are ordered by a hash of the picture, so these rows are a

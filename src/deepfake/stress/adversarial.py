@@ -24,7 +24,7 @@ from deepfake.media.fields import Field, Pixels, as_field, to_pixels
 from deepfake.media.history import History, neutralise
 from deepfake.networks.frozen import differentiable
 from deepfake.shards.resume import map_resumed
-from deepfake.shards.sample import draw_sample
+from deepfake.shards.sample import sample_rows
 from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
 from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 from deepfake.stress.spectrum_gradient import baseline_logit
@@ -73,7 +73,7 @@ def attackable(test: pd.DataFrame, calibration: Calibration, limit: int, seed: i
     for label in LABEL_NAMES:
         rows = test[right & (test["label"] == label)].drop_duplicates("group")
         if limit and len(rows):
-            chosen.append(draw_sample(rows, 2 * limit, seed).head(limit))  # of one class: half of it
+            chosen.append(sample_rows(rows, 2 * limit, seed).head(limit))  # of one class: half of it
     return pd.concat(chosen, ignore_index=True)
 
 

@@ -20,7 +20,7 @@ _DETECTORS = {MODEL: ("model", MODEL_COLOUR, "o-"), BASELINE: ("spectrum baselin
 _COLUMNS = 5
 
 
-def draw_robustness(rows: pd.DataFrame, path: Path) -> None:
+def plot_robustness(rows: pd.DataFrame, path: Path) -> None:
     """One panel per family: AUC of model and baseline over the knob, with 95 % intervals.
 
     Args:
@@ -33,7 +33,7 @@ def draw_robustness(rows: pd.DataFrame, path: Path) -> None:
         canvas = Figure(figsize=(2.5 * columns, 2.35 * height + 0.35), layout="constrained")
         panels = canvas.subplots(height, columns, sharey=True, squeeze=False).ravel()
         for axes, family in zip(panels, families, strict=False):
-            _draw_family(axes, rows[rows["family"] == family], family)
+            _plot_family(axes, rows[rows["family"] == family], family)
         for axes in panels[len(families) :]:
             axes.set_visible(False)
         for axes in panels[::columns]:
@@ -45,7 +45,7 @@ def draw_robustness(rows: pd.DataFrame, path: Path) -> None:
         save_figure(canvas, path)
 
 
-def _draw_family(axes: Axes, rows: pd.DataFrame, family: str) -> None:
+def _plot_family(axes: Axes, rows: pd.DataFrame, family: str) -> None:
     axes.axhline(0.5, linestyle=":", color=QUIET, label="chance")
     for detector, (name, colour, style) in _DETECTORS.items():
         mine = rows[rows["detector"] == detector]
@@ -70,7 +70,7 @@ _CURVES = (
 _GOALS = {HIDE: "Fakes pass as real", FRAME: "Real pictures are called fake"}
 
 
-def draw_adversarial(rows: pd.DataFrame, path: Path) -> None:
+def plot_adversarial(rows: pd.DataFrame, path: Path) -> None:
     """Success of each attack over its radius, for both goals; a note if nothing was attacked.
 
     Args:
@@ -85,7 +85,7 @@ def draw_adversarial(rows: pd.DataFrame, path: Path) -> None:
                 title=f"{title} ({pictures} pictures)", xlabel="largest change of a pixel, grey levels"
             )
             if pictures:
-                _draw_success(axes, mine)
+                _plot_success(axes, mine)
             else:
                 axes.text(0.5, 0.5, "none attacked", ha="center", transform=axes.transAxes, color=QUIET)
             axes.set_ylim(-0.03, 1.03)
@@ -95,7 +95,7 @@ def draw_adversarial(rows: pd.DataFrame, path: Path) -> None:
         save_figure(canvas, path)
 
 
-def _draw_success(axes: Axes, rows: pd.DataFrame) -> None:
+def _plot_success(axes: Axes, rows: pd.DataFrame) -> None:
     for number, (attack, view, name, colour, style) in enumerate(_CURVES):
         found = rows[(rows["attack"] == attack) & (rows["view"] == view)]
         # Shifted a little, because curves at 0 and at 1 would cover each other.

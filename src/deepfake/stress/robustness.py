@@ -22,7 +22,7 @@ from deepfake.stress.grid import CLEAN_CONDITION, VERSION, Condition, conditions
 from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 
 _CSV_FIGURES = ("auc", "tpr", "fpr", "ece_drift")
-Draws = dict[str, np.ndarray]
+Resampled = dict[str, np.ndarray]
 
 
 def damaged_logits(
@@ -57,7 +57,7 @@ def damaged_logits(
 
 def robustness_table(
     outputs: pd.DataFrame, sample: pd.DataFrame, pair: Pair, families: Sequence[str],
-    draws: int, bins: int, seed: int,
+    resamples: int, bins: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Every figure of the grid with its 95 % interval.
 
@@ -75,14 +75,14 @@ def robustness_table(
         -> detector -> `auc`, `tpr`, `fpr`, `ece` and `ece_drift` (`ece` minus that of the clean crops).
     """
     labels = sample["label"].to_numpy()
-    weights = bootstrap_weights(sample["group"].to_numpy(), labels, draws, seed)
+    weights = bootstrap_weights(sample["group"].to_numpy(), labels, resamples, seed)
     # The first resample has every picture once: it gives the point estimate.
     weights = np.vstack([np.ones((1, len(sample))), weights])
     by_condition = {
         name: rows.set_index("image_id").loc[sample["image_id"]]
         for name, rows in outputs.groupby("condition", sort=False)
     }
-    measured: dict[str, dict[str, Draws]] = {
+    measured: dict[str, dict[str, Resampled]] = {
         str(name): {
             detector: _figures(rows[column].to_numpy(), labels, weights, pair, detector, bins)
             for detector, column in LOGITS.items()
@@ -105,7 +105,7 @@ def robustness_table(
 
 def _figures(
     logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, pair: Pair, detector: str, bins: int
-) -> Draws:
+) -> Resampled:
     calibration = pair.calibrations[detector]
     scores = calibration.score(logits)
     rate = partial(rate_above, labels, scores, weights, calibration.threshold)
@@ -118,7 +118,7 @@ def _figures(
     }
 
 
-def _family(family: str, measured: Mapping[str, dict[str, Draws]]) -> dict[str, Any]:
+def _family(family: str, measured: Mapping[str, dict[str, Resampled]]) -> dict[str, Any]:
     levels = curve(family)
     area = {
         detector: np.mean([measured[level.name][detector]["auc"] for level in levels], axis=0)
@@ -127,15 +127,15 @@ def _family(family: str, measured: Mapping[str, dict[str, Draws]]) -> dict[str, 
     model, baseline = area.values()
     damaged = [level for level in levels if level != CLEAN_CONDITION]
     return {
-        "area": {name: estimate(draws).to_json() for name, draws in area.items()},
+        "area": {name: estimate(values).to_json() for name, values in area.items()},
         "area_above_baseline": estimate(model - baseline).to_json(),
         "levels": {level.level: _intervals(measured[level.name]) for level in damaged},
     }
 
 
-def _intervals(detectors: Mapping[str, Draws]) -> dict[str, Any]:
+def _intervals(detectors: Mapping[str, Resampled]) -> dict[str, Any]:
     return {
-        detector: {name: estimate(draws).to_json() for name, draws in found.items()}
+        detector: {name: estimate(values).to_json() for name, values in found.items()}
         for detector, found in detectors.items()
     }
 

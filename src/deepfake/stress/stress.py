@@ -13,10 +13,10 @@ from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.params.stress import Stress
 from deepfake.shards.inputs import load_crops
 from deepfake.shards.resume import resume_key, shards_digest
-from deepfake.shards.sample import draw_sample
+from deepfake.shards.sample import sample_rows
 from deepfake.stress.adversarial import attackable, attacked_logits
 from deepfake.stress.attack_table import attack_rows, attack_table
-from deepfake.stress.figures import draw_adversarial, draw_robustness
+from deepfake.stress.figures import plot_adversarial, plot_robustness
 from deepfake.stress.pair import Pair
 from deepfake.stress.robustness import damaged_logits, robustness_rows, robustness_table
 
@@ -39,7 +39,7 @@ def stress(
     """
     out.mkdir(parents=True, exist_ok=True)
     test, seed = predictions.test, predictions.seed
-    sample = draw_sample(test, settings.max_pictures, seed)
+    sample = sample_rows(test, settings.max_pictures, seed)
     chosen = attackable(test, pair.calibrations[MODEL], settings.adversarial.max_pictures, seed)
     names = sorted({*sample["image_id"], *chosen["image_id"]})
     crops = load_crops(faces, pair.size, "test", names)
@@ -47,13 +47,13 @@ def stress(
     epsilons = settings.adversarial.epsilons
     attacked = attacked_logits(pair, chosen, crops, history, epsilons, seed, done / "adversarial")
     robustness = robustness_table(
-        damaged, sample, pair, settings.families, predictions.draws, predictions.bins, seed
+        damaged, sample, pair, settings.families, predictions.resamples, predictions.bins, seed
     )
     levels, attacks = robustness_rows(robustness), attack_rows(attacked, chosen, test, pair)
     for name, rows in (("robustness", levels), ("adversarial", attacks)):
         rows.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
-    draw_robustness(levels, out / "robustness.png")
-    draw_adversarial(attacks, out / "adversarial.png")
+    plot_robustness(levels, out / "robustness.png")
+    plot_adversarial(attacks, out / "adversarial.png")
     adversarial = attack_table(attacks, chosen)
     limits = [*robustness["words"], *adversarial["words"]]
     return {"robustness": robustness, "adversarial": adversarial, "limits": limits}

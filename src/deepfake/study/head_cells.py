@@ -54,8 +54,8 @@ def head_scores(cell: HeadCell, embeddings: Embeddings) -> pd.DataFrame:
 def resampled(embeddings: Embeddings, seed: int) -> Embeddings:
     """The same number of groups, resampled with replacement; all views of a picture stay together."""
     names, member = np.unique(embeddings.facts["group"].to_numpy(str), return_inverse=True)
-    drawn = np.random.default_rng(seed).integers(len(names), size=len(names))
-    rows = np.repeat(np.arange(len(member)), np.bincount(drawn, minlength=len(names))[member])
+    chosen = np.random.default_rng(seed).integers(len(names), size=len(names))
+    rows = np.repeat(np.arange(len(member)), np.bincount(chosen, minlength=len(names))[member])
     return Embeddings(embeddings.facts.iloc[rows].reset_index(drop=True), embeddings.tokens[rows])
 
 

@@ -13,7 +13,7 @@ from deepfake.base.roc import auc
 from deepfake.base.statistics import Metric
 from deepfake.evaluate.metrics import tpr_at_fpr
 from deepfake.study.settings import BASELINE
-from deepfake.study.statistics import Draws, draw_cells
+from deepfake.study.statistics import CellMetric, measure_cells
 from deepfake.study.tables import FEW_ALARMS
 
 MIN_REALS = 20  # a source with fewer gets no figure of its own
@@ -37,11 +37,11 @@ class HeadFigures:
 
     clips: list[str]
     others: list[str]
-    aucs: dict[str, Draws]
-    all_reals: Draws
-    worst_auc: dict[str, Draws]
-    worst_caught: dict[str, Draws]
-    new_reals: Draws | None
+    aucs: dict[str, CellMetric]
+    all_reals: CellMetric
+    worst_auc: dict[str, CellMetric]
+    worst_caught: dict[str, CellMetric]
+    new_reals: CellMetric | None
 
     @property
     def generators(self) -> list[str]:
@@ -50,7 +50,10 @@ class HeadFigures:
 
 
 def measure_heads(
-    scores: pd.DataFrame, with_clips: Collection[str], pipelines: Mapping[str, Collection[str]], draws: int
+    scores: pd.DataFrame,
+    with_clips: Collection[str],
+    pipelines: Mapping[str, Collection[str]],
+    resamples: int,
 ) -> HeadFigures:
     """Measure the figures from the scores of all cells (columns `HEAD_COLUMNS`).
 
@@ -73,11 +76,11 @@ def measure_heads(
     return HeadFigures(
         clips=clips,
         others=[str(name) for name in names if name not in clips],
-        aucs={name: draw_cells(own, name, draws, 1) for name in conditions},
-        all_reals=draw_cells(clean, "clean", draws, 1),
-        worst_auc=_by_source(clean, draws, auc),
-        worst_caught=_by_source(clean, draws, few_alarms),
-        new_reals=draw_cells(new, "clean", draws, 1) if len(new) else None,
+        aucs={name: measure_cells(own, name, resamples, 1) for name in conditions},
+        all_reals=measure_cells(clean, "clean", resamples, 1),
+        worst_auc=_by_source(clean, resamples, auc),
+        worst_caught=_by_source(clean, resamples, few_alarms),
+        new_reals=measure_cells(new, "clean", resamples, 1) if len(new) else None,
     )
 
 
@@ -88,12 +91,12 @@ def own_frames(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[fakes | key.isin(set(key[fakes]))]
 
 
-def _by_source(rows: pd.DataFrame, draws: int, metric: Metric) -> dict[str, Draws]:
+def _by_source(rows: pd.DataFrame, resamples: int, metric: Metric) -> dict[str, CellMetric]:
     fakes, reals = rows[rows["label"] == FAKE], rows[rows["label"] == REAL]
     pictures = reals.drop_duplicates("image_id")["source"].value_counts()
     return {
-        str(source): draw_cells(
-            pd.concat([reals[reals["source"] == source], fakes]), "clean", draws, 1, metric
+        str(source): measure_cells(
+            pd.concat([reals[reals["source"] == source], fakes]), "clean", resamples, 1, metric
         )
         for source in sorted(pictures.index[pictures >= MIN_REALS])
     }

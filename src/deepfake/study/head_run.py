@@ -21,9 +21,9 @@ from deepfake.study.folds import Fold, folds_of, generators_with_clips
 from deepfake.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key
 from deepfake.study.head_figures import HeadFigures, measure_heads
 from deepfake.study.head_tables import head_summary, head_tables
-from deepfake.study.page import draw_matrix, to_html, to_markdown
+from deepfake.study.page import plot_matrix, to_html, to_markdown
 from deepfake.study.profiles import profiled_views
-from deepfake.study.risk import draw_risk, judged_with_p, risk_table
+from deepfake.study.risk import judged_with_p, plot_risk, risk_table
 from deepfake.study.settings import BASELINE, HeadStudy
 
 
@@ -123,15 +123,15 @@ def _write(
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     scores.to_parquet(out / "scores.parquet", index=False)
-    figures = measure_heads(scores, clips, study.pipelines, study.bootstrap_draws)
+    figures = measure_heads(scores, clips, study.pipelines, study.bootstrap_resamples)
     first = next(iter(study.variants))
-    found, plots = head_tables(study, figures), _draw_aucs(figures, first, out)
+    found, plots = head_tables(study, figures), _plot_aucs(figures, first, out)
     risk = None
     if study.pipelines:
         judged = judged_with_p(scores, first)
-        risk = risk_table(judged, study.bootstrap_draws)
+        risk = risk_table(judged, study.bootstrap_resamples)
         found.append(risk)
-        draw_risk(judged, out / "risk_coverage.png")
+        plot_risk(judged, out / "risk_coverage.png")
         plots["Risk over coverage per held-out pipeline"] = (out / "risk_coverage.png").read_bytes()
     summary = json.dumps(head_summary(figures, risk), indent=1, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
@@ -139,9 +139,9 @@ def _write(
     (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
 
 
-def _draw_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:
+def _plot_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:
     """Write a plot per condition; returns the clean plot's bytes for the page."""
-    for condition, draws in figures.aucs.items():
-        shown = draws.only(draws.all_generators, (first, BASELINE))
-        draw_matrix(shown, condition, out / f"{condition}.png")
+    for condition, measured in figures.aucs.items():
+        shown = measured.only(measured.all_generators, (first, BASELINE))
+        plot_matrix(shown, condition, out / f"{condition}.png")
     return {"AUC on the held-out fakes, clean": (out / "clean.png").read_bytes()}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from deepfake.study.head_figures import MIN_REALS, HeadFigures
 from deepfake.study.settings import BASELINE, HeadStudy
-from deepfake.study.statistics import Draws, worst_of
+from deepfake.study.statistics import CellMetric, worst_of
 from deepfake.study.tables import FEW_ALARMS, Table, matrix, reading, seeds_table, shown
 
 
@@ -19,19 +19,19 @@ def head_tables(study: HeadStudy, figures: HeadFigures) -> list[Table]:
         _headline(figures),
         _margins(figures, first),
         _per_generator(figures, first),
-        *(matrix(condition, _main(draws, first)) for condition, draws in figures.aucs.items()),
+        *(matrix(condition, _main(measured, first)) for condition, measured in figures.aucs.items()),
         _parts(study, figures),
     ]
     if figures.new_reals is not None:
         found.append(_new_reals(figures.new_reals))
     if any(variant.resamples for variant in study.variants.values()):
-        kept = {name: draws.only(figures.others) for name, draws in figures.aucs.items()}
+        kept = {name: measured.only(figures.others) for name, measured in figures.aucs.items()}
         found.append(seeds_table(kept))
     return found
 
 
-def _main(draws: Draws, first: str) -> Draws:
-    return draws.only(draws.all_generators, (first, BASELINE))
+def _main(measured: CellMetric, first: str) -> CellMetric:
+    return measured.only(measured.all_generators, (first, BASELINE))
 
 
 def _headline(figures: HeadFigures) -> Table:
@@ -39,8 +39,8 @@ def _headline(figures: HeadFigures) -> Table:
     clean = figures.aucs["clean"]
     for variant in clean.tried_on_all:
         row = {"variant": variant}
-        for condition, draws in figures.aucs.items():
-            row[f"without clips, {condition}"] = shown(draws.only(figures.others).mean(variant))
+        for condition, measured in figures.aucs.items():
+            row[f"without clips, {condition}"] = shown(measured.only(figures.others).mean(variant))
         row |= {name: shown(clean.cell(variant, name)) for name in figures.clips}
         worst = min(figures.generators, key=lambda name: clean.cell(variant, name).value)
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
@@ -59,8 +59,8 @@ def _margins(figures: HeadFigures, first: str) -> Table:
     sets |= {name: [name] for name in figures.aucs["clean"].all_generators if name.startswith("all ")}
     for name, members in sets.items():
         row = {"held out": name}
-        for condition, draws in figures.aucs.items():
-            part = draws.only(members)
+        for condition, measured in figures.aucs.items():
+            part = measured.only(members)
             row[condition] = shown(part.difference(first, BASELINE), sign=True)
         rows.append(row)
     note = (
@@ -92,8 +92,8 @@ def _per_generator(figures: HeadFigures, first: str) -> Table:
 
 def _parts(study: HeadStudy, figures: HeadFigures) -> Table:
     columns = {
-        f"without clips, {condition}": draws.only(figures.others)
-        for condition, draws in figures.aucs.items()
+        f"without clips, {condition}": measured.only(figures.others)
+        for condition, measured in figures.aucs.items()
     }
     if swaps := [name for name in figures.clips if name in figures.generators]:
         columns["from clips, clean"] = figures.aucs["clean"].only(swaps)
@@ -103,9 +103,11 @@ def _parts(study: HeadStudy, figures: HeadFigures) -> Table:
         if variant.without is None:
             continue
         row = {"variant": name, "compared with": variant.without}
-        for column, draws in columns.items():
-            moved = max((draws.seed_range(one, draws.generators(one)) for one in resampled), default=0.0)
-            change = draws.difference(name, variant.without)
+        for column, measured in columns.items():
+            moved = max(
+                (measured.seed_range(one, measured.generators(one)) for one in resampled), default=0.0
+            )
+            change = measured.difference(name, variant.without)
             row[column] = f"{shown(change, sign=True)} {reading(change, moved)}"
         rows.append(row)
     note = (
@@ -115,10 +117,11 @@ def _parts(study: HeadStudy, figures: HeadFigures) -> Table:
     return Table("One part at a time", note, pd.DataFrame(rows))
 
 
-def _new_reals(draws: Draws) -> Table:
+def _new_reals(measured: CellMetric) -> Table:
     rows = [
-        {"held out": name} | {variant: shown(draws.cell(variant, name)) for variant in draws.tried_on_all}
-        for name in draws.all_generators
+        {"held out": name}
+        | {variant: shown(measured.cell(variant, name)) for variant in measured.tried_on_all}
+        for name in measured.all_generators
     ]
     note = (
         "Training saw no picture of this source of reals. Its pictures that share no group with training "
@@ -130,11 +133,11 @@ def _new_reals(draws: Draws) -> Table:
 def head_summary(figures: HeadFigures, risk: Table | None) -> dict[str, Any]:
     """The headline figures: for each variant and condition, the mean without clips and every cell."""
     found: dict[str, Any] = {"made_from_clips": figures.clips, "variants": {}}
-    for condition, draws in figures.aucs.items():
-        for variant in draws.variants:
+    for condition, measured in figures.aucs.items():
+        for variant in measured.variants:
             own = found["variants"].setdefault(variant, {})
-            cells = {name: draws.cell(variant, name).to_json() for name in draws.generators(variant)}
-            mean = draws.only(figures.others).mean(variant).to_json()
+            cells = {name: measured.cell(variant, name).to_json() for name in measured.generators(variant)}
+            mean = measured.only(figures.others).mean(variant).to_json()
             own[condition] = {"mean_without_clips": mean, "held_out": cells}
     if risk is not None:
         found["unlike_training"] = risk.frame.to_dict(orient="records")

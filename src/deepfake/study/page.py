@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from deepfake.base.page import templates
 from deepfake.base.plots import QUIET, STYLE, data_uri, save_figure
-from deepfake.study.statistics import Draws
+from deepfake.study.statistics import CellMetric
 from deepfake.study.tables import Table
 
 
@@ -38,14 +38,14 @@ def to_html(title: str, lines: list[str], found: list[Table], plots: Mapping[str
     return page.render(title=title, lines=lines, tables=found, pictures=pictures)
 
 
-def draw_matrix(draws: Draws, condition: str, path: Path) -> None:
+def plot_matrix(measured: CellMetric, condition: str, path: Path) -> None:
     """Plot AUC with interval per held-out generator, one colour per variant."""
-    generators, variants = draws.all_generators, draws.tried_on_all
+    generators, variants = measured.all_generators, measured.tried_on_all
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(8.0, 1.6 + 0.28 * len(generators) * len(variants)), layout="constrained")
         axes = canvas.subplots()
         for number, variant in enumerate(variants):
-            cells = [draws.cell(variant, name) for name in generators]
+            cells = [measured.cell(variant, name) for name in generators]
             at = [row + 0.8 * number / len(variants) - 0.3 for row in range(len(generators))]
             values = np.array([cell.value for cell in cells])
             reach = np.abs(np.array([[c.low for c in cells], [c.high for c in cells]]) - values)

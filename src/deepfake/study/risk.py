@@ -47,7 +47,7 @@ def _judged(fold: pd.DataFrame) -> pd.DataFrame:
     return judged.assign(wrong=called != (judged["label"] == FAKE), p=p)
 
 
-def risk_table(judged: pd.DataFrame, draws: int) -> Table:
+def risk_table(judged: pd.DataFrame, resamples: int) -> Table:
     """Wrong verdicts, and the share that becomes `uncertain`, per pipeline and p-value."""
     rows = []
     for name, fold in judged.groupby("held_out", sort=False):
@@ -55,14 +55,16 @@ def risk_table(judged: pd.DataFrame, draws: int) -> Table:
         for limit in _LIMITS:
             rows.append({
                 "held out": name, "no verdict if p <=": f"{limit:g}",
-                "fakes called real": shown(_share(fakes, fakes["wrong"], None, draws)),
-                "of these now uncertain": shown(_share(fakes, fakes["p"] <= limit, fakes["wrong"], draws)),
-                "of right verdicts on fakes": shown(
-                    _share(fakes, fakes["p"] <= limit, ~fakes["wrong"], draws)
+                "fakes called real": shown(_share(fakes, fakes["wrong"], None, resamples)),
+                "of these now uncertain": shown(
+                    _share(fakes, fakes["p"] <= limit, fakes["wrong"], resamples)
                 ),
-                "of verdicts on reals": shown(_share(reals, reals["p"] <= limit, None, draws)),
-                "wrong of what is answered, before": shown(_share(fold, fold["wrong"], None, draws)),
-                "and after": shown(_share(fold, fold["wrong"], fold["p"] > limit, draws)),
+                "of right verdicts on fakes": shown(
+                    _share(fakes, fakes["p"] <= limit, ~fakes["wrong"], resamples)
+                ),
+                "of verdicts on reals": shown(_share(reals, reals["p"] <= limit, None, resamples)),
+                "wrong of what is answered, before": shown(_share(fold, fold["wrong"], None, resamples)),
+                "and after": shown(_share(fold, fold["wrong"], fold["p"] > limit, resamples)),
             })  # fmt: skip
     note = (
         "p is the distance of a face to the nearest source of training, as a conformal p-value among the "
@@ -73,15 +75,15 @@ def risk_table(judged: pd.DataFrame, draws: int) -> Table:
     return Table("Unlike anything in training", note, pd.DataFrame(rows))
 
 
-def _share(frame: pd.DataFrame, hits: pd.Series, among: pd.Series | None, draws: int) -> Interval:
-    drawn = bootstrap_weights(frame["group"].to_numpy(), frame["label"].to_numpy(), draws, 1)
-    weights = np.vstack([np.ones((1, len(frame))), drawn])
+def _share(frame: pd.DataFrame, hits: pd.Series, among: pd.Series | None, resamples: int) -> Interval:
+    resampled = bootstrap_weights(frame["group"].to_numpy(), frame["label"].to_numpy(), resamples, 1)
+    weights = np.vstack([np.ones((1, len(frame))), resampled])
     if among is not None:
         weights = weights * among.to_numpy()
     return estimate(mean(hits.to_numpy(), weights))
 
 
-def draw_risk(judged: pd.DataFrame, path: Path) -> None:
+def plot_risk(judged: pd.DataFrame, path: Path) -> None:
     """Plot wrong verdicts over answered pictures, as shares; both classes weigh the same."""
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(6.0, 4.0), layout="constrained")

@@ -19,9 +19,9 @@ from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.resume import shards_digest
 from deepfake.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
-from deepfake.study.page import draw_matrix, to_html, to_markdown
+from deepfake.study.page import plot_matrix, to_html, to_markdown
 from deepfake.study.settings import BASELINE, HeadStudy, Study
-from deepfake.study.statistics import draw_cells
+from deepfake.study.statistics import measure_cells
 from deepfake.study.tables import measure, tables
 
 
@@ -105,7 +105,7 @@ def _scores(
         with nested_run(parent, cell.name, f"study-{key}", cell.params.to_json(), runtime) as run:
             scores = run_cell(cell, study, runtime, faces, work / key, [run.live_curves])
             for condition in scores["condition"].unique():
-                measured = draw_cells(scores, condition, 10, 1).cell(cell.variant, cell.held_out)
+                measured = measure_cells(scores, condition, 10, 1).cell(cell.variant, cell.held_out)
                 run.client.log_metric(run.run_id, f"held_out/auc_{condition}", measured.value)
         partial = finished.with_name(f"partial-{finished.name}")
         scores.to_parquet(partial, index=False)
@@ -115,11 +115,11 @@ def _scores(
 
 
 def _write(title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path) -> list[str]:
-    figures = measure(scores, study.bootstrap_draws)
+    figures = measure(scores, study.bootstrap_resamples)
     out.mkdir(parents=True, exist_ok=True)
     scores.to_parquet(out / "scores.parquet", index=False)
-    for condition, draws in figures.aucs.items():
-        draw_matrix(draws, condition, out / f"{condition}.png")
+    for condition, measured in figures.aucs.items():
+        plot_matrix(measured, condition, out / f"{condition}.png")
     lines = _facts(scores, faces)
     found = tables(study, figures)
     plots = {"AUC per held-out generator and variant": (out / "clean.png").read_bytes()}

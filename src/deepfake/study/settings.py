@@ -45,7 +45,7 @@ class Study(Section):
         held_out: generators to hold out, one at a time; empty: every generator with `min_fakes`.
         min_fakes: a generator with fewer held-out fakes gets no row.
         jpeg_quality: of the compressed condition; the other condition is clean.
-        bootstrap_draws: number of resamples of groups.
+        bootstrap_resamples: number of resamples of groups.
     """
 
     data: Overrides = Field(default_factory=dict)
@@ -53,7 +53,7 @@ class Study(Section):
     held_out: tuple[str, ...] = ()
     min_fakes: Positive = 30
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 60
-    bootstrap_draws: Annotated[int, Field(ge=10)] = 1000
+    bootstrap_resamples: Annotated[int, Field(ge=10)] = 1000
 
     @model_validator(mode="after")
     def _names_that_mean_one_thing(self) -> Study:
@@ -98,14 +98,14 @@ class HeadStudy(Section):
         data: changes to params.yaml, up to the stage embed.
         variants: by name; the others are compared with the first.
         pipelines: by name, groups of similar generators that are held out together.
-        bootstrap_draws: number of resamples of groups.
+        bootstrap_resamples: number of resamples of groups.
     """
 
     kind: Literal["heads"]
     data: Overrides = Field(default_factory=dict)
     variants: Annotated[dict[str, HeadVariant], Field(min_length=1)]
     pipelines: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    bootstrap_draws: Annotated[int, Field(ge=10)] = 1000
+    bootstrap_resamples: Annotated[int, Field(ge=10)] = 1000
 
     @model_validator(mode="after")
     def _names_that_mean_one_thing(self) -> HeadStudy:

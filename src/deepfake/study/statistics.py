@@ -16,12 +16,12 @@ COLUMNS = ["variant", "held_out", "seed", "condition", "image_id", "label", "sou
 
 
 @dataclass(frozen=True)
-class Draws:
+class CellMetric:
     """A metric of every cell of one condition: the point estimate, and the value of each resample.
 
     Attributes:
-        values: (variant, held-out generator) -> float64 [1 + draws]; the first is the estimate. They are
-            means over the seeds of a cell, so the interval is over pictures.
+        values: (variant, held-out generator) -> float64 [1 + resamples]; the first is the estimate. They
+            are means over the seeds of a cell, so the interval is over pictures.
         spread: (variant, held-out generator) -> float64 [seeds], point estimates of each seed.
     """
 
@@ -66,12 +66,12 @@ class Draws:
             raise ValueError(f"{variant} and {other} have no common held-out generator")
         return estimate(self._mean(variant, common) - self._mean(other, common))
 
-    def only(self, held_out: Collection[str], variants: Collection[str] | None = None) -> Draws:
+    def only(self, held_out: Collection[str], variants: Collection[str] | None = None) -> CellMetric:
         """Some of the cells; None: of all variants."""
         kept = [
             key for key in self.values if key[1] in held_out and (variants is None or key[0] in variants)
         ]
-        return Draws({key: self.values[key] for key in kept}, {key: self.spread[key] for key in kept})
+        return CellMetric({key: self.values[key] for key in kept}, {key: self.spread[key] for key in kept})
 
     def seed_means(self, variant: str, generators: list[str]) -> np.ndarray:
         """Mean over generators for each seed of the variant, float64 [seeds]."""
@@ -85,20 +85,24 @@ class Draws:
         return np.asarray(np.mean([self.values[variant, name] for name in generators], axis=0))
 
 
-def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metric: Metric = auc) -> Draws:
+def measure_cells(
+    scores: pd.DataFrame, condition: str, resamples: int, seed: int, metric: Metric = auc
+) -> CellMetric:
     """Measure every cell on the same bootstrap resamples of groups.
 
     Args:
         scores: columns `COLUMNS`.
         condition: of the rows to measure, such as `clean`.
-        draws: number of resamples of whole groups (see `bootstrap_weights`).
+        measured: number of resamples of whole groups (see `bootstrap_weights`).
         seed: of the resamples.
         metric: of labels, logits and weights.
     """
     rows = scores[scores["condition"] == condition]
     pictures = rows.drop_duplicates("image_id").sort_values("image_id")
-    drawn = bootstrap_weights(pictures["group"].to_numpy(), pictures["label"].to_numpy(), draws, seed)
-    weights = np.vstack([np.ones((1, len(pictures))), drawn])
+    resampled = bootstrap_weights(
+        pictures["group"].to_numpy(), pictures["label"].to_numpy(), resamples, seed
+    )
+    weights = np.vstack([np.ones((1, len(pictures))), resampled])
     column = pd.Series(np.arange(len(pictures)), index=pictures["image_id"])
     values: dict[tuple[str, str], np.ndarray] = {}
     spread: dict[tuple[str, str], np.ndarray] = {}
@@ -113,15 +117,15 @@ def draw_cells(scores: pd.DataFrame, condition: str, draws: int, seed: int, metr
         ]
         values[key] = np.mean(seeds, axis=0)
         spread[key] = np.array([one[0] for one in seeds])
-    return Draws(values, spread)
+    return CellMetric(values, spread)
 
 
-def worst_of(parts: Mapping[str, Draws], variant: str, held_out: str) -> tuple[str, Interval]:
+def worst_of(parts: Mapping[str, CellMetric], variant: str, held_out: str) -> tuple[str, Interval]:
     """The part (a source of reals) with the lowest estimate of a cell, and the cell's interval there.
 
     For shares caught at few false alarms, it is the share at a threshold that keeps them in every part.
     """
-    there = [name for name, draws in parts.items() if (variant, held_out) in draws.values]
+    there = [name for name, measured in parts.items() if (variant, held_out) in measured.values]
     worst = min(there, key=lambda name: parts[name].cell(variant, held_out).value)
     return worst, parts[worst].cell(variant, held_out)
 

@@ -13,7 +13,7 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import Interval
 from deepfake.evaluate.metrics import tpr_at_fpr
 from deepfake.study.settings import Study
-from deepfake.study.statistics import Draws, draw_cells
+from deepfake.study.statistics import CellMetric, measure_cells
 
 FEW_ALARMS = 0.05  # of the real pictures
 
@@ -37,21 +37,21 @@ class Figures:
         by_source: source of reals -> AUCs against the pictures of this source alone, clean.
     """
 
-    aucs: dict[str, Draws]
-    caught: dict[str, Draws]
-    by_source: dict[str, Draws]
+    aucs: dict[str, CellMetric]
+    caught: dict[str, CellMetric]
+    by_source: dict[str, CellMetric]
 
 
-def measure(scores: pd.DataFrame, draws: int) -> Figures:
+def measure(scores: pd.DataFrame, resamples: int) -> Figures:
     """Measure all figures from the scores of all cells (columns `statistics.COLUMNS`)."""
     conditions = [str(name) for name in scores["condition"].unique()]
     fakes, reals = scores[scores["label"] == FAKE], scores[scores["label"] == REAL]
     few_alarms = partial(tpr_at_fpr, limit=FEW_ALARMS)
     return Figures(
-        {name: draw_cells(scores, name, draws, 1) for name in conditions},
-        {name: draw_cells(scores, name, draws, 1, few_alarms) for name in conditions},
+        {name: measure_cells(scores, name, resamples, 1) for name in conditions},
+        {name: measure_cells(scores, name, resamples, 1, few_alarms) for name in conditions},
         {
-            str(source): draw_cells(pd.concat([part, fakes]), conditions[0], draws, 1)
+            str(source): measure_cells(pd.concat([part, fakes]), conditions[0], resamples, 1)
             for source, part in reals.groupby("source")
         },
     )
@@ -59,26 +59,28 @@ def measure(scores: pd.DataFrame, draws: int) -> Figures:
 
 def tables(study: Study, figures: Figures) -> list[Table]:
     """The study's tables. They compare all variants with the first one."""
-    drawn = figures.aucs
-    found = [_headline(drawn), _few_alarms(figures.caught), _by_source(figures.by_source)]
-    found += [matrix(condition, draws) for condition, draws in drawn.items()]
+    by_condition = figures.aucs
+    found = [_headline(by_condition), _few_alarms(figures.caught), _by_source(figures.by_source)]
+    found += [matrix(condition, measured) for condition, measured in by_condition.items()]
     ablations = {name: v.without for name, v in study.variants.items() if v.without is not None}
     if ablations:
-        found.append(_ablations(ablations, drawn))
+        found.append(_ablations(ablations, by_condition))
     if any(len(variant.seeds) > 1 for variant in study.variants.values()):
-        found.append(seeds_table(drawn))
+        found.append(seeds_table(by_condition))
     return found
 
 
-def _headline(drawn: Mapping[str, Draws]) -> Table:
-    clean = next(iter(drawn.values()))
+def _headline(by_condition: Mapping[str, CellMetric]) -> Table:
+    clean = next(iter(by_condition.values()))
     first = clean.variants[0]
     rows = []
     for variant in clean.tried_on_all:
         row = {"variant": variant}
-        for condition, draws in drawn.items():
-            row[f"mean AUC, {condition}"] = shown(draws.mean(variant))
-            row[f"minus {first}, {condition}"] = _paired(draws, variant, first) if variant != first else ""
+        for condition, measured in by_condition.items():
+            row[f"mean AUC, {condition}"] = shown(measured.mean(variant))
+            row[f"minus {first}, {condition}"] = (
+                _paired(measured, variant, first) if variant != first else ""
+            )
         worst = min(clean.generators(variant), key=lambda name: clean.cell(variant, name).value)
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
@@ -89,14 +91,14 @@ def _headline(drawn: Mapping[str, Draws]) -> Table:
     return Table("Held-out generators", note, pd.DataFrame(rows))
 
 
-def _few_alarms(caught: Mapping[str, Draws]) -> Table:
+def _few_alarms(caught: Mapping[str, CellMetric]) -> Table:
     rows = []
     for variant in next(iter(caught.values())).tried_on_all:
         row = {"variant": variant}
-        for condition, draws in caught.items():
-            worst = min(draws.generators(variant), key=lambda name: draws.cell(variant, name).value)
-            row[f"caught, {condition}"] = shown(draws.mean(variant))
-            row[f"worst, {condition}"] = f"{worst} {draws.cell(variant, worst).value:.3f}"
+        for condition, measured in caught.items():
+            worst = min(measured.generators(variant), key=lambda name: measured.cell(variant, name).value)
+            row[f"caught, {condition}"] = shown(measured.mean(variant))
+            row[f"worst, {condition}"] = f"{worst} {measured.cell(variant, worst).value:.3f}"
         rows.append(row)
     note = (
         f"Share of a held-out generator's fakes above a threshold at which {FEW_ALARMS:.0%} of the real "
@@ -105,10 +107,10 @@ def _few_alarms(caught: Mapping[str, Draws]) -> Table:
     return Table("At few false alarms", note, pd.DataFrame(rows))
 
 
-def _by_source(by_source: Mapping[str, Draws]) -> Table:
+def _by_source(by_source: Mapping[str, CellMetric]) -> Table:
     first = next(iter(by_source.values()))
     rows = [
-        {"variant": variant} | {name: shown(draws.mean(variant)) for name, draws in by_source.items()}
+        {"variant": variant} | {name: shown(measured.mean(variant)) for name, measured in by_source.items()}
         for variant in first.tried_on_all
     ]
     note = (
@@ -118,29 +120,29 @@ def _by_source(by_source: Mapping[str, Draws]) -> Table:
     return Table("By source of the real pictures", note, pd.DataFrame(rows))
 
 
-def matrix(condition: str, draws: Draws) -> Table:
+def matrix(condition: str, measured: CellMetric) -> Table:
     """AUC of each held-out generator by variant; the worst generator, by the mean of variants, is first."""
-    variants = draws.tried_on_all
+    variants = measured.tried_on_all
     average = {
-        name: float(np.mean([draws.cell(variant, name).value for variant in variants]))
-        for name in draws.all_generators
+        name: float(np.mean([measured.cell(variant, name).value for variant in variants]))
+        for name in measured.all_generators
     }
     rows = [
-        {"held out": name} | {variant: shown(draws.cell(variant, name)) for variant in variants}
+        {"held out": name} | {variant: shown(measured.cell(variant, name)) for variant in variants}
         for name in sorted(average, key=lambda name: average[name])
     ]
     return Table(f"Held-out generator by variant, {condition}", "Worst first.", pd.DataFrame(rows))
 
 
-def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Table:
+def _ablations(ablations: Mapping[str, str], by_condition: Mapping[str, CellMetric]) -> Table:
     rows = []
     for name, whole in ablations.items():
-        on = next(iter(drawn.values())).generators(name)
+        on = next(iter(by_condition.values())).generators(name)
         row = {"variant": name, "compared with": whole, "generators": ", ".join(on)}
-        for condition, draws in drawn.items():
-            change = draws.difference(name, whole)
+        for condition, measured in by_condition.items():
+            change = measured.difference(name, whole)
             row[condition] = shown(change, sign=True)
-            row[f"reading, {condition}"] = reading(change, draws.seed_range(whole, on))
+            row[f"reading, {condition}"] = reading(change, measured.seed_range(whole, on))
         rows.append(row)
     note = (
         "Change of the mean AUC when one part is changed; the interval is over pictures. It is noise if "
@@ -150,11 +152,11 @@ def _ablations(ablations: Mapping[str, str], drawn: Mapping[str, Draws]) -> Tabl
     return Table("One part at a time", note, pd.DataFrame(rows))
 
 
-def seeds_table(drawn: Mapping[str, Draws]) -> Table:
+def seeds_table(by_condition: Mapping[str, CellMetric]) -> Table:
     rows = []
-    for condition, draws in drawn.items():
-        for variant in draws.variants:
-            means = draws.seed_means(variant, draws.generators(variant))
+    for condition, measured in by_condition.items():
+        for variant in measured.variants:
+            means = measured.seed_means(variant, measured.generators(variant))
             if len(means) > 1:
                 rows.append({
                     "variant": variant, "condition": condition, "seeds": str(len(means)),
@@ -171,8 +173,8 @@ def shown(interval: Interval, sign: bool = False) -> str:
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
-def _paired(draws: Draws, variant: str, first: str) -> str:
-    return shown(draws.difference(variant, first), sign=True)
+def _paired(measured: CellMetric, variant: str, first: str) -> str:
+    return shown(measured.difference(variant, first), sign=True)
 
 
 def reading(change: Interval, seed_range: float) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from deepfake.base.plots import MODEL_COLOUR, QUIET, STYLE, save_figure
 
 
-def draw_curves(history: pd.DataFrame, path: Path) -> None:
+def plot_curves(history: pd.DataFrame, path: Path) -> None:
     """Plot loss and AUC of all phases over the epochs; `history` is from `train`."""
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(9.0, 3.8), layout="constrained")

@@ -11,7 +11,7 @@ from deepfake.degrade.recipes import describe
 from deepfake.networks.detector import Architecture, Detector, save_detector
 from deepfake.params.train import Train
 from deepfake.train.callbacks import summarise
-from deepfake.train.curves import draw_curves
+from deepfake.train.curves import plot_curves
 
 
 def write_model(model: Detector, architecture: Architecture, recipe: Train, folder: Path) -> str:
@@ -25,5 +25,5 @@ def write_curves(history: pd.DataFrame, weights_sha256: str, folder: Path) -> No
     """Write history.csv, curves.png and metrics.json."""
     folder.mkdir(parents=True, exist_ok=True)
     history.to_csv(folder / "history.csv", index=False)
-    draw_curves(history, folder / "curves.png")
+    plot_curves(history, folder / "curves.png")
     write_json(folder / "metrics.json", summarise(history) | {"weights_sha256": weights_sha256})

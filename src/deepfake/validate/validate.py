@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.audit.report import audit_rows, draw_audit, print_audit, require_no_shortcut
+from deepfake.audit.report import audit_rows, plot_audit, print_audit, require_no_shortcut
 from deepfake.base.errors import SourceError, ValidationFailed
 from deepfake.base.stage import read_json, write_json
 from deepfake.params.ingest.ingest import Ingest
@@ -62,6 +62,6 @@ def validate(raw: Path, expected: Validate, ingest: Ingest, audit_raw: AuditRaw,
 def _write_audit(audit: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write the audit's files; what the page shows of it."""
     write_json(out / "audit.json", audit)
-    draw_audit([audit], out / "audit.png")
+    plot_audit([audit], out / "audit.png")
     plot = (out / "audit.png").read_bytes()
     return {"audits": {"Pictures as they came": audit_rows(audit)}, "audit_plot": plot}

@@ -44,7 +44,7 @@ def render_report(
         frame: the manifest that was judged, or the face manifest, in any order.
         verdict: what `validate_manifest` said of it, or `check_splits` of the faces.
         audits: by what was audited, the rows of `audit_rows`; the last is the stage's own.
-        audit_plot: PNG of `draw_audit`.
+        audit_plot: PNG of `plot_audit`.
         provenance: what `data/raw/sources.json` holds.
         exhibits: pictures, from `raw_exhibits` or `quarantine_exhibits`.
         statistics: of preprocess; None on validate's page.

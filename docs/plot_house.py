@@ -1,4 +1,4 @@
-"""Plots docs/images/house.png, the map of rooms and data: `python docs/draw_house.py`."""
+"""Plots docs/images/house.png, the map of rooms and data: `python docs/plot_house.py`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def rooms() -> set[str]:
     return {ROOM_OF.get(name, name) for name in stages()} | shared | (set(TOP_ROOMS) - NO_ROOMS)
 
 
-def draw(target: Path) -> None:
+def plot(target: Path) -> None:
     """Write the map as PNG. The same sources give the same bytes.
 
     Args:
@@ -169,4 +169,4 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 
 if __name__ == "__main__":
-    draw(TARGET)
+    plot(TARGET)
