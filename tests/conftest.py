@@ -1,4 +1,4 @@
-"""Fixtures of every ring: clones of the repository, one of them trained, and real photographs."""
+"""Fixtures of all tests: clones of the repository, one of them trained, and real photographs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import Runtime, configure
 from deepfake.params.whole import Params
 
-# Libraries read these when they are first imported, by a fixture or a test.
+# Libraries read these variables when a fixture or a test first imports them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def runtime() -> Runtime:
-    """TensorFlow as the stages set it up; it takes thread counts only before its first operation."""
+    """TensorFlow with the stages' settings. It takes thread counts only before its first operation."""
     return configure(parse_params(Params, tiny_params(**{"base.device": "cpu"}), origin="test").base)
 
 
@@ -38,11 +38,11 @@ def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
-    """A clone whose pipeline was killed once and run again; tests must leave it as they find it.
+    """A clone with a pipeline that was killed once and run again. Tests must not change it.
 
-    An uninterrupted run elsewhere must end in the same bytes: tests/pipeline/test_readme.py compares.
+    tests/pipeline/test_readme.py checks that a run without a kill gives the same bytes.
     """
-    # Test processes share one: whoever comes first makes it, the others wait.
+    # Test processes share one clone: the first process makes it, the others wait.
     shared = tmp_path_factory.getbasetemp().parent / f"trained-{testrun_uid}"
     with FileLock(f"{shared}.lock"):
         if not (shared / "done").exists():
@@ -52,15 +52,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
             done = run(["make", "repro", f"VENV={Path(sys.executable).parents[1]}"], shared / "clone")
             assert "resuming after 1 finished epochs" in done.stdout + done.stderr
             (shared / "done").touch()
-    # A copy, since DVC locks a repository while it works in it. Its MLflow database still names the
-    # artefacts of the original, which stay where they are.
+    # A copy, because DVC locks a repository while it works in it. The copy's MLflow database still names
+    # the artefacts of the original, which stay in place.
     folder = tmp_path_factory.mktemp("trained") / "clone"
     shutil.copytree(shared / "clone", folder, symlinks=True)
     return folder
 
 
 def _kill_in_training(folder: Path) -> None:
-    """Run the pipeline, and kill all of it once the first epoch is backed up."""
+    """Run the pipeline, and kill all its processes when the first epoch is backed up."""
     process = subprocess.Popen(
         ["dvc", "repro"], cwd=folder, env=clean_environment(), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ def _kill_in_training(folder: Path) -> None:
 
 @pytest.fixture
 def shared() -> Path:
-    """Real photographs and fakes, where a checkout has them beside it."""
+    """Folder of real photographs and fakes beside the checkout; without it the test is skipped."""
     if not SHARED.is_dir():
         pytest.skip("needs ../shared/data (real photographs), which this checkout does not have")
     return SHARED

@@ -1,4 +1,4 @@
-"""Small pictures, and folders and parameters of sources made of them."""
+"""Small pictures, and folders and source parameters that are made from them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ FILES = {
 
 
 def source_params(root: Path, *sources: dict) -> Ingest:
-    """Parameters of ingest as params.yaml would give them."""
+    """Parameters of ingest, as from params.yaml."""
     overrides = {"ingest.root": str(root), "ingest.sources": list(sources), "ingest.shard_size": 4}
     return parse_params(Params, tiny_params(**overrides), origin="test").ingest
 
 
 def ingested(root: Path, *sources: dict, workers: int = 1) -> pd.DataFrame:
-    """The manifest by path; the output lies in a folder `<root>-out` beside it."""
+    """The manifest by path. The output is in the folder `<root>-out` beside `root`."""
     out = root.with_name(f"{root.name}-out")
     return ingest(source_params(root, *sources), 7, out, workers).set_index("path")

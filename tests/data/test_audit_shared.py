@@ -1,4 +1,4 @@
-"""The audit on real photographs and fakes: it names, unprompted, the biases that are known to be there."""
+"""The audit on real photographs and fakes: it names the known biases by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepfake.ingest.ingest import ingest
 from deepfake.params.ingest.sources import FolderSource
 from deepfake.params.whole import Params
 
-EVERY = 10  # one picture in so many of each source, but all of the smallest
+EVERY = 10  # one picture in ten of each source, but all of the smallest source
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The audit of shards: the same for any number of workers, and what preprocess takes away is gone."""
+"""The audit of shards: equal for any number of workers, and preprocess removes the shortcuts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EACH, SIZE = 80, 32
 
 @pytest.fixture(scope="module")
 def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
-    """Crops of 80 pixels, all real, and of 40, all fake: nothing else tells them apart."""
+    """Real crops of 80 pixels and fake crops of 40 pixels, which differ in nothing else."""
     files = {}
     for number in range(EACH):
         files[f"real/camera/{number}.jpg"] = picture(number, "JPEG", (80, 80))

@@ -1,4 +1,4 @@
-"""Damaged files: the decoder gives a whole picture or a reason, never another error.
+"""Damaged files: the decoder gives a whole picture or a reason, and never raises another error.
 
 `benchmarks/fuzz_decoder.py` does the same to 10^5 files in a process of its own.
 """
@@ -21,7 +21,7 @@ REASONS = {
     "not_an_image", "unsupported_format", "too_many_bytes", "too_many_pixels", "too_small", "animated",
     "corrupt",
 }  # fmt: skip
-# Pillow warns of odd EXIF in pictures that it decodes all the same.
+# Pillow warns about unusual EXIF in pictures that it can decode.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
@@ -43,7 +43,7 @@ FILES = [
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A valid file after some cuts, splices and overwritten bytes; headers are hit most often."""
+    """A valid file after cuts, splices and overwritten bytes, most of them in its header."""
     data = bytearray(draw(st.sampled_from(FILES)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, min(len(data), 64)) | st.integers(0, len(data)))
@@ -86,8 +86,8 @@ def test_other_formats_have_their_reason() -> None:
 
 
 def test_a_webp_that_lies_of_its_canvas_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found by the fuzz run: the reader allocates the canvas before anyone can look at its size."""
-    monkeypatch.delitem(_READERS, "WEBP")  # must not even be asked
+    """Found by the fuzz run: the reader allocates the canvas before its size can be checked."""
+    monkeypatch.delitem(_READERS, "WEBP")  # it must not be called
     for kind, at, sides in (
         (sample("WEBP", "RGB"), 24, b"\xff\xff\xff" * 2),  # with EXIF: an extended header
         (plain_webp(lossless=True), 21, b"\xff\xff\xff\x0f"),

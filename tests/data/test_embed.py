@@ -1,4 +1,4 @@
-"""The stage embed with a tower that computes nothing: rows, their order, a kill, and how they are read."""
+"""The stage embed with a trivial tower: rows, their order, a kill, and how they are read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from deepfake.pretrained.clip_weights import SIDE, WIDTH
 from deepfake.shards.shards import FACE_EXAMPLE, read_shard, shard_path, shard_paths, write_shard
 
 PER_SHARD = 2
-# Rows: train has a real with plain, augmented and self-blended, and a fake with plain, augmented and both
-# damages; elsewhere each of the two has plain and both damages.
+# Rows in train: a real with plain, augmented and self-blended views, and a fake with plain, augmented and
+# both damaged views. In other splits each of the two has plain and both damaged views.
 ROWS = {"train": 2 * 7, "val": 2 * 6, "test": 2 * 6}
 
 
 class FakeTower:
-    """Tokens that say how bright a crop is; counts crops, and may die at one."""
+    """A tower with the crop's brightness as tokens. It counts crops, and may die at one of them."""
 
     def __init__(self, dies_at: int | None = None) -> None:
         self.seen, self.dies_at = 0, dies_at
@@ -57,7 +57,7 @@ def use_tower(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeTower], FakeTowe
 
 
 def write_crops(folder: Path, side: int = SIDE) -> Path:
-    """Two shards in each split, of one real and one fake; each crop has a brightness of its own."""
+    """Two shards in each split, each with one real and one fake; each crop has another brightness."""
     brightness = iter(range(20, 250, 10))
     for split in ROWS:
         for number in range(2):
@@ -158,7 +158,7 @@ def test_a_killed_run_goes_on_at_the_first_missing_shard(
     tmp_path: Path, embedded: Path, params: Embed, use_tower: Callable[[FakeTower], FakeTower]
 ) -> None:
     faces, out, resume = tmp_path / "faces", tmp_path / "out", tmp_path / "resume"
-    # Splits go by name: two shards of test are done, and half of the first one of train.
+    # Splits come in the order of their names: both shards of test are done, and half of train's first one.
     use_tower(FakeTower(dies_at=ROWS["test"] + 4))
     with pytest.raises(KeyboardInterrupt):
         embed(faces, out, params, 7, 1, resume)
@@ -192,7 +192,7 @@ def test_without_a_tower_the_folder_is_empty(tmp_path: Path, embedded: Path) -> 
     without = embed_params(**{"embed.tower": None})
     assert (
         embed(tmp_path / "faces", embedded, without, 7, 1, None) == 0
-    )  # what was there is not of this run
+    )  # the old files are not from this run
     assert embedded.is_dir() and not [*embedded.iterdir()]
 
 

@@ -1,4 +1,4 @@
-"""Executors: asked for by command line or environment, and never visible in a result."""
+"""Executors: the command line or the environment chooses one, and results do not depend on it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = ("DEEPFAKE_EXECUTOR", "DEEPFAKE_RAY_ADDRESS")
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
-        monkeypatch.setenv(name, "")  # restored after the test, whatever it sets
+        monkeypatch.setenv(name, "")  # pytest restores it after the test
 
 
 def surroundings(number: int) -> tuple[int, str, str | None, bool]:
@@ -117,7 +117,7 @@ def test_one_worker_needs_no_pool(workers: int) -> None:
 
 
 class Slow:
-    """An executor that counts what waits in it and works only when asked for a result."""
+    """An executor that counts its waiting jobs and works only when someone asks for a result."""
 
     workers = 3
 
@@ -150,16 +150,16 @@ def test_a_killed_worker_is_a_sentence() -> None:
 
 
 def listening() -> set[str]:
-    """Addresses at which this process's children can be reached."""
+    """Addresses on which this process's children listen."""
     children = psutil.Process().children(recursive=True)
     sockets = [socket for child in children for socket in child.net_connections("tcp")]
     return {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
 
 
 def ray_at_work() -> None:
-    """In a process of its own: Ray leaves threads and children to Python's exit."""
+    """In a process of its own: Ray stops its threads and children only when Python exits."""
     with open_executor(2) as pool:
-        import ray  # no earlier: it reads its settings when it is imported
+        import ray  # only here: Ray reads its settings at import
 
         assert pool is not None and pool.workers == 2
         assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
@@ -184,7 +184,7 @@ def test_ray_runs_embedded_and_gives_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["nowhere", "host:port"])
 def test_an_address_must_be_one(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
-    monkeypatch.setenv(NAMES[1], address)  # asks for Ray by itself
+    monkeypatch.setenv(NAMES[1], address)  # an address alone asks for Ray
     with pytest.raises(ExecutorError, match="use auto or host:port"), open_executor(2):
         pass
 

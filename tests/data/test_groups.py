@@ -1,4 +1,4 @@
-"""Groups: the same as comparing all pairs, whatever the order; one look and one kinship, one group."""
+"""Groups equal those from a comparison of all pairs, in any order; look and declared group both join."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from deepfake.ingest.groups import join_groups, near_pairs
 from deepfake.params.whole import Params
 
 QUICK = settings(max_examples=40, derandomize=True, deadline=None)
-DISTANCE = st.sampled_from([0, 1, 2, 4, 5, 7])  # either number of bands that must agree
+DISTANCE = st.sampled_from([0, 1, 2, 4, 5, 7])  # both cases of how many bands must agree
 
 
 @st.composite
 def looks(draw: st.DrawFn) -> list[int]:
-    """Hashes of which many are a few bits away from another one, some equal, some constant pictures'."""
+    """Hashes: many differ from another one by a few bits, some are equal, some are of constant pictures."""
     found = draw(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=6))
     for _ in range(draw(st.integers(0, 20))):
         origin = draw(st.sampled_from(found))
@@ -116,7 +116,7 @@ def test_near_pairs_names_only_near_pairs(hashes: list[int], distance: int) -> N
 
 
 def test_one_look_among_many_pictures_costs_nothing() -> None:
-    """A hundred thousand blank pictures have as many squared pairs; they are one hash."""
+    """100,000 blank pictures have 5 * 10^9 pairs, but they are one hash."""
     frame = pd.DataFrame(
         {
             "image_id": [f"{n:064x}" for n in range(100_000)],
@@ -128,7 +128,7 @@ def test_one_look_among_many_pictures_costs_nothing() -> None:
 
 
 def test_a_crowd_of_near_hashes_is_one_group_within_little_memory() -> None:
-    """Every pair of 1,024 hashes that differ in ten bits: half a million pairs, folded as they come."""
+    """1,024 hashes that differ only in ten bits: half a million pairs, joined one after the other."""
     hashes = np.arange(1024, dtype=np.uint64) << np.uint64(40)
     largest = max(len(part) for part in near_pairs(hashes, 4))
     assert largest < len(hashes)

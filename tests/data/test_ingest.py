@@ -1,4 +1,4 @@
-"""Ingest: one row per file whatever is in it, reasons for the bad ones, and bytes that never change."""
+"""Ingest: one row for every file, reasons for bad files, and equal bytes in every run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good files of every kind, every kind of bad file, links and a name that is no UTF-8."""
+    """Good files of every kind, bad files of every kind, links, and a name that is not UTF-8."""
     root = fill(tmp_path_factory.mktemp("mixed"), GOOD | {name: data for name, (data, _) in BAD.items()})
     (root / "real" / "camera" / "dangling.jpg").symlink_to("nowhere")
     (root / "real" / "camera" / "linked-folder").symlink_to(root / "fake")

@@ -1,4 +1,4 @@
-"""Leakage: what stands in two splits stops the stage, with the rows named."""
+"""Leakage: a picture in two splits stops the stage, and the error names the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = {"split_known", "split_given", "group_in_one_split", "image_in_one_split
 
 
 def faces(rows: int = 24) -> pd.DataFrame:
-    """A sound face manifest with far-apart hashes."""
+    """A good face manifest with very different hashes."""
     hashes = np.random.default_rng(0).integers(0, 2**64, rows, dtype=np.uint64)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""The ledger of splits: no old test picture comes into the training of a later version of the data."""
+"""The ledger of splits: no later version of the data trains on an old test picture."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from deepfake.preprocess.splits import DIGITS, assign_splits, split_of_group
 from deepfake.shards.manifest import SPLITS
 
 SEED, SPLIT = 7, Split(train=0.6, val=0.15, test=0.25)
-OTHER = 0xFFFF  # low bits of a hash that is no near-duplicate of one that ends in 1
+OTHER = 0xFFFF  # low bits of a hash; it is no near-duplicate of a hash that ends in 1
 QUICK = settings(max_examples=60, derandomize=True, deadline=None)
 
 
 def manifest_of(looks: dict[str, int], kin: dict[str, str] | None = None) -> pd.DataFrame:
-    """Pictures by name, with their perceptual hashes and, of some, a declared group."""
+    """Pictures by name, with their perceptual hashes; some have a declared group."""
     frame = pd.DataFrame({
         "image_id": [name.encode().hex().zfill(DIGITS).ljust(64, "0") for name in looks],
         "phash": [f"{look:016x}" for look in looks.values()],
@@ -37,7 +37,7 @@ def splits(frame: pd.DataFrame, ledger: dict[str, str]) -> list[str]:
 
 
 def lonely(split: str, near: str | None = None, tag: int = 1) -> int:
-    """A hash whose group goes into a split; with `near`, the hash below it goes into that one."""
+    """A hash with a group in the split `split`; the hash below it gets the split `near`, if given."""
     for middle in range(1, 1 << 20):
         look = middle << 40 | tag
         if split_of_group(f"phash/{look:016x}", SEED, SPLIT) != split:
@@ -120,7 +120,7 @@ def test_over_any_versions_pictures_are_only_ever_held_out_more(versions: list) 
         found = frame.assign(final=assign_splits(frame, SEED, SPLIT, ledger))
         assert (found.groupby("group")["final"].nunique() == 1).all()
         assert found["final"].tolist() == [after[key] for key in frame["image_id"].str[:DIGITS]]
-        # Run again on the same data it changes nothing: a clone with this ledger has these splits.
+        # A second run on the same data changes nothing: a clone with this ledger has the same splits.
         assert carry_forward(frame.iloc[::-1], after, SEED, SPLIT) == after
         assert splits(frame, after) == found["final"].tolist()
         ledger = after
@@ -151,7 +151,7 @@ def test_another_seed_or_other_shares_deal_anew_and_say_so(
              "# seed 7, train 0.6, val 0.15, test 0.25\n0123,test\n"],
 )  # fmt: skip
 def test_a_damaged_ledger_stops(text: str, tmp_path: Path) -> None:
-    """To go on without it would split old test pictures anew."""
+    """Without it, old test pictures could get new splits."""
     (tmp_path / "splits.csv").write_text(text)
     with pytest.raises(SourceError, match=r"is no ledger of splits: .*git checkout"):
         read_ledger(tmp_path / "splits.csv", SEED, SPLIT)

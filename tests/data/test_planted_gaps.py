@@ -1,4 +1,4 @@
-"""A gap planted in the files, not in the faces, tells the classes apart before, and not after."""
+"""A planted difference of files, not of faces, separates the classes before preprocess, but not after."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ GAPS = ("resolution", "jpeg", "exif")
 
 
 def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
-    """A JPEG of the same kind of picture; only its history follows the class."""
+    """A JPEG of the same kind of picture for both classes; only its history depends on the class."""
     options: dict = {"quality": 90}
     if gap == "resolution":
-        # Both well above the common side. A known limit: of 128 against 72 pixels something is left at
+        # Both sizes are well above the common side. A known limit: 128 against 72 pixels leaves a trace at
         # 48 even with a blur (AUC 0.64, interval 0.52 to 0.77).
         side = 192 if fake else 96
         crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
@@ -51,7 +51,7 @@ def file_of(crop: np.ndarray, fake: bool, gap: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def portraits() -> list[np.ndarray]:
-    """Sampled alike for both classes: only the files differ; uint8 [192, 192, 3]."""
+    """A picture that does not depend on the class, uint8 [192, 192, 3]: only the files differ."""
     return [make_pair(3, number, 192)[0] for number in range(PICTURES)]
 
 
@@ -97,7 +97,7 @@ def auc(features: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
 
 
 def examined(raw: Path, out: Path, settings: Params) -> tuple[np.ndarray, np.ndarray]:
-    """File facts (of the original; with neutralise on, of what training reads) and sharpness.
+    """File facts and sharpness. With neutralise on, the facts are those of the files that training reads.
 
     Returns:
         float64 [pictures, 6] and the labels.

@@ -1,4 +1,4 @@
-"""Preprocess: every picture is accounted for, groups keep to one split, crops are what the app cuts."""
+"""Preprocess: no picture is lost, each group is in one split, and the crops equal those of the app."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def neutralised(**changes: object) -> Preprocess:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, Path]:
-    """The demo corpus, two people in one picture, and a folder with no face, a text and a copy."""
+    """The demo corpus, a picture of two people, and a folder with a faceless picture, a text and a copy."""
     root = tmp_path_factory.mktemp("sources")
     extra = root / "real" / "walls"
     extra.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_what_comes_in_is_kept_or_rejected(cut: tuple[pd.DataFrame, dict, Path])
 
 def test_rejected_rows_keep_their_reason_and_have_no_split(cut: tuple[pd.DataFrame, dict, Path]) -> None:
     frame = cut[0].set_index("path")
-    # Of equal bytes the first path is kept: copy.png is, noise.png is not.
+    # Of equal files the first path is kept: copy.png, not noise.png.
     assert frame.loc["extra/real/walls/text.jpg", "reject_reason"] == "not_an_image"
     walls = frame.loc[
         [f"extra/real/walls/{name}.png" for name in ("copy", "more", "noise")], "reject_reason"
@@ -226,7 +226,7 @@ def test_runs_and_workers_give_the_same_bytes(
 
 def test_small_faces_are_rejected_as_such(raw: tuple[Ingest, Path], cut: tuple, tmp_path: Path) -> None:
     found = usable(cut[0])
-    # Squares are the larger side and its margin: this minimum lies between the faces' sizes.
+    # A square is the face's larger side with its margin, so some faces are below this minimum.
     minimum = int(found["face_side"].astype(float).quantile(0.3) / (1 + FACES.margin))
     frame, statistics = run(raw, tmp_path, with_faces(min_size=minimum))
     small = frame[frame["reject_reason"] == "face_too_small"]
@@ -245,7 +245,7 @@ def test_a_split_without_one_of_the_classes_is_an_error(raw: tuple[Ingest, Path]
 
 
 def test_a_half_of_validation_without_one_of_the_classes_is_an_error() -> None:
-    """One half would choose no epoch, or the other would set no threshold."""
+    """Otherwise one half could not choose an epoch, or the other could not set a threshold."""
     pairs = [(split, group, label) for split in SPLITS for group in "ab" for label in (0, 1)]
     rows = pd.DataFrame(pairs, columns=["split", "group", "label"]).assign(source="s", reject_reason=None)
     _require_both_classes(rows, PARAMS, SEED)

@@ -1,4 +1,4 @@
-"""Quarantine: what was rejected can be looked at, a bounded number of each reason."""
+"""Quarantine: the sheet shows rejected pictures, a limited number for each reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def picture(number: int, size: tuple[int, int] = (120, 60)) -> bytes:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, pd.DataFrame, Path]:
-    """Three good pictures, more copies than are shown, one of both labels, one text with an odd name."""
+    """Three good pictures, more copies than fit, one with both labels, a text with an unusual name."""
     root = tmp_path_factory.mktemp("sources")
     files = {f"real/a/{n:02}.png": picture(1) for n in range(PER_REASON + 4)}
     files |= {"real/a/x.png": picture(2), "fake/g/y.png": picture(3)}

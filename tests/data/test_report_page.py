@@ -1,4 +1,4 @@
-"""The report's pictures, audit and licences: shown, few, escaped, and inside the page."""
+"""The report's pictures, audit and licences: the page holds and escapes them, and shows few pictures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LICENCE = {
 
 
 def again(data: bytes) -> bytes:
-    """The same picture as a JPEG: other bytes, the same look."""
+    """The same picture as a JPEG: other bytes, a near-duplicate."""
     buffer = io.BytesIO()
     Image.open(io.BytesIO(data)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
@@ -56,7 +56,7 @@ def again(data: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, pd.DataFrame, Path]:
-    """Raw pictures with a look-alike in each class, one file twice, and two rejected ones."""
+    """Raw pictures with a near-duplicate in each class, one file twice, and two rejected pictures."""
     folder = tmp_path_factory.mktemp("planted")
     root = fill(folder / "in", {
         "real/camera/photo.png": picture(1),
@@ -126,7 +126,7 @@ def test_pictures_are_bounded(
     planted: tuple[Ingest, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, frame, raw = planted
-    monkeypatch.setattr(exhibits, "read_kept", lambda *_: iter(()))  # these rows are in no shard
+    monkeypatch.setattr(exhibits, "read_kept", lambda *_: iter(()))  # no shard has these rows
     kept = frame[frame["reject_reason"].isna()].head(1)
     parts = []
     for number in range(3 * MAX_GROUPS):

@@ -1,4 +1,4 @@
-"""A killed run goes on at the first missing shard and ends in the same bytes."""
+"""A killed run goes on with the missing shards and ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_
 
 
 def double(number: int, tripwire: Path) -> pa.Table:
-    """Dies at the fourth job while the tripwire is there; leaves a trace of each call."""
+    """Fail at the fourth job while the file `tripwire` exists; record each call."""
     with (tripwire.parent / "calls").open("a") as calls:
         calls.write(f"{number} ")
     if number == 3 and tripwire.exists():
@@ -43,7 +43,7 @@ def test_only_what_is_missing_is_done(
     tripwire, calls = tmp_path / "tripwire", tmp_path / "calls"
     tripwire.touch()
     work = partial(double, tripwire=tripwire)
-    # A pool of its own for each run: leaving the first waits for the jobs that were under way.
+    # Each run has a pool of its own: the first one ends only after its running jobs.
     with process_pool(workers) as pool, pytest.raises(RuntimeError, match="killed"):
         map_resumed(work, int, 9, pool, "stage", tmp_path / "done")
     done = len([*(tmp_path / "done").glob("*.arrow")])
@@ -148,7 +148,7 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> No
 
 
 def cut_faces(project: Path, out: Path) -> None:
-    """Preprocess what ingest left in `project`, with the executor that the environment names."""
+    """Run preprocess on ingest's output in `project`, with the executor from the environment."""
     params, sources = settings(project)
     manifest, raw = read_manifest(project / "data/raw/manifest.parquet"), project / "data/raw"
     preprocess(manifest, raw, sources, params.preprocess, 7, out, 2)

@@ -1,4 +1,4 @@
-"""Shards: what goes in comes out, equal content gives equal bytes, and other tools read the same."""
+"""Shards: examples survive a round trip, equal content gives equal bytes, and other tools can read them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_writing_again_replaces_what_was_there(tmp_path: Path) -> None:
     mapped = read_shard(tmp_path / "shard")
     write_shard(tmp_path / "shard", TABLE[:1])
     assert list(read_examples(tmp_path / "shard")) == EXAMPLES[:1]
-    assert mapped.equals(TABLE)  # whoever reads the old one is not disturbed
+    assert mapped.equals(TABLE)  # a reader of the old file still sees it
 
 
 def test_numbered_shards_are_found_in_order_and_read_as_one(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_others_read_shards_without_this_code(tmp_path: Path) -> None:
 
 
 def wrong_offset(data: bytes) -> bytes:
-    """The first name's end, 3 bytes on, now lies far beyond the file."""
+    """Damage the offset of the first name's end: it is then far beyond the end of the file."""
     offsets = np.arange(0, 3 * 33, 3, dtype=np.int32).tobytes()
     assert offsets in data
     return data.replace(offsets, offsets[:4] + np.int32(2**30).tobytes() + offsets[8:])

@@ -1,4 +1,4 @@
-"""What all sources share: several in one run, digests, the sidecar, given splits through to the faces."""
+"""What all sources share: several in one run, digests, the sidecar, and splits from the source."""
 
 from __future__ import annotations
 

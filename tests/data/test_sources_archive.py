@@ -1,4 +1,4 @@
-"""Archives: unpacked where they are sound, refused with a name and a next step where they are not."""
+"""Archives: good ones are unpacked; for others an error names the file and says what to do."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def zip_link(path: Path) -> None:
 
 def encrypted(path: Path) -> None:
     data = bytearray(zipped(path, FILES).read_bytes())
-    for magic, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the flag that the member is encrypted
+    for magic, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the flag of an encrypted member
         at = -1
         while (at := data.find(magic, at + 1)) >= 0:
             data[at + offset] |= 1
@@ -93,7 +93,7 @@ def encrypted(path: Path) -> None:
 
 
 def lying_zip(path: Path) -> None:
-    """Declares 10 bytes for a member that inflates to a megabyte."""
+    """A member that declares 10 bytes but inflates to a megabyte."""
     data = bytearray(zipped(path, {"real/1.png": bytes(1_000_000)}).read_bytes())
     for magic, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
         struct.pack_into("<I", data, data.find(magic) + offset, 10)
@@ -101,7 +101,7 @@ def lying_zip(path: Path) -> None:
 
 
 def extended_header(path: Path) -> None:
-    """A tar file whose extended header alone is two megabytes, of two kilobytes packed."""
+    """A tar file of two kilobytes with an extended header of two megabytes."""
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.XHDTYPE, 2_000_000
     path.write_bytes(gzip.compress(info.tobuf(tarfile.USTAR_FORMAT) + bytes(2_000_000)))

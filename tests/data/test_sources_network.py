@@ -1,4 +1,4 @@
-"""Kaggle and the Hub: only the download is replaced, by folders of the same form."""
+"""Kaggle and the Hub: the tests replace only the download, by folders of the same form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ingest_data import fill, ingested, picture
 from deepfake.base.errors import SourceError
 from deepfake.shards.manifest import usable
 
-# The extras `kaggle` and `huggingface`; each brings its own HTTP library.
+# The packages of the extras `kaggle` and `huggingface`; each has its own HTTP library.
 kagglehub = pytest.importorskip("kagglehub")
 requests = pytest.importorskip("requests")
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -55,7 +55,7 @@ def test_a_hub_data_set_is_asked_for_at_its_commit(tmp_path: Path, monkeypatch: 
     snapshot.mkdir(parents=True)
     table = pa.table({"image": [picture(1), picture(2)], "label": ["real", "fake"]})
     pq.write_table(table, tmp_path / "blob")
-    (snapshot / "test-00000-of-00001.parquet").symlink_to(tmp_path / "blob")  # as the cache does
+    (snapshot / "test-00000-of-00001.parquet").symlink_to(tmp_path / "blob")  # as in the Hub's cache
 
     def download(repo: str, **options: object) -> str:
         asked.append((repo, options))

@@ -1,4 +1,4 @@
-"""Tables of pictures: CSV with paths, Parquet with the bytes themselves."""
+"""Tables of pictures: CSV with paths, Parquet with image bytes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def structs(numbers: list[int]) -> pa.Array:
 
 def test_parquet_as_the_hub_writes_it(tmp_path: Path) -> None:
     for split, numbers in {"train": range(40), "validation": range(40, 44)}.items():
-        labels = [number % 2 for number in numbers]  # 0 is fake here: the names say so
+        labels = [number % 2 for number in numbers]  # 0 is fake here, as the class names say
         file = tmp_path / "in" / "parquet" / "data" / f"{split}-00000-of-00001.parquet"
         write_parquet(file, {"image": structs(list(numbers)), "label": labels}, ["Fake", "Real"])
     frame = ingested(tmp_path / "in", PARQUET)

@@ -1,4 +1,4 @@
-"""Clips: evenly spaced frames without loss, one group a clip, a reason for what can't be read."""
+"""Clips: evenly spaced frames without loss, one group per clip, a reason for each unreadable clip."""
 
 from __future__ import annotations
 

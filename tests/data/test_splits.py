@@ -1,4 +1,4 @@
-"""Splits: groups stay whole, pictures stay where they are, shares come near what was asked for."""
+"""Splits: groups stay whole, pictures keep their split, and shares are close to the parameters."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_another_seed_gives_another_split(many: pd.DataFrame) -> None:
 
 
 def test_a_split_is_fixed_for_ever() -> None:
-    """Another rule would move pictures of existing data sets between train and test."""
+    """Another rule would move pictures of existing data between train and test."""
     splits = [split_of_group(f"demo/{number:05d}", 7, SPLIT) for number in range(9)]
     assert splits == ["train"] * 4 + ["val", "train"] + ["test"] * 3
 
@@ -155,7 +155,7 @@ def test_statistics_tell_looks_from_declared_kin() -> None:
         ("c", None, "gan"),
     ]
     frame = manifest_of(rows)
-    frame.loc[[3, 4], "declared_group"] = None  # one only looks like b's, one is alone and no source's word
+    frame.loc[[3, 4], "declared_group"] = None  # one is only a near-duplicate of b's, one is alone
     groups = split_statistics(frame, assign_splits(frame, 7, SPLIT), SPLIT)["groups"]
     assert groups == {
         "number": 3, "pictures_joined_by_look": 2, "largest": 2, "largest_share": 0.4,

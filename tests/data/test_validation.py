@@ -1,4 +1,4 @@
-"""Validate: what holds passes, what does not is named, and the report is safe to open."""
+"""Validate: good data pass, broken rows are named, and the report is safe to open."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PARAMS = Validate(
 
 
 def manifest(pairs: int = 20) -> pd.DataFrame:
-    """A sound manifest: two sources per class, a real picture and a fake one of it per pair."""
+    """A good manifest: two sources per class, in pairs of a real picture and the fake made from it."""
     rows = []
     for pair in range(pairs):
         for label, sources in ((0, ("camera", "phone")), (1, ("swap", "diffusion"))):
@@ -76,7 +76,7 @@ def manifest(pairs: int = 20) -> pd.DataFrame:
 
 
 def stored(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The frame as the stage sees it, after Parquet."""
+    """The frame after a round trip through Parquet, as the stage reads it."""
     write_manifest(frame, folder / "manifest.parquet")
     return read_manifest(folder / "manifest.parquet")
 
@@ -106,7 +106,7 @@ def rejected(frame: pd.DataFrame, count: int) -> pd.DataFrame:
 
 ROW_2, FAKE_3 = "set/real/phone/001.jpg", "set/fake/diffusion/001.jpg"
 
-# expectation -> a change that breaks it, and a row (or nothing) that has to be named
+# expectation -> a change that breaks it, and the row that the verdict must name (or none)
 BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str | None]] = {
     "columns": (lambda f: f.drop(columns="width"), None),
     "types": (lambda f: f.assign(width="wide"), None),
@@ -252,7 +252,7 @@ def test_report_escapes_hostile_names() -> None:
 
 
 def stage() -> ModuleType:
-    """pipelines/validate.py as a module; pipelines/ is no package."""
+    """pipelines/validate.py as a module, because pipelines/ is no package."""
     spec = importlib.util.spec_from_file_location("validate_stage", ROOT / "pipelines/validate.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -262,8 +262,8 @@ def stage() -> ModuleType:
 
 def run_in(folder: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("sys.argv", ["validate.py"])  # pytest's own options are not the stage's
-    # One thread: no processes to start. Figures of the audit are not looked at but for chance.
+    monkeypatch.setattr("sys.argv", ["validate.py"])  # without pytest's options
+    # One thread starts no processes. The test does not use the audit's figures, except the one at chance.
     content = tiny_params(**{
         "base.threads": 1, "audit.bootstrap_resamples": 20, "validate.min_per_class": 20,
         "ingest.shard_size": 256,

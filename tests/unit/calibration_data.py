@@ -1,4 +1,4 @@
-"""Samples to calibrate on."""
+"""Samples for calibration."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from deepfake.evaluate.calibration import Sample
 
 
 def alone(values: np.ndarray, labels: np.ndarray) -> Sample:
-    """Values [n] with labels [n] of one source; no two pictures are of one group."""
+    """Values [n] with labels [n], all of one source and each of a group of its own."""
     return Sample(values, labels, np.arange(len(values)).astype(str), np.full(len(values), "one"))

@@ -35,7 +35,7 @@ def toy_crops(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def toy_pair() -> Pair:
-    """A convolution and a mean: the logit rises with brightness, not evenly over the crop."""
+    """A convolution and a mean. The logit rises with brightness, more at some places than at others."""
     pictures = keras.Input((SIZE, SIZE, 3))
     scaled = keras.layers.Rescaling(1 / 16, offset=-8.0)(pictures)
     seen = keras.layers.Conv2D(
@@ -51,7 +51,7 @@ def toy_pair() -> Pair:
 
 
 def toy_sample(pair: Pair, number: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Rows as evaluate leaves them, pairs of one group, and their crops by image_id."""
+    """Rows as the stage evaluate writes them, in groups of two, and their crops by image_id."""
     crops, labels = toy_crops(number)
     names = [f"{index:04d}" for index in range(number)]
     facts = {"image_id": names, "label": labels, "group": [f"g{index // 2}" for index in range(number)]}

@@ -1,4 +1,4 @@
-"""Abstention: every figure of a handful of pictures, counted by hand."""
+"""Abstention: every figure of a few pictures, counted by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALIBRATION = Calibration(
 )  # fmt: skip
 REALS = [0.1, 0.2, 0.25, 0.75, 0.8, 0.1]  # real, real, uncertain (on the edge), uncertain, fake, unstable
 FAKES = [0.1, 0.25, 0.8, 0.9, 0.95, 0.99, 0.9]  # real, uncertain (on the edge), and five fake
-SPREADS = [0.0] * 5 + [0.4] + [0.0] * 6 + [0.3]  # one above the limit, one on it
+SPREADS = [0.0] * 5 + [0.4] + [0.0] * 6 + [0.3]  # 0.4 is above the limit, 0.3 is the limit
 
 
 def predictions(calibration: Calibration = CALIBRATION) -> Predictions:
@@ -73,7 +73,7 @@ def test_shares_are_of_those_that_they_name_with_the_bootstraps_interval(found: 
 
 
 def test_the_promise_is_of_groups(found: dict[str, Any]) -> None:
-    """19 groups: rank 18 of 20, so Beta(18, 2); 9 groups: rank 9 of 10, so Beta(9, 1)."""
+    """With 19 groups rank 18 of 20 gives Beta(18, 2); with 9 groups rank 9 of 10 gives Beta(9, 1)."""
     for name, groups, spread, pictures, rest in (
         ("real", 3, betabinom(3, 18, 2), 6, 40), ("fake", 6, betabinom(6, 9, 1), 7, 30),
     ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Attacks: what must hold of any attack that works, and the figures made of them."""
+"""Attacks: properties of every working attack, and the figures made from attacks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HISTORY = History(border=0.0, band=SIZE, enlarge=False, blur=0.0, jpeg_quality=8
 
 @pytest.fixture(scope="module")
 def net() -> keras.Model:
-    """A small net whose logit bends, so that one step along the gradient is not the best there is."""
+    """A small net with a curved logit: a single step along the gradient is not the best attack."""
     keras.utils.set_random_seed(3)
     return keras.Sequential([
         keras.Input((SIZE, SIZE, 3)), keras.layers.Rescaling(1 / 32, offset=-4.0),
@@ -82,7 +82,7 @@ def test_no_pixel_leaves_the_ball_or_the_range(net: keras.Model, epsilon: float,
 
 
 def test_what_has_no_gradient_is_passed_on_the_way_there(net: keras.Model) -> None:
-    """An attack through a mirror is the mirrored attack on what the net sees, not the plain one."""
+    """If the net sees mirrored crops, the attack must be the mirror of an attack on what the net sees."""
     crops, labels = toy_crops(4)
     gradient = logit_gradient(partial(net, training=False), SIZE)
     seen = []
@@ -118,7 +118,7 @@ def test_preprocess_again_compresses_as_the_first_time() -> None:
     crop = toy_crops(1)[0][0]
     expected = jpeg_round_trip(crop, 85, "yuv420")
     np.testing.assert_array_equal(preprocess_again(crop, HISTORY), expected)
-    # A crop is never enlarged to be compressed, and blurred once only.
+    # Compression must not enlarge a crop or blur it a second time.
     other = HISTORY.model_copy(update={"band": 2 * SIZE, "enlarge": True, "blur": 2.0})
     np.testing.assert_array_equal(preprocess_again(crop, other), expected)
     assert preprocess_again(crop, None) is crop
@@ -155,13 +155,13 @@ def test_every_attack_has_every_view_radius_and_goal(run: dict) -> None:
 def test_figures_of_the_attacks(run: dict) -> None:
     rows = run["rows"].set_index(["attack", "view", "epsilon", "goal"])["success"].sort_index()
     for goal in ("hide", "frame"):
-        assert rows["none", "float", 0.0, goal] == 0.0  # nothing done, nothing flipped
+        assert rows["none", "float", 0.0, goal] == 0.0  # no change, no verdict changes
         assert rows["none", "8-bit", 0.0, goal] == 0.0
-        assert rows["pgd-10", "8-bit", 0.5, goal] == 0.0  # rounding undoes what is below a grey level
+        assert rows["pgd-10", "8-bit", 0.5, goal] == 0.0  # rounding removes so small a change
         assert rows["pgd-10", "float", 8.0, goal] >= rows["pgd-10", "float", 0.5, goal]
     assert rows["pgd-40", "8-bit", 32.0].min() > 0.0
     own = run["rows"].query("attack == 'pgd-40-on-baseline' and view == '8-bit' and epsilon == 32")
-    assert (own["on_baseline"] == 1.0).all()  # it turns the baseline that it was made on
+    assert (own["on_baseline"] == 1.0).all()  # it fools the baseline that it was made for
     hidden = run["rows"].query("goal == 'hide' and attack == 'fgsm'")
     clean = (run["test"].query("label == 1")["logit"] >= 0).mean()
     np.testing.assert_allclose(hidden["rate_after"], clean * (1 - hidden["success"]))

@@ -1,4 +1,4 @@
-"""The shortcut audit on planted differences: what is there is found and named, what is not is chance."""
+"""The shortcut audit finds and names planted differences, and is at chance without a difference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EACH, SIDE = 60, 64
 
 
 def scene(seed: int) -> Image.Image:
-    """Soft coloured blobs with some grain: no two alike, all of one kind."""
+    """Soft coloured blobs with some grain: all are different pictures of the same kind."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(40, 215, (4, 4, 3), dtype=np.uint8)).resize((SIDE, SIDE))
     grain = rng.normal(0, rng.uniform(2, 4), (SIDE, SIDE, 3))
@@ -61,7 +61,7 @@ def marked(picture: Image.Image) -> Image.Image:
 
 
 def upsampled(picture: Image.Image) -> Image.Image:
-    """Half the detail, brought back to size as a generator's last layer does."""
+    """The scene, shrunk to half and enlarged again, as a generator's last layer does."""
     return picture.resize((SIDE // 2, SIDE // 2)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
 
 
@@ -70,7 +70,7 @@ def blurred(picture: Image.Image) -> Image.Image:
 
 
 def audit_of(real: Any, fake: Any, params: Audit = PARAMS, pairs: bool = False) -> dict[str, Any]:
-    """Audit of EACH pictures per class; `real` and `fake` make bytes of a scene."""
+    """Audit of EACH pictures per class; `real` and `fake` turn a scene into bytes."""
     sample, measures = measured(real, fake, pairs)
     return judge("raw", sample, measures, FAMILIES, 2 * EACH, params, seed=3)
 
@@ -87,7 +87,7 @@ def measured(real: Any, fake: Any, pairs: bool = False) -> tuple[pd.DataFrame, d
 
 @pytest.fixture(scope="module")
 def alike() -> list[dict[str, Any]]:
-    """Audits of one set of pictures, all made alike, under eight labellings."""
+    """Audits of one set of pictures, all made in the same way, with eight random labellings."""
     sample, measures = measured(encode, encode)
     rng, audits = np.random.default_rng(0), []
     for _ in range(8):
@@ -98,7 +98,7 @@ def alike() -> list[dict[str, Any]]:
 
 def test_without_a_difference_the_audit_is_at_chance(alike: list[dict[str, Any]]) -> None:
     rows = [row for audit in alike for row in audit_rows(audit)]
-    # Not 0.025, as of 95 % intervals: see `judge` on what the bootstrap leaves out.
+    # Not 0.025, as for exact 95 % intervals: `judge` says what the bootstrap leaves out.
     assert np.mean([row["low"] > 0.5 for row in rows]) <= 0.2
     assert 0.45 <= np.mean([row["auc"] for row in rows]) <= 0.55
     assert all(row["status"] != "stop" for row in rows)
@@ -140,7 +140,7 @@ def test_a_planted_difference_is_found_and_named(family: str, make: Any, words: 
 
 
 def mixed_jpeg(picture: Image.Image) -> bytes:
-    """JPEG at one of 36 qualities: no table of quantisation steps is shared by most pictures."""
+    """JPEG at one of 36 qualities, so that most pictures differ in their quantisation table."""
     return encode(picture, quality=60 + int(np.asarray(picture).sum()) % 36)
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: recipes of known parts, sampled alike for both classes, from counters."""
+"""Augmentation: recipes have known steps, and both classes are sampled alike, from counters."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_equal_streams_give_equal_pictures(name: str) -> None:
 
 
 def test_streams_never_touch() -> None:
-    """Other positions, purposes, epochs and seeds give other numbers, however many are sampled."""
+    """Another position, purpose, epoch or seed gives other numbers, also after many numbers."""
     places = [(1, 0, 1, 0), (1, 0, 1, 1), (1, 0, 2, 0), (1, 1, 1, 0), (2, 0, 1, 0)]
     numbers = [stream(s, e, Purpose(p), at).integers(0, 2**63, 5000) for s, e, p, at in places]
     assert len(np.unique(np.concatenate(numbers))) == 25_000
@@ -75,7 +75,7 @@ def test_streams_never_touch() -> None:
 
 
 def test_augmentation_does_not_know_the_class() -> None:
-    """Operators and knobs of the slots of either class come from one distribution."""
+    """Operators and knobs have the same distribution at the positions of both classes."""
     recipe = RECIPES["laundering"]
     classes = np.array([0] * 60 + [1] * 30)
     example, kind = plan_epoch(classes, 0 * classes, Composition(20, "class", 5, 2), 7, 0, 400)

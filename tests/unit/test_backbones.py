@@ -1,4 +1,4 @@
-"""Every RGB backbone builds flat, learns, and ends in maps; transformers in a narrow configuration."""
+"""Every RGB backbone has a flat graph, learns, and ends in maps. Transformers here have few channels."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from deepfake.networks.detector import (
     save_detector,
 )
 
-# Side of the maps that each makes of a crop of 64 pixels.
+# Side of each backbone's maps for a crop of 64 pixels.
 GRID = {
     "resnet50": 2, "efficientnet-lite0": 2, "efficientnetv2-b0": 2, "mobilenetv3-small": 2,
     "convnext-tiny": 2, "xception": 2, "vit-tiny": 8, "swin-tiny": 8, "small": 16,
     "clip-vit-b16": 4,
 }  # fmt: skip
-# The larger lites are lite0 with more of the same.
+# The larger lites are lite0 with more layers of the same kinds.
 NAMES = [name for name in BACKBONES if name not in ("efficientnet-lite1", "efficientnet-lite2")]
-# Those with layers that are not of Keras itself; Keras' own are tested on JAX by Keras.
+# Backbones with layers from outside Keras. Keras itself tests its own layers on JAX.
 NARROW = ["vit-tiny", "swin-tiny", "clip-vit-b16", "small"]
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 PARAMS = {name: Architecture(f"hybrid-{name}", 64, 0.2, 0.9, branches=("rgb",)) for name in NAMES}
@@ -60,7 +60,7 @@ def named(request: pytest.FixtureRequest) -> tuple[str, keras.Model]:
 def test_maps_lie_flat_in_the_graph(named: tuple[str, keras.Model]) -> None:
     name, model = named
     assert model.get_layer(RGB_FEATURES).output.shape[1:3] == (GRID[name], GRID[name])
-    # ConvNeXt's stem and down-sampling are chains of two layers, with no branch to lose in them.
+    # ConvNeXt's stem and down-sampling are chains of two layers without branches.
     assert all(
         isinstance(layer, keras.Sequential) for layer in model.layers if isinstance(layer, keras.Model)
     )

@@ -11,7 +11,7 @@ from deepfake.media.spectrum import azimuthal_profile, power_spectrum
 
 
 def ring(cycles: int, size: int = 64) -> np.ndarray:
-    """A picture whose power lies at one distance from the zero frequency, in all directions."""
+    """A picture with power at only one distance from the zero frequency, in all directions."""
     rng = np.random.default_rng(cycles)
     axis = np.fft.fftfreq(size, 1 / size)
     at = np.round(np.hypot(*np.meshgrid(axis, axis))) == cycles

@@ -1,4 +1,4 @@
-"""The detector's branches: what their fixed numbers compute, and that each can be removed."""
+"""The detector's branches: what their fixed weights compute, and that each branch can be removed."""
 
 from __future__ import annotations
 

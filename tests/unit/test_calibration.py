@@ -66,7 +66,7 @@ def test_ties_never_break_the_false_positive_rate() -> None:
 
 @pytest.mark.parametrize("error", [0.05, 0.2])
 def test_the_conformal_sets_cover_what_they_promise(error: float) -> None:
-    """Mean coverage of a class over fresh pictures and many small validation sets is 1 - error or more."""
+    """The mean coverage of a class, over many small validation sets, is at least 1 - error."""
     covered: dict[int, list[float]] = {0: [], 1: []}
     wrong: list[float] = []
     for seed in range(60):
@@ -109,7 +109,7 @@ def test_verdicts_are_ordered() -> None:
 
 
 def test_separated_classes_are_never_called_wrongly() -> None:
-    """What is like neither class lies between them; no more than the error and the allowed alarms do."""
+    """Few wrong verdicts: no more than the error and the allowed false alarms."""
     values, labels = np.r_[np.linspace(-5, -3, 50), np.linspace(3, 5, 50)], np.repeat([0, 1], 50)
     calibration = calibrate(alone(values, labels), 0.05, 0.1)
     verdicts = np.array([calibration.verdict(score) for score in calibration.score(values)])
@@ -176,7 +176,7 @@ def test_one_class_is_refused(label: int) -> None:
 
 
 def test_fake_is_never_said_where_real_is_possible() -> None:
-    """Twenty of each with the same scores: 0.4 false alarms are allowed, but real is possible up to 0.9."""
+    """Both classes have the same scores: 0.4 false alarms are allowed, but real is possible up to 0.9."""
     scores, labels = np.tile(np.arange(20.0) / 20.0, 2), np.repeat([0, 1], 20)
     found = with_thresholds(Scaling("none"), alone(scores, labels), 0.4, 0.1)
     assert (found.real_max, found.fake_min) == (18 / 20, 1 / 20)
@@ -186,26 +186,26 @@ def test_fake_is_never_said_where_real_is_possible() -> None:
 
 
 def test_the_band_is_a_rank_of_n_plus_1() -> None:
-    """Of ten reals and a fresh one the highest is above nine in ten: 11 * 0.9 = 9.9, the tenth rank."""
+    """Ten reals and a fresh one: 11 * 0.9 = 9.9, so the limit is the tenth rank, the highest real."""
     values, labels = np.r_[np.arange(10.0), np.arange(10.0, 20.0)], np.repeat([0, 1], 10)
     scores = values / 20.0
     found = with_thresholds(Scaling("none"), alone(scores, labels), 0.4, 0.1)
     assert found.real_max == 9 / 20 and found.fake_min == 10 / 20
-    # And 11 * 0.6 = 6.6: the seventh real is the last that a fresh one may not exceed too often.
+    # 11 * 0.6 = 6.6, so the limit is the seventh real.
     found = with_thresholds(Scaling("none"), alone(scores, labels), 0.4, 0.4)
     assert found.real_max == 6 / 20 and found.fake_min == 13 / 20
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_the_scaling_may_be_fitted_where_the_band_is(method: Any) -> None:
-    """Whatever the scaling, a logit is as compatible with a class as its rank says."""
+    """With every scaling, only a logit's rank decides which classes are possible."""
     values, labels = logits(n=300)
     fresh = np.linspace(-6.0, 6.0, 601)
     plain = with_thresholds(Scaling("none"), alone(expit(values), labels), 0.05, 0.1)
     scaled = calibrate(alone(values, labels), 0.05, 0.1, method)
     scores = scaled.score(fresh)
     real, fake = expit(fresh) <= plain.real_max, expit(fresh) >= plain.fake_min
-    if method == "isotonic":  # makes scores equal: a set may only become wider
+    if method == "isotonic":  # it makes some scores equal, so a set can only get wider
         assert (scores[real] <= scaled.real_max).all() and (scores[fake] >= scaled.fake_min).all()
     else:
         assert np.array_equal(scores <= scaled.real_max, real)

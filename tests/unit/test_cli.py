@@ -1,4 +1,4 @@
-"""The command line: it starts in both ways, and libraries find their settings when they are imported."""
+"""The command line: both ways to start it work, and libraries find their settings at import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpers import REPO, run
 from deepfake.base.stage import run_stage
 from deepfake.registry.tracking import store
 
-# Ends when TensorFlow is about to be imported, and says what it would find.
+# Ends just before TensorFlow is imported, and prints the settings that it would find.
 WATCH = """
 import os, sys
 class Watch:

@@ -1,4 +1,4 @@
-"""The CLIP tower: against other implementations of it, at several sides, on either backend of Keras."""
+"""The CLIP tower: equal to other implementations, at several sizes, on both backends of Keras."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def hub_encoder(side: int = 48) -> Any:
     keras.utils.set_random_seed(2)
     encoder = keras_hub.models.CLIPVisionEncoder(16, 32, 2, 2, 128, image_shape=(side, side, 3))
     rng = np.random.default_rng(0)
-    for weight in encoder.weights:  # none may be 0 or 1: a swap would not be seen
+    for weight in encoder.weights:  # no weight is 0 or 1, so that the test notices swapped weights
         if "position_ids" in weight.path:
             weight.assign(np.arange(weight.shape[1])[None])
         else:
@@ -116,7 +116,7 @@ def test_positions_are_interpolated_and_the_class_tokens_stays() -> None:
     assert interpolated_positions(positions, 197) is positions
     smaller = interpolated_positions(positions, 101)
     np.testing.assert_array_equal(smaller[0], positions[0])
-    # Cubic splines give a plane back, except near the borders; places are centres of equal parts.
+    # Cubic splines reproduce a plane, except near the borders. Positions are the centres of equal parts.
     centre = (np.arange(10) + 0.5) * 1.4 - 0.5
     inner = smaller[1:].reshape(10, 10, 2)[2:-2, 2:-2]
     np.testing.assert_allclose(inner[..., 0], np.broadcast_to(centre[2:-2, None], (6, 6)), atol=1e-3)
@@ -139,7 +139,7 @@ def test_as_a_backbone_it_lies_flat_learns_and_is_saved(tiny_backbone: None, tmp
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     assert len({weight.path for layer in backbone_layers(model) for weight in layer.weights}) == 39
     for weight, gradient in gradients(model, noise(4, 48)):
-        # A key's bias moves all scores of a row alike: softmax does not see it.
+        # A key's bias moves all scores of a row by the same number, so softmax does not change.
         assert np.isfinite(gradient).all() and (gradient.any() or "key/bias" in weight.path), weight.path
     save_detector(model, architecture, tmp_path)
     loaded, _ = load_detector(tmp_path)
@@ -198,7 +198,7 @@ def test_weights_that_do_not_exist(name: str, weights: str, message: str) -> Non
 
 
 def float_outputs(path: Path, names: list[str], pictures: np.ndarray) -> list[np.ndarray]:
-    """Of the int8 graph with its weights as floats, and activations that are not rounded."""
+    """The int8 graph with its weights as floats and without rounding of activations."""
     import onnx
     import onnxruntime
     from onnx import helper, numpy_helper
@@ -226,7 +226,7 @@ def float_outputs(path: Path, names: list[str], pictures: np.ndarray) -> list[np
     graph.node.extend(kept)
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it would name every weight that is left over
+    options.log_severity_level = 3  # it would print the name of every unused weight
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     return session.run(names, {"pixel_values": pixels(pictures).transpose(0, 3, 1, 2)})
 

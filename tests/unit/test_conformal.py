@@ -1,4 +1,4 @@
-"""Conformal quantiles: exact ranks, groups that count once, and every source's own false-alarm rate."""
+"""Conformal quantiles: exact ranks, each group counts once, and each source keeps its false-alarm rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERRORS = st.sampled_from([0.05, 0.1, 0.25, 0.5])
 
 
 def columns(rows: list[tuple[int, str, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores, sources and groups (each within its source)."""
+    """Scores, sources and groups; each group is in one source."""
     scores, sources, groups = (np.array(column) for column in zip(*rows, strict=True))
     return scores.astype(float), sources, np.char.add(sources, groups.astype(str))
 
@@ -38,11 +38,11 @@ def test_too_few_groups_promise_nothing(number: int, error: float) -> None:
 
 
 def test_a_clip_counts_as_one_picture() -> None:
-    """Ten copies of each picture move nothing; nineteen frames of one clip promise nothing."""
+    """Ten copies of each picture change nothing; nineteen frames of one clip give no quantile."""
     scores = np.random.default_rng(0).normal(size=40)
     once = conformal_quantile(scores, np.arange(40), 0.1)
     assert conformal_quantile(scores.repeat(10), np.arange(40).repeat(10), 0.1) == once
-    # One group's many pictures weigh no more than another's one.
+    # The many pictures of one group have the same weight as another group's single picture.
     many = np.r_[np.full(1000, 9.0), np.arange(19.0)]
     assert conformal_quantile(many, np.r_[np.zeros(1000), np.arange(1, 20)], 0.1) == 17.0
     assert conformal_quantile(np.arange(19.0), np.zeros(19), 0.05) == np.inf
@@ -96,7 +96,7 @@ def test_one_source_is_the_pooled_quantile_and_nobody_is_the_worst() -> None:
 
 
 def test_small_sources_are_protected_together() -> None:
-    """Eighteen reals can't promise 0.05; two such sources can, as one."""
+    """Eighteen reals are too few for an error of 0.05; two such sources together are enough."""
     easy, hard = np.linspace(0.0, 1.0, 400), np.linspace(5.0, 6.0, 18)
     scores = np.r_[easy, hard, hard + 1.0]
     sources = np.repeat(["easy", "b", "c"], [400, 18, 18])
@@ -108,7 +108,7 @@ def test_small_sources_are_protected_together() -> None:
 
 
 def test_frames_of_clips_keep_their_promise_for_a_fresh_clip() -> None:
-    """Mean over validation sets: counted by pictures the rate is missed, counted by clips it holds."""
+    """Over many validation sets, counting clips keeps the mean rate; counting pictures does not."""
     error, clips, frames = 0.1, 15, 20
     rng = np.random.default_rng(3)
     by_group, by_picture = [], []
@@ -122,7 +122,7 @@ def test_frames_of_clips_keep_their_promise_for_a_fresh_clip() -> None:
 
 
 def test_the_worst_source_keeps_the_rate_that_the_pool_breaks() -> None:
-    """Mean over validation sets of two sources, one of which looks more like fakes."""
+    """Mean over validation sets of two sources; one looks more like fakes."""
     error, rng = 0.05, np.random.default_rng(4)
     sources = np.repeat(["easy", "hard"], [160, 40])
     pooled, worst = [], []

@@ -1,4 +1,4 @@
-"""A picture may show any number of faces: a limited number is judged, and the result counts the others."""
+"""A picture may show many faces: a limited number is judged, and the result counts the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT = 4
 
 
 class Counting:
-    """A network that gives every face the logit 0 and says how many it saw at once."""
+    """A network that gives every face the logit 0 and records the largest batch."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -44,7 +44,7 @@ def network() -> Counting:
 
 @pytest.fixture
 def predictor(network: Counting, monkeypatch: pytest.MonkeyPatch) -> predictors.Predictor:
-    """Its pictures are numbers: of faces."""
+    """A predictor of toy pictures: a picture is the number of its faces."""
     monkeypatch.setattr(predictors, "load_detector_model", lambda *_: network)
     monkeypatch.setattr(predictors, "face_crops", lambda data, *_, **__: crowd(int(data)))
     recipe = SimpleNamespace(faces=SimpleNamespace(max_faces=LIMIT), limits=SimpleNamespace(max_bytes=9))
@@ -62,7 +62,7 @@ def test_the_largest_faces_are_judged_and_the_others_counted(
     verdicts = predictor.predict(str(faces).encode())
     assert [verdict.face for verdict in verdicts] == [*range(min(faces, LIMIT))]
     assert {verdict.left_out for verdict in verdicts} == {left_out}
-    assert network.most <= LIMIT * 4  # views of each
+    assert network.most <= LIMIT * 4  # four views of each face
 
 
 def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predictor, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The cache of detections: exact, shared by processes, expendable."""
+"""The cache of detections: exact, shared by processes, and safe to lose."""
 
 from __future__ import annotations
 

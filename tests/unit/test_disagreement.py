@@ -1,4 +1,4 @@
-"""Views of a crop: the same size, a little different, and in one batch."""
+"""Views of a crop: of the same size, slightly different, judged in one batch."""
 
 from __future__ import annotations
 

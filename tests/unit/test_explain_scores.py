@@ -1,4 +1,4 @@
-"""Scores of explanations: perfect maps score best, empty ones as random, and forgetting changes maps."""
+"""Scores of explanations: perfect maps are best, empty maps equal random ones, new weights change maps."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_perfect_map_is_best_its_opposite_worst_and_an_empty_one_random() ->
     crops, masks = fakes(6)
     ties = random_maps(6, SIZE, seed=0)
     perfect, opposite = (areas(np.float32(heat), crops, ties) for heat in (masks, ~masks))
-    # A quarter is manipulated: two of eight steps, and the trapezoid's half of each.
+    # A quarter is manipulated: two of eight steps, each with the trapezoid's factor one half.
     np.testing.assert_allclose(perfect[0], 0.125, atol=0.03)
     np.testing.assert_allclose(perfect[1], 0.875, atol=0.03)
     empty, random = areas(np.zeros_like(ties), crops, ties), areas(ties, crops, ties)
@@ -117,7 +117,7 @@ def test_jpeg_keeps_crops_in_range() -> None:
 
 
 def deaf(model: object, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """A "method" that never asks the model: the fakes' quarter, found by its contrast."""
+    """A "method" that never uses the model: it finds the fakes' altered quarter by its contrast."""
     return np.abs(crops - np.median(crops, axis=(1, 2), keepdims=True)).mean(axis=3)
 
 
@@ -137,7 +137,7 @@ def test_the_best_method_is_named_and_one_that_never_asks_the_model_is_not() -> 
 
 
 def blind(model: object, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """A "method" that knows nothing."""
+    """A "method" without any information."""
     return random_maps(len(crops), crops.shape[1], seed=99)
 
 

@@ -1,4 +1,4 @@
-"""Explanations of a frozen tower: gradients of its twin, scores as they are served."""
+"""Explanations of a frozen tower: gradients come from its twin, scores from the served model."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_patch_that_is_like_the_class_token_has_the_logit_of_the_picture(tiny:
 
 
 def test_attention_flow_adds_up_the_ways_to_the_class_token() -> None:
-    """Two blocks, two places: place 1 -> class in block 0; place 2 -> place 1 in block 0, then on in 1."""
+    """Two blocks: place 1 reaches the class token in block 0, and place 2 reaches it over place 1."""
     first, second = np.zeros((2, 1, 1, 3, 3), np.float32)
     first[0, 0, 0, 1], first[0, 0, 1, 2], second[0, 0, 0, 1] = 0.5, 0.25, 0.5
     ones = np.ones_like(first)

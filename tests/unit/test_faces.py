@@ -1,4 +1,4 @@
-"""Faces: squares stay inside the picture, crops are exact, detectors find faces and nothing else."""
+"""Faces: squares stay inside the picture, crops are exact, detectors find faces and no false alarms."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_turned_square_undoes_the_turn() -> None:
 
 
 def turned_face(angle: float, scale: float) -> Face:
-    """A face whose eyes, nose and mouth lie as in an upright one, turned clockwise about (300, 200)."""
+    """An upright face with all five points, turned clockwise around (300, 200)."""
     points = np.array([-0.19 - 0.1j, 0.19 - 0.1j, 0.1j, -0.16 + 0.245j, 0.16 + 0.245j])
     points = 300 + 200j + scale * points * np.exp(1j * np.radians(angle))
     return Face(0, 0, 1, 1, 1.0, tuple(np.column_stack([points.real, points.imag]).ravel()))
@@ -177,7 +177,7 @@ def test_boxes_scale_with_the_picture() -> None:
 
 
 def test_boxes_turn_with_the_picture() -> None:
-    """Boxes that are shifted as a whole would not survive a mirror."""
+    """A mirror reveals a constant shift of all boxes."""
     detector = faces.load_detector(PARAMS)
     for index in range(4):
         (face,) = detector.detect(portrait(index))
@@ -237,7 +237,7 @@ def test_crops_already_made_are_taken_whole_without_a_detector(monkeypatch: pyte
 
 
 def boxes_of_another_picture(detector: faces.FaceDetector, pictures: list[np.ndarray], times: int) -> int:
-    """How often two threads get other faces of their own picture than a single one."""
+    """How often a picture's faces differ between two threads at work and one."""
     alone = [detector.detect(picture) for picture in pictures]
     assert all(alone) and alone[0] != alone[1]
 

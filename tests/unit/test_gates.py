@@ -1,4 +1,4 @@
-"""Gates: each can fail alone, and one that fails keeps a model out of production."""
+"""Gates: each can fail alone, and one failed gate keeps a model out of production."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
         ({}, None),
         ({"verdict": False}, "data_verdict"),
         ({"auc": 0.7499}, "test_auc"),
-        ({"auc": 0.75}, None),  # the limit itself is good enough
+        ({"auc": 0.75}, None),  # the limit itself passes
         ({"gap": TOLERANCE}, "smoke_prediction"),
         ({"gap": TOLERANCE / 2}, None),
         ({"rendered": True}, "photographs"),
@@ -67,7 +67,7 @@ def test_each_gate_looks_at_its_own_fact(
 
 
 class Registry:
-    """Aliases of one model, as `release` uses them."""
+    """The aliases of one model, for `release`."""
 
     def __init__(self, version: str | None, starter: bool) -> None:
         self.version, self.starter, self.held_back = version, starter, ""
@@ -92,7 +92,7 @@ class Registry:
 def released(
     params: ReleaseParams, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[module.Release, Registry]]:
-    """What becomes of version 2 when some gates fail, with or without a version in production."""
+    """Release version 2 with some failed gates, with or without a version in production."""
 
     def run(
         failed: tuple[str, ...], production: str | None, starter: bool = False
@@ -164,7 +164,7 @@ def test_a_model_of_rendered_pictures_stays_beside_the_starter(
     assert registry.version == "1" and not result.in_production
     assert registry.held_back == "trained on rendered pictures; never judges photographs"
     result, registry = released((), None, starter=True)
-    assert registry.version == "1" and not registry.held_back  # a hand decides between two of photographs
+    assert registry.version == "1" and not registry.held_back  # both know photographs: a person decides
 
 
 def test_where_nothing_else_is_a_model_of_rendered_pictures_serves(

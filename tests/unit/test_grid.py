@@ -1,4 +1,4 @@
-"""The robustness grid: its own operators, and that its figures may be compared between models."""
+"""The robustness grid: its own operators, and figures that can be compared between models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake.demo.corpus import make_pair
 from deepfake.params.stress import Family
 from deepfake.stress.grid import CLEAN_CONDITION, FAMILIES, Condition, conditions, curve
 
-# From harmless to harsh.
+# From the weakest damage to the strongest.
 KNOBS = {
     "zoom": [1.0, 0.95, 0.9, 0.75, 0.5], "double-jpeg": [100, 90, 70, 50, 30, 10],
     "screenshot": [1.0, 0.9, 0.7, 0.5, 0.3], "social": [0, 1, 2, 3],
@@ -59,7 +59,7 @@ def test_shape_type_and_bytes_are_kept(operator: str, shape: tuple[int, int]) ->
 
 
 def test_the_second_compression_adds_to_the_first(portraits: list[np.ndarray]) -> None:
-    """On another grid it must: on the same one it would change next to nothing."""
+    """It must use another grid: on the same one it would change almost nothing."""
     twice = by_knob("double-jpeg", 50, portraits)
     once = [Condition("jpeg", "50").apply(p, str(number), 7) for number, p in enumerate(portraits)]
     assert error(portraits, twice) > 1.1 * error(portraits, once)
@@ -86,9 +86,7 @@ def test_a_curve_gets_worse_with_the_distance_from_its_clean_level(
     ]
     clean = levels.index(CLEAN_CONDITION)
     assert errors[clean] == 0.0
-    if (
-        family == "rescale-nearest"
-    ):  # at a half, one pixel in four stays as it is: less is lost than at 0.75
+    if family == "rescale-nearest":  # at 0.5 one pixel in four stays the same, so less is lost than at 0.75
         assert errors[clean] < errors[2] < errors[3]
         return
     assert all(low < high for low, high in itertools.pairwise(errors[clean:])), errors

@@ -1,4 +1,4 @@
-"""The halves of validation: what chooses the epoch sets no threshold, and only then the promise holds."""
+"""The halves of validation: the guarantee holds only if other pictures chose the epoch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_each_half_has_half_of_every_source_and_another_seed_deals_anew() -> Non
 
 
 def trained(rng: np.random.Generator, pictures: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [pictures] and logits [epochs, pictures] of equally good epochs that err on other pictures."""
+    """Labels [pictures] and logits [epochs, pictures] of equally good epochs with different errors."""
     labels = np.arange(pictures) % 2
     return labels, 1.0 * (2 * labels - 1) + rng.normal(scale=1.5, size=(epochs, pictures))
 
@@ -62,8 +62,8 @@ def log_loss(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("split", [False, True], ids=["one set for both", "halves"])
 def test_the_promise_holds_only_if_other_pictures_chose_the_epoch(split: bool) -> None:
-    """400 trainings of 60 epochs with 80 validation pictures: the share of fresh pictures whose class is in
-    the conformal set, and of fresh reals at or above the threshold."""
+    """400 trainings of 60 epochs with 80 validation pictures. Two shares are measured: fresh pictures with
+    their class in the conformal set, and fresh reals at or above the threshold."""
     error, target = 0.1, 0.1
     covered: dict[int, list[float]] = {0: [], 1: []}
     alarms = []

@@ -93,7 +93,7 @@ def test_odds_that_overflow_add_up_too() -> None:
 def test_distance_is_to_the_nearest_centre() -> None:
     head = random_head(1)
     tokens = random_tokens(4)
-    tokens[:, -1] = head.centres @ head.axes.T  # the axes are orthonormal here
+    tokens[:, -1] = head.centres @ head.axes.T  # these axes are orthonormal
     np.testing.assert_allclose(head.distance(tokens), 0.0, atol=1e-5)
     away = head.centres[0] + 1e3 * (head.centres[0] - head.centres.mean(axis=0))
     tokens[0, -1] = away @ head.axes.T

@@ -1,4 +1,4 @@
-"""Heads on toy features: what is held out stays out, judges are fresh, figures are scikit-learn's."""
+"""Heads on toy features: held-out rows stay out, test rows are fresh, figures equal scikit-learn's."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_fit_sees_training_views_of_the_kinds_asked_for_and_nothing_held_out()
     assert {*rows["view"]} == {"plain", "augmented-1", "self-blended-1"}
     assert {*facts[training_rows(facts, GAN, ("plain",))]["view"]} == {"plain"}
     rows = facts[training_rows(facts, VIDEO, ALL)]
-    assert {*rows.loc[rows["label"] == REAL, "source"]} == {"photos"}  # pseudo-fakes of video's are out too
+    assert {*rows.loc[rows["label"] == REAL, "source"]} == {"photos"}  # and no pseudo-fakes of video
 
 
 def test_a_generator_without_clips_is_judged_whole_and_swaps_only_outside_training() -> None:
@@ -156,7 +156,7 @@ def test_figures_are_scikit_learns_on_the_right_pictures(study: HeadStudy) -> No
     gan = clean[clean["held_out"] == "gan"]
     expected = roc_auc_score(gan["label"], gan["logit"])
     assert figures.aucs["clean"].cell("first", "gan").value == pytest.approx(expected)
-    assert expected > 0.8  # it learned what all fakes share
+    assert expected > 0.8  # the head learned what all fakes share
     swap = clean[(clean["held_out"] == "swap") & clean["source"].isin(["video", "swaps"])]
     expected = roc_auc_score(swap["label"], swap["logit"])
     assert figures.aucs["clean"].cell("first", "swap").value == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Holdout: generators in no other split are judged apart, without their siblings."""
+"""Holdout: generators that are in no other split are judged apart from all others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepfake.evaluate.tables import score_table
 
 
 def predictions() -> pd.DataFrame:
-    """Known fakes score high, the new generator's like reals, a known sibling in holdout high."""
+    """Known fakes score high, also in holdout. Fakes of the new generator score like reals."""
     rng = np.random.default_rng(0)
     parts = []
     for split, generator, middle, number in (

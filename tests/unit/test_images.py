@@ -1,4 +1,4 @@
-"""Images: every accepted format decodes upright to RGB, everything else is refused with its reason."""
+"""Images: every accepted format decodes upright to RGB; everything else is refused with a reason."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def exif(orientation: int = 1) -> Image.Exif:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that declares a size without having its pixels."""
+    """A PNG that declares a size but has no pixels."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return (
@@ -65,7 +65,7 @@ def reason_of(data: bytes, limits: Limits = LIMITS) -> str:
 
 @pytest.fixture
 def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoding a pixel fails the test."""
+    """Let the test fail if a pixel is decoded."""
 
     def load(self: object) -> None:
         raise AssertionError("pixels were decoded")
@@ -105,9 +105,9 @@ def test_exif_rotation_gives_the_upright_picture(kind: str, orientation: int) ->
 
 
 def test_rotation_survives_odd_exif_tags() -> None:
-    """A tag of an unexpected type must not cost the picture: only the orientation is read."""
+    """A picture with a tag of an unexpected type is still usable: only the orientation is read."""
     tags = exif(6)
-    tags[0x011A] = 72.5  # a rational; patched below into the type of a text
+    tags[0x011A] = 72.5  # a rational; changed below to the type of a text
     data = encode(upright(), "JPEG", exif=tags)
     odd = data.replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02").replace(
         b"\x1a\x01\x05\x00", b"\x1a\x01\x02\x00"
@@ -178,7 +178,7 @@ def test_headers_are_read_without_decoding(kind: str, quality: int | None, with_
 @pytest.mark.usefixtures("no_decoder")
 @pytest.mark.parametrize(
     "side", [1001, 9_000, 12_000, 20_000]
-)  # Pillow warns from 9,459, refuses from 13,378
+)  # Pillow warns from 9,459 and refuses from 13,378
 def test_pixel_bombs_never_reach_the_decoder(side: int) -> None:
     for read in (read_header, decode_image):
         with pytest.raises(ImageRejected) as caught:
@@ -262,7 +262,7 @@ def _seeds() -> list[bytes]:
 
 
 def _with_checksums(data: bytes) -> bytes:
-    """Mend a PNG's chunk checksums, so that mutations reach the code behind them."""
+    """Correct a PNG's chunk checksums, so that mutated chunks reach the decoder."""
     mended, at = bytearray(data), 8
     while data.startswith(b"\x89PNG") and at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""The digest of code that keys of resumed work rest on."""
+"""The digest of code, which is a part of the keys of resumed work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORKERS = ["ingest.ingest", "preprocess.preprocess", "train.fit", "evaluate.judg
 
 @pytest.fixture(scope="module")
 def src(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources that may be edited."""
+    """A copy of the sources, which a test may edit."""
     folder = tmp_path_factory.mktemp("copy") / "src"
     shutil.copytree(imports.SRC, folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     return folder

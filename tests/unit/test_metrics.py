@@ -54,14 +54,14 @@ def test_weights_mean_repetition(seed: int) -> None:
     counts = np.random.default_rng(seed).integers(0, 4, len(labels))
     repeated = np.repeat(labels, counts), np.repeat(scores, counts)
     for name, metric in headline(threshold=0.6, bins=5).items():
-        if name == "ece":  # its bins come from the sample, not from the resample
+        if name == "ece":  # its bins come from the data, not from the resample
             continue
         weighted = metric(labels, scores, counts[None].astype(float))
         assert weighted[0] == pytest.approx(metric(*repeated, once(counts.sum()))[0]), name
 
 
-# Metric -> its ideal; its value where labels have nothing to do with scores that are uniform in 0..1, as
-# many fakes as reals, and a threshold of 0.6.
+# Metric -> its ideal value, and its value at chance: random labels, uniform scores in 0..1, as many fakes
+# as reals, and a threshold of 0.6.
 KNOWN = {
     "auc": (1.0, 0.5),
     "ap": (1.0, 0.5),
@@ -86,7 +86,7 @@ def test_every_metric_has_a_known_answer() -> None:
 
 @pytest.fixture(scope="module")
 def at_chance() -> dict[str, statistics.Interval]:
-    """Uniform scores whose labels are shuffled; two pictures a group."""
+    """Uniform scores with shuffled labels, two pictures a group."""
     rng = np.random.default_rng(5)
     groups = np.repeat(np.arange(1000), 2).astype(str)
     labels = rng.permutation(np.repeat([0, 1], 1000))
@@ -121,7 +121,7 @@ def test_without_threshold_or_probabilities_only_the_order_counts() -> None:
 
 
 def test_precision_at_a_prevalence_of_a_known_case() -> None:
-    """90 % of fakes and 10 % of reals are called fake: of 1,000 pictures 9 fakes and 99 reals."""
+    """90 % of fakes and 10 % of reals are called fake: in 1,000 pictures, 9 fakes and 99 reals."""
     labels = np.repeat([0, 1], 10)
     scores = np.r_[np.full(9, 0.1), 0.9, np.full(9, 0.9), 0.1]
     found = ours.precision_at_prevalence(labels, scores, once(20), 0.5, 0.01)[0]
@@ -132,7 +132,7 @@ def test_risk_and_coverage_of_a_known_case() -> None:
     labels, scores = np.array([1, 0, 1, 0]), np.array([0.99, 0.1, 0.3, 0.4])
     coverage, risk = probabilities.risk_coverage(labels, scores, once(4))
     assert coverage[0] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert risk[0] == pytest.approx([0.0, 0.0, 1 / 3, 1 / 4])  # 0.3 is surer than 0.4, and wrong
+    assert risk[0] == pytest.approx([0.0, 0.0, 1 / 3, 1 / 4])  # 0.3 is more certain than 0.4, and wrong
     area = probabilities.area_under_risk(labels, scores, once(4))[0]
     assert area == pytest.approx(0.25 * (1 / 3 + 1 / 4))
 
@@ -170,7 +170,7 @@ def test_equal_error_rate_of_a_known_case() -> None:
 def test_tpr_at_fpr_never_exceeds_the_limit() -> None:
     labels = np.array([0] * 100 + [1] * 4)
     scores = np.concatenate([np.arange(100) / 100, [0.5, 0.975, 0.985, 0.995]])
-    # One real of a hundred may be above: 0.99 is, so fakes from 0.985 on are caught.
+    # One real in a hundred may be above. This is 0.99, so fakes from 0.985 up are caught.
     assert ours.tpr_at_fpr(labels, scores, once(104), 0.01)[0] == pytest.approx(0.5)
     assert ours.tpr_at_fpr(labels, scores, once(104), 0.001)[0] == pytest.approx(0.25)
 
@@ -205,7 +205,7 @@ def test_bootstrap_resamples_whole_groups_and_keeps_sizes(rows: list[tuple[int, 
 
 
 def test_every_resample_keeps_the_number_of_groups_of_reals_of_fakes_and_of_both() -> None:
-    """Without strata a resample of the same size would hold now more fakes, now fewer."""
+    """Without strata the number of fakes would differ between resamples."""
     groups = np.array(["a", "b", "b", "c", "d", "d", "e", "e", "f", "g", "h", "i"])
     labels = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1])
     weights = statistics.bootstrap_weights(groups, labels, 200, 3)
@@ -223,8 +223,8 @@ def test_every_resample_keeps_the_number_of_groups_of_reals_of_fakes_and_of_both
 def binormal(rng: np.random.Generator, groups: int) -> pd.DataFrame:
     """Groups of two reals and two fakes that share a shift, as pictures of one person do.
 
-    Reals and fakes are normal, one and a half apart, with unit variance: the AUC is
-    Phi(1.5 / sqrt 2) = 0.8556, whatever part of the variance the group has.
+    Reals and fakes are normal with unit variance, and their means differ by 1.5. So the AUC is
+    Phi(1.5 / sqrt 2) = 0.8556, for every share of the group in the variance.
     """
     shift = rng.normal(scale=np.sqrt(0.5), size=groups).repeat(4)
     labels = np.tile([0, 0, 1, 1], groups)
@@ -234,7 +234,7 @@ def binormal(rng: np.random.Generator, groups: int) -> pd.DataFrame:
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    """300 small data sets: the share of intervals that hold the true value is about 95 %."""
+    """In 300 small data sets, about 95 % of the intervals hold the true value."""
     truth = {
         "auc": norm.cdf(1.5 / np.sqrt(2.0)),
         "tpr": norm.sf(1.0 - 1.5),

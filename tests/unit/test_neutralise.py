@@ -1,4 +1,4 @@
-"""Neutralise: one history for all faces, a function of pixels alone; none is enlarged unless asked."""
+"""Neutralise: all faces get the same history from their pixels alone, and none is enlarged unless asked."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_auto_band_is_that_of_the_smaller_class() -> None:
     sides = {"real": list(range(100, 201)), "fake": list(range(300, 401))}
     assert resolve_history(SETTINGS, 512, sides).band == 110
     assert resolve_history(SETTINGS, 512, {"real": sides["fake"], "fake": sides["real"]}).band == 110
-    assert resolve_history(SETTINGS, 96, sides).band == 96  # the network would see no more
+    assert resolve_history(SETTINGS, 96, sides).band == 96  # the network would not see more
     small = {"real": [20] * 50, "fake": [300] * 50}
     assert resolve_history(SETTINGS, 96, small).band == SETTINGS.min_side
     fixed = SETTINGS.model_copy(update={"cap": 80})

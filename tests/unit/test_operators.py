@@ -1,4 +1,4 @@
-"""Operators of augmentation and robustness: a knob that does what its name says, same bytes per seed."""
+"""Operators of augmentation and robustness: knobs have the stated effect, equal seeds give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepfake.degrade.operators import FILTERS, OPERATORS, frequency_mask, resam
 from deepfake.demo.corpus import make_pair
 from deepfake.media.fields import to_pixels
 
-# From harmless to harsh.
+# From the weakest damage to the strongest.
 KNOBS = {
     "jpeg": [100, 90, 75, 50, 30, 10], "webp": [100, 80, 50, 20, 1], "blur": [0, 0.4, 0.8, 1.5, 3],
     "rescale": [1.0, 0.8, 0.5, 0.25, 0.1], "noise": [0, 1, 3, 8, 20], "gamma": [1, 1.2, 1.5, 2.2],
@@ -27,7 +27,7 @@ def portraits() -> list[np.ndarray]:
 
 
 def error(operator: str, portraits: list[np.ndarray], knob: float) -> float:
-    """Mean absolute error in grey levels; each picture keeps its seed from knob to knob."""
+    """Mean absolute error in grey levels; each picture has the same seed for all knobs."""
     return float(np.mean([
         np.abs(OPERATORS[operator](picture, knob, np.random.default_rng(seed)).astype(int) - picture).mean()
         for seed, picture in enumerate(portraits)
@@ -90,7 +90,7 @@ def test_flip_is_its_own_inverse(portraits: list[np.ndarray]) -> None:
 
 
 def test_crop_keeps_native_pixels(portraits: list[np.ndarray]) -> None:
-    """Every 8 x 8 block well inside the cut is found in the original, byte by byte."""
+    """Every 8 x 8 block well inside the kept part is in the original, byte for byte."""
     original = portraits[0]
     cropped = OPERATORS["crop"](original, 0.2, np.random.default_rng(1))
     block = cropped[40:48, 40:48]
@@ -101,18 +101,18 @@ def test_crop_keeps_native_pixels(portraits: list[np.ndarray]) -> None:
 @pytest.mark.parametrize("shape", [(32, 32), (33, 33), (32, 47)])
 def test_frequency_mask_removes_pairs_and_keeps_the_mean(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(2)
-    picture = to_pixels(128 + 6 * rng.standard_normal((*shape, 3)))  # far from 0 and 255: nothing clips
+    picture = to_pixels(128 + 6 * rng.standard_normal((*shape, 3)))  # far from 0 and 255, so nothing clips
     masked = frequency_mask(picture, 0.3, np.random.default_rng(3))
     before, after = (np.abs(np.fft.fft2(p.astype(float), axes=(0, 1))) for p in (picture, masked))
     gone = (after < 0.3 * before).all(axis=2)
-    # A bin and its twin go together; rounding to uint8 leaves some of the removed power in every bin.
+    # A bin and its twin are removed together. Rounding to uint8 leaves some power in every removed bin.
     twin = np.roll(gone[::-1, ::-1], (1, 1), (0, 1))
     assert (gone == twin).mean() > 0.99 and 0.22 < gone.mean() < 0.38
     np.testing.assert_allclose(masked.mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=0.1)
 
 
 def test_frequency_mask_clips_and_does_not_wrap() -> None:
-    """What is left of black and white overshoots 0..255; a bare cast would turn one into the other."""
+    """Filtered black and white go beyond 0..255. A plain cast would turn white into black."""
     picture = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (32, 32, 3))
     masked = frequency_mask(picture, 0.05, np.random.default_rng(0)).astype(int)
     assert (masked == 255).any() and (masked == 0).any()

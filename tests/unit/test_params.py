@@ -1,4 +1,4 @@
-"""params.yaml: what fits, and what is said of what does not."""
+"""params.yaml: what fits, and what the errors say about what does not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_models_are_frozen() -> None:
         ("train.augment", "heavy", ["train.augment", "'light'", "'laundering'", "got 'heavy'"]),
         ("train.trainable", "last-blocks:0", ["train.trainable", "layer-norms", "got 'last-blocks:0'"]),
         ("train.pseudo_fakes", {"share": 0.1, "kinds": []}, ["train.pseudo_fakes", "kinds is empty"]),
-        ("train.pseudo_fakes.share", 0.1, ["less than one picture"]),  # of the tests' batches of 8
+        ("train.pseudo_fakes.share", 0.1, ["less than one picture"]),  # the tests use batches of 8
     ],
 )
 def test_an_error_names_place_fault_and_choices(key: str, value: object, words: list[str]) -> None:
@@ -117,7 +117,7 @@ def test_dataclasses_of_the_contract_are_frozen() -> None:
 
 
 def test_what_dvc_writes_is_what_we_read() -> None:
-    """DVC's experiments write params.yaml by YAML 1.2, and we read by 1.1."""
+    """DVC's experiments write params.yaml as YAML 1.2; the project reads it as YAML 1.1."""
     text, written = (REPO / "params.yaml").read_text(), io.StringIO()
     yaml12 = YAML()
     yaml12.dump(yaml12.load(text), written)

@@ -1,4 +1,4 @@
-"""Masks of fakes that lie beside the pictures they were made of: found by pixels, in other squares too."""
+"""Masks of fakes, found by comparison with their parents' pixels, also if the squares differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.shards.shards import shard_path, write_shard
 
 SIDE, SIZE = 120, 80
-PLACE = (slice(40, 70), slice(45, 75))  # what the fakes altered, in the picture
+PLACE = (slice(40, 70), slice(45, 75))  # the part of the picture that the fakes altered
 
 
 def picture(seed: int) -> np.ndarray:
@@ -52,7 +52,7 @@ def faces(tmp_path: Path) -> Path:
         face("real-a", 0, "a", one, square),
         face("real-a-later", 0, "a", picture(3), square),
         face("real-b", 0, "b", two, square),
-        face("whole", 1, "a", picture(4), square),  # wholly made: nothing of its parent is left
+        face("whole", 1, "a", picture(4), square),  # wholly made: no pixel of its parent is left
         face("same", 1, "a", one, square),  # nothing was altered
         face("alone", 1, "c", altered(one), square),  # its parent is in another group
         face("scaled", 1, "a", altered(one), square, width=SIDE + 1),

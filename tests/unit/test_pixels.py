@@ -1,4 +1,4 @@
-"""Pixels: colours with a profile become sRGB, a broken profile costs nothing, memory stays bounded."""
+"""Pixels: colours with a profile become sRGB, a broken profile does no harm, memory stays bounded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def colours(height: int = 48, width: int = 64) -> np.ndarray:
-    """Smooth, without a symmetry: uint8 [height, width, 3]."""
+    """A smooth picture without symmetry: uint8 [height, width, 3]."""
     rows, columns = np.mgrid[0:height, 0:width]
     red, green = rows * 255 / (height - 1), columns * 255 / (width - 1)
     return np.stack([red, green, (red + 2 * green) / 3], axis=2).astype(np.uint8)
@@ -35,7 +35,7 @@ def file(pixels: np.ndarray, kind: str = "PNG", mode: str = "RGB", **options: ob
 
 
 def swapped_profile() -> bytes:
-    """sRGB whose red and green stand for each other: their entries in the table of tags change names."""
+    """sRGB with red and green exchanged: their entries in the table of tags exchange names."""
     other = SRGB.replace(b"rXYZ", b"?XYZ", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"?XYZ", b"gXYZ", 1)
     assert other != SRGB
     return other
@@ -79,7 +79,7 @@ def test_a_profile_that_says_srgb_changes_no_pixel(kind: str) -> None:
 def test_a_broken_profile_costs_no_picture_and_is_told(
     kind: str, profile: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    profile += kind.encode()  # of each profile is warned once
+    profile += kind.encode()  # each profile gives one warning
     plain = decode_image(file(colours(), kind), LIMITS)
     assert np.array_equal(decode_image(file(colours(), kind, icc_profile=profile), LIMITS), plain)
     assert "is ignored" in caplog.text
@@ -97,7 +97,7 @@ def test_one_picture_in_other_spaces_is_the_same(name: str, shared: Path) -> Non
         decode_image((shared / "awkward" / f"{stem}.jpg").read_bytes(), LIMITS).astype(int)
         for stem in ("base", f"icc_{name}-v4")
     )
-    assert np.abs(other - base).mean() < 2.5  # JPEG wrote them; ignored, the profiles cost 4 and 14
+    assert np.abs(other - base).mean() < 2.5  # JPEG's error; without the profiles it would be 4 and 14
 
 
 @pytest.mark.parametrize("stem", ["truncated_90", "leading_newline"])
@@ -117,7 +117,7 @@ def test_a_cut_file_and_a_stray_byte_are_told_in_words() -> None:
             decode_image(data, LIMITS)
 
 
-# In a process of its own: a peak never goes down again.
+# In a process of its own, because a peak never goes down.
 MEASURE = """
 import io, resource, sys
 import numpy as np
@@ -135,7 +135,7 @@ print((peak() - before) / pixels.nbytes)
 
 
 def sixteen_bit_rgb(height: int, width: int) -> bytes:
-    """A PNG with 16-bit colours, which Pillow reads but does not write."""
+    """A PNG with 16-bit colours. Pillow can read it but not write it."""
     samples = np.broadcast_to(np.arange(width, dtype=np.uint16)[None, :, None] * 9, (height, width, 3))
     return cv2.imencode(".png", np.ascontiguousarray(samples))[1].tobytes()
 

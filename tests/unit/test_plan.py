@@ -1,4 +1,4 @@
-"""The plan of an epoch: who is in which batch, how often, and beside whom."""
+"""The plan of an epoch: which picture is in which batch, how often, and with which others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from deepfake.base.errors import TrainingError
 from deepfake.train.plan import AS_IS, Composition, plan_epoch
 
-# 60 reals of two origins (50 and 10), 30 fakes of three (20, 8 and 2).
+# 60 reals of two origins (50 and 10), 30 fakes of three origins (20, 8 and 2).
 LABEL = np.array([0] * 60 + [1] * 30, np.int8)
 ORIGIN = np.array([0] * 50 + [1] * 10 + [2] * 20 + [3] * 8 + [4] * 2, np.int16)
 
@@ -37,7 +37,7 @@ def test_half_of_every_batch_is_fake(balance: str, pseudo: int) -> None:
 def test_class_balance_shows_a_class_evenly() -> None:
     example, _ = plan(Composition(10, "class", 0, 2))
     times = np.bincount(example.ravel(), minlength=90)
-    assert times[:60].max() == 1 and set(times[60:]) == {1, 2}  # 45 fakes wanted, 30 there
+    assert times[:60].max() == 1 and set(times[60:]) == {1, 2}  # 45 fakes are needed, 30 exist
 
 
 def test_source_balance_shows_origins_equally_often() -> None:
@@ -71,4 +71,4 @@ def test_an_epoch_is_a_function_of_seed_and_epoch() -> None:
 def test_a_missing_class_is_said() -> None:
     with pytest.raises(TrainingError, match=r"no training pictures: .*train\.balance"):
         plan_epoch(np.zeros(20), np.zeros(20), Composition(4, "class", 0, 1), 1, 0, 2)
-    plan_epoch(np.zeros(20), np.zeros(20), Composition(4, "class", 2, 1), 1, 0, 2)  # pseudo-fakes suffice
+    plan_epoch(np.zeros(20), np.zeros(20), Composition(4, "class", 2, 1), 1, 0, 2)  # enough fakes

@@ -1,4 +1,4 @@
-"""Raw predictions: every figure again from the file alone; score files of other detectors."""
+"""Raw predictions: their file gives every figure again; score files of other detectors work too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pseudo-fakes: the parent outside the mask, something subtle but real inside it."""
+"""Pseudo-fakes: equal to the parent outside the mask, a small but measurable change inside."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_outside_the_mask_is_the_parent(kind: str, parents: list[np.ndarray]) ->
         change = np.abs(fake.pixels.astype(int) - parent)[fake.mask > 0.1]
         assert change.any(), "nothing was forged"
         inside.append(change.mean())
-    assert 1.0 < np.median(inside) < 12.0  # grey levels: to be seen by a network, hardly by an eye
+    assert 1.0 < np.median(inside) < 12.0  # grey levels: a network sees it, an eye hardly does
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,7 +49,7 @@ def test_size_type_and_bytes_depend_on_the_seed_alone(kind: str, side: int) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_neither_tones_nor_detail_collapse(kind: str, parents: list[np.ndarray]) -> None:
-    """A fake that is merely flatter or softer than its parent would teach flatness or softness."""
+    """If fakes were flatter or softer than their parents, a model would learn only that."""
     ratios = []
     for seed in range(SAMPLES):
         parent = parents[seed % len(parents)]
@@ -66,7 +66,7 @@ def test_hulls_are_soft_lie_inside_and_vary() -> None:
     assert masks.min() == 0.0 and masks.max() == pytest.approx(1.0)
     area = (masks > 0.5).mean(axis=(1, 2))
     assert area.min() > 0.02 and area.max() < 0.5 and area.std() > 0.05
-    assert (masks[:, [0, -1]] > 0.5).mean() < 0.01  # the crop's edge is no seam
+    assert (masks[:, [0, -1]] > 0.5).mean() < 0.01  # no seam at the crop's edge
     assert (((masks > 0.05) & (masks < 0.95)).mean(axis=(1, 2)) > 0.02).all()
     mean = masks.mean(axis=0)
     assert mean[40:56, 40:56].mean() > 0.6 > 0.05 > mean[:8, :8].mean()

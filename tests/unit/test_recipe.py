@@ -1,4 +1,4 @@
-"""The parts of the recipe against closed forms, and which epoch is kept."""
+"""The parts of the recipe agree with closed forms; and which epoch is kept."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def linear(weights: list[float], **recipe: float) -> RecipeModel:
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 def test_sharpness_aware_step_on_a_quadratic(rho: float) -> None:
-    """With the pictures diag(s) and labels 0 the loss is the mean of (s w)^2, its gradient s^2 w."""
+    """With pictures diag(s) and labels 0, the loss is the mean of (s w)^2, and its gradient is s^2 w."""
     w, s = np.array([1.0, -2.0]), np.array([2.0, 1.0])
     model = linear(list(w), sam=rho)
     model.train_on_batch(np.diag(s).astype(np.float32), np.zeros((2, 1), np.float32))
@@ -75,7 +75,7 @@ def test_alignment_and_uniformity_against_closed_forms() -> None:
     square = np.array([[2, 0], [0, 3], [-1, 0], [0, -5]], np.float32)  # directions at right angles
     alignment, uniformity = (float(loss) for loss in sphere_losses(square, labels))
     assert alignment == pytest.approx(2.0, abs=1e-5)
-    # Each of the four has two others at a squared distance of 2 and one at 4.
+    # Each of the four directions has two others at the squared distance 2, and one at 4.
     assert uniformity == pytest.approx(np.log((2 * np.exp(-4) + np.exp(-8)) / 3), abs=1e-4)
     one_point = [float(loss) for loss in sphere_losses(np.ones((4, 2), np.float32), labels)]
     assert one_point == pytest.approx([0.0, 0.0], abs=1e-5)
@@ -91,7 +91,7 @@ def test_each_sphere_loss_lowers_itself_in_training(alignment: float, uniformity
     labels = np.arange(8, dtype=np.float32)[:, None] % 2
     inputs = keras.Input((4,))
     features = keras.layers.Dense(3, name=FEATURES)(inputs)
-    head = keras.layers.Dense(1, trainable=False, kernel_initializer="zeros")(features)  # no help from it
+    head = keras.layers.Dense(1, trainable=False, kernel_initializer="zeros")(features)  # no gradient
     model = RecipeModel(keras.Model(inputs, head), alignment=alignment, uniformity=uniformity)
     model.compile(keras.optimizers.SGD(RATE), "mse")
     network = keras.Model(inputs, features)
@@ -107,7 +107,7 @@ def test_each_sphere_loss_lowers_itself_in_training(alignment: float, uniformity
 
 
 class Watch(keras.callbacks.Callback):
-    """Notes the weights after each step, at validation, and at the epoch's end."""
+    """Records the weights after each step, at validation, and at the epoch's end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ def test_a_non_negative_head_only_falls_for_nothing() -> None:
     model = build_detector(Architecture("hybrid-small", 32, 0.0, 0.9))
     norm, head = model.get_layer(FEATURES), model.get_layer(LOGIT)
     head.kernel.assign(np.abs(head.kernel.numpy()))
-    turned = np.where(np.arange(norm.gamma.shape[0]) % 2, 1.0, -1.0)  # half of the features point down
+    turned = np.where(np.arange(norm.gamma.shape[0]) % 2, 1.0, -1.0)  # half of the features are negative
     norm.gamma.assign(turned)
     head.kernel.assign(head.kernel * turned[:, None])
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
@@ -156,7 +156,7 @@ def test_a_non_negative_head_only_falls_for_nothing() -> None:
     assert [v.path for v in model.trainable_variables] == [head.kernel.path, head.bias.path]
     model.compile(keras.optimizers.SGD(10.0), keras.losses.BinaryCrossentropy(from_logits=True))
     frozen = model.get_layer("residual0_conv").kernel.numpy()
-    model.train_on_batch(pictures, np.zeros((2, 1), np.float32))  # a pull that would turn every weight
+    model.train_on_batch(pictures, np.zeros((2, 1), np.float32))  # would turn every weight
     assert float(ops.min(head.kernel)) == 0.0
     np.testing.assert_array_equal(model.get_layer("residual0_conv").kernel.numpy(), frozen)
     make_non_negative(model)

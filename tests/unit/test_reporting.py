@@ -1,4 +1,4 @@
-"""The page and the cards: all that was measured, what was not, nothing loaded from outside."""
+"""The page and the cards show all measurements, say what is missing, and load nothing from outside."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_model_that_does_not_beat_its_baselines_is_told_so() -> None:
 
 
 def test_a_page_of_too_few_pictures_to_promise_anything_is_still_a_page(tmp_path: Path) -> None:
-    """With eight validation pictures no class can be ruled out: every verdict is uncertain."""
+    """Eight validation pictures can rule out no class, so every verdict is uncertain."""
     predictions = make_predictions()
     few = predictions.frame[(predictions.frame["split"] == "test") | (predictions.frame.index < 8)]
     val = few[few["split"] == "val"]

@@ -1,4 +1,4 @@
-"""The registered model's requirements are all that loading it and judging a picture import."""
+"""The registered model's requirements: all packages that are imported to load it and judge a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 from deepfake.registry.requirements import serving_requirements
 
 LOADER = "deepfake.bundle.pyfunc"
-# A process in which only some packages are installed: importing another one's module fails.
+# A process with only some packages: the import of any other package fails.
 FRESH = f"""
 import json, sys
 hidden = set(json.loads(sys.argv[1]))
@@ -43,7 +43,7 @@ def names(model: str = "hybrid-resnet50") -> set[str]:
 
 
 def installed_with(packages: set[str]) -> set[str]:
-    """The packages and all that they need, as pip would install them."""
+    """The packages and everything that pip would install with them."""
     seen: set[str] = set()
     todo = [canonicalize_name(name) for name in packages]
     while todo:

@@ -1,4 +1,4 @@
-"""The grid's figures: known answers, paired resamples, resumption, and predictions of another model."""
+"""The grid's figures: known answers, paired resamples, resumed runs, and predictions of another model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_figures_are_those_of_the_damaged_logits(run: dict) -> None:
     once = np.ones((1, len(rows)))
     expected = auc(rows["label"].to_numpy(), rows["logit"].to_numpy(), once)[0]
     assert figures["auc"]["value"] == pytest.approx(expected, abs=1e-6)
-    accused = (rows.loc[rows["label"] == REAL, "logit"] >= 0).mean()  # the threshold 0.5 stays where it was
+    accused = (rows.loc[rows["label"] == REAL, "logit"] >= 0).mean()  # the threshold stays 0.5
     assert figures["fpr"]["value"] == pytest.approx(accused)
     assert accused > run["table"]["clean"][MODEL]["fpr"]["value"]  # gamma 0.7 is brighter: more "fake"
 
@@ -72,7 +72,7 @@ def test_the_area_is_the_mean_over_the_levels_and_the_clean_one(run: dict) -> No
 
 
 def test_resamples_are_paired(run: dict) -> None:
-    """What does not change has no spread, though it has one by itself."""
+    """The difference of two equal figures has no spread, although each figure has one."""
     clean = run["table"]["clean"][MODEL]
     assert clean["ece_drift"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert clean["ece"]["high"] > clean["ece"]["low"]

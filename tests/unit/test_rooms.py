@@ -1,4 +1,4 @@
-"""What the contracts of import-linter (pyproject.toml) can't say: which calls have one door, and sizes."""
+"""Rules that import-linter's contracts (pyproject.toml) can't state: calls only in one room, and sizes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def room(path: Path) -> str:
 
 def test_only_media_opens_pictures() -> None:
     users = {room(path) for path in FILES if calls(path) & DECODERS}
-    assert users <= {"media", "demo"}  # the demo corpus decodes what it has encoded itself
+    assert users <= {"media", "demo"}  # the demo corpus decodes only files that it encoded
     assert "media" in users
 
 

@@ -1,4 +1,4 @@
-"""The second search: room around a tight crop, and boxes in the picture's own pixels."""
+"""The second search: a frame around a tight crop, and boxes in pixels of the picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARAMS = Faces(detector="centerface", weights=None, min_score=0.5, min_size=32, 
 
 
 class Blind:
-    """Finds nothing in the first picture that it is given, and `faces` in the second."""
+    """Finds nothing in its first picture, and `faces` in the second."""
 
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)

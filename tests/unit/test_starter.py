@@ -1,4 +1,4 @@
-"""The starter: what ships, and how it comes into an empty registry."""
+"""The starter: which files ship, and how it gets into an empty registry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILES = {
     "model_card.md", "predictions.parquet", "starter.json",
 }  # fmt: skip
 LARGEST = 2 << 20  # bytes, all files together
-# `deepfake` in a process that can import neither TensorFlow nor Keras, with a tower that sees nothing.
+# `deepfake` in a process that can import neither TensorFlow nor Keras, with a tower that gives zeros.
 COMMAND = """
 import sys
 class Without:
@@ -69,7 +69,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def start(repo: Path, tower: str, *command: str, **more: str) -> subprocess.Popen:
-    """Begin `deepfake` in a repository; `tower`: `blind`, or `real` for the one that has to be fetched."""
+    """Start `deepfake` in a repository; `tower` is `blind`, or `real`, which must be fetched."""
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, tower, *command], cwd=repo, text=True,
         env=clean_environment() | more, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -81,7 +81,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def check_that_it_can_ship(folder: Path) -> None:
-    """No picture, no name of a file, no place of a machine; small."""
+    """The files hold no picture, no file name and no path of a machine, and they are small."""
     files = files_of(folder)
     assert set(files) == FILES
     assert sum(map(len, files.values())) < LARGEST
@@ -168,7 +168,7 @@ def test_a_newer_starter_replaces_a_starter_and_nothing_else(repo: Path, tmp_pat
     assert str(aliases.alias_version(NAME, aliases.PRODUCTION).version) == "2"
     aliases.rollback(NAME, "by hand")
     register_starter(NAME)
-    assert str(aliases.alias_version(NAME, aliases.PRODUCTION).version) == "1"  # a hand's choice stays
+    assert str(aliases.alias_version(NAME, aliases.PRODUCTION).version) == "1"  # a person's choice stays
 
 
 def test_a_missing_starter_and_another_face_detector_are_named(
@@ -200,7 +200,7 @@ def test_two_first_commands_at_once_give_verdicts_without_keras(repo: Path, tmp_
     assert [process.returncode for process in both] == [0, 0], said
     rows = [list(csv.DictReader(out.splitlines())) for out, _ in said]
     assert rows[0] == rows[1] and rows[0][0]["model_version"] == "1"
-    # Two experts, each with odds of one: odds of two.
+    # Two experts, each with odds of 1, give odds of 2.
     assert abs(float(rows[0][0]["score"]) - CALIBRATION.score(np.log([2.0]))[0]) < 1e-6
     assert sum("registered the starter as version 1" in err for _, err in said) == 1
     assert len(connect().search_model_versions(f"name = '{NAME}'")) == 1

@@ -1,4 +1,4 @@
-"""Shares of pictures in groups: as wide as the groups ask for, and Wilson's where there are none."""
+"""Intervals of shares: wide enough for pictures in groups, and Wilson's interval without groups."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_without_groups_it_is_wilsons_interval(part: int, whole: int) -> None:
 
 
 def test_frames_of_a_clip_that_are_missed_together_count_once() -> None:
-    """Ten copies of each picture say nothing more, but for the few groups to see that by."""
+    """Ten copies of each picture add no information; the interval is only a little wider (few groups)."""
     hits = np.arange(60) < 15
     once, copied = proportion(15, 60), effective_counts(hits.repeat(10), np.arange(60).repeat(10))
     assert copied[0] / copied[1] == pytest.approx(0.25) and 55 < copied[1] <= 60
@@ -47,7 +47,7 @@ def test_frames_of_a_clip_that_are_missed_together_count_once() -> None:
 
 
 def test_groups_never_tell_more_than_as_many_pictures() -> None:
-    """Two clips that happen to agree are no proof of anything."""
+    """Two clips that agree by chance prove nothing."""
     alternating = np.arange(100) % 2 == 0
     part, whole = effective_counts(alternating, np.arange(2).repeat(50))
     assert part / whole == pytest.approx(0.5) and whole < 5
@@ -55,7 +55,7 @@ def test_groups_never_tell_more_than_as_many_pictures() -> None:
 
 
 def test_intervals_of_clips_hold_the_truth_about_as_often_as_they_say() -> None:
-    """30 clips of 20 frames; a clip's own rate of misses is near 0 or near 1, one in five on the whole."""
+    """30 clips of 20 frames. Each clip's miss rate is near 0 or near 1; the mean rate is one in five."""
     rng, by_group, by_picture = np.random.default_rng(0), 0, 0
     clips = np.arange(30).repeat(20)
     for _ in range(400):
@@ -68,7 +68,7 @@ def test_intervals_of_clips_hold_the_truth_about_as_often_as_they_say() -> None:
 
 
 def test_a_gap_of_missed_faces_between_classes_counts_clips() -> None:
-    """Of ten fake clips one has no face at all, of ten real ones none: no proof of a bias."""
+    """One of ten fake clips has no face, and none of ten real clips: this does not prove a bias."""
     clips = np.arange(20).repeat(30)
     rows = pd.DataFrame({
         "label": np.repeat([0, 1], 300), "group": clips.astype(str), "cropped": False,
@@ -146,7 +146,7 @@ def test_a_group_in_two_sources_counts_in_both() -> None:
 
 
 def test_the_gap_and_its_limit_are_those_made_by_hand() -> None:
-    """Three sources of unequal size, pictures in groups of one to three; the fakes must not count."""
+    """Three sources of different size, with groups of one to three pictures; fakes must not count."""
     rows = pd.DataFrame({
         "label": [0] * 12 + [1] * 2,
         "source": [*"aaaaaa", *"bbbb", *"cc", "gan", "gan"],

@@ -1,4 +1,4 @@
-"""The study's figures against what is known by construction."""
+"""The study's figures on data with known answers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_other_metrics_and_single_sources_are_measured_on_the_same_scores() -> N
     assert figures.by_source["any"].cell("a", "swap").value == pytest.approx(expected)
     assert figures.caught["clean"].mean("a").value == 0.0  # three tenths of the reals are above all fakes
     without = measure(frame[~hard], resamples=20).caught["clean"].cell("a", "swap").value
-    cut = np.sort(easy.loc[easy["label"] == REAL, "logit"])[-2]  # 2 of 42 may be above
+    cut = np.sort(easy.loc[easy["label"] == REAL, "logit"])[-2]  # 2 of 42 reals may be above
     assert without == pytest.approx((easy.loc[easy["label"] == FAKE, "logit"] > cut).mean(), abs=0.026)
 
 

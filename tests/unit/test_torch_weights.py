@@ -1,4 +1,4 @@
-"""The reader of old-format torch files: what it reads, and what it refuses without running it."""
+"""The reader of torch files in the old format: what it reads, and what it refuses without running it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = np.array([7], dtype="<i8")
 
 
 def part(value: object) -> bytes:
-    """A value's opcodes, to be set into a larger pickle."""
+    """The opcodes of a value, for use in a larger pickle."""
     return pickle.dumps(value, 2)[2:-1]
 
 
@@ -83,7 +83,7 @@ def test_tensors_come_out_in_their_order_shape_and_strides(tmp_path: Path) -> No
 
 
 class Call:
-    """Pickles as a call of anything."""
+    """An object that pickles as a call of any function."""
 
     def __init__(self, function: Callable, *arguments: object) -> None:
         self.reduced = function, arguments

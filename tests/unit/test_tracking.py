@@ -1,4 +1,4 @@
-"""MLflow: aliases move and are signed, lineage is there, nothing is made twice, errors say what to do."""
+"""MLflow: aliases move and are signed, lineage is kept, nothing is logged twice, errors say what to do."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_figures_and_parameters_go_in_few_calls(
     run = store.connect().get_run(made.run_id)
     assert many.items() <= run.data.metrics.items()
     assert run.data.params == {key: str(value) for key, value in flatten(params).items()}
-    params_calls = -(-len(run.data.params) // 100)  # MLflow takes as many at once; the model itself is one
+    params_calls = -(-len(run.data.params) // 100)  # 100 at most in one call; one more call for the model
     assert set(calls) == {"log_batch"} and len(calls) <= 2 + params_calls + 1
 
 

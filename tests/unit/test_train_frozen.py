@@ -1,4 +1,4 @@
-"""The head of a frozen tower: what it learns from, and what it must not look at."""
+"""The head of a frozen tower: which rows it learns from, and which rows it must not use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from deepfake.train.frozen import fit_head, source_weights, train_frozen
 from deepfake.train.outputs import write_curves
 
 TOKENS, WIDTH, PER_KIND = 13, 8, 40
-MADE, SWAPPED = 1, 2  # the token's place that a kind of fake moves
+MADE, SWAPPED = 1, 2  # place in the token that each kind of fake changes
 
 
 def rows_of(split: str, view: str, label: int, generator: str, moved: int | None, seed: int) -> Embeddings:
@@ -47,7 +47,7 @@ def joined(*parts: Embeddings) -> Embeddings:
 
 
 def toy(split: str, seed: int) -> Embeddings:
-    """Reals, wholly made faces, and swaps; a linear head tells them apart."""
+    """Reals, wholly made faces, and swaps; a linear head can separate them."""
     return joined(
         rows_of(split, "plain", 0, "none", None, seed),
         rows_of(split, "plain", 1, "gan", MADE, seed + 1),
@@ -56,13 +56,13 @@ def toy(split: str, seed: int) -> Embeddings:
 
 
 def poison(view: str, generator: str, label: int = 1) -> Embeddings:
-    """Rows without a usable value: whoever computes with them fails."""
+    """Rows of NaN: a computation with them fails."""
     rows = rows_of("train", view, label, generator, None, 9)
     return Embeddings(rows.facts, np.full_like(rows.tokens, np.nan))
 
 
 def write(folder: Path, **splits: Embeddings) -> Path:
-    """As the stage embed writes it."""
+    """Write embeddings as the stage embed does."""
     for split, rows in splits.items():
         table = pa.Table.from_pandas(rows.facts, preserve_index=False)
         write_shard(shard_path(folder / split, 0), table.append_column("tokens", array_column(rows.tokens)))
@@ -81,7 +81,7 @@ def test_it_learns_what_can_be_learned(tmp_path: Path) -> None:
     assert row["val_auc"] > 0.95 and row["val_loss"] < 0.4
     assert architecture.model == FROZEN and architecture.layers == detector.head.layers == (8, 9, 10, 12)
     assert len(detector.head.biases) == 2
-    write_curves(history, "digest", tmp_path / "out")  # the stage's own files can be made of it
+    write_curves(history, "digest", tmp_path / "out")  # the stage can write its files from it
     assert (tmp_path / "out" / "curves.png").exists()
 
 
@@ -125,7 +125,7 @@ def test_generators_that_are_held_out_are_not_looked_at(tmp_path: Path, key: str
     expected = train_frozen(recipe(), without)[0].head
     np.testing.assert_array_equal(head.weights, expected.weights)
     np.testing.assert_array_equal(head.centres, expected.centres)
-    with pytest.raises(ValueError, match="NaN"):  # the poison works
+    with pytest.raises(ValueError, match="NaN"):  # NaN rows do fail
         train_frozen(recipe(), folder)
 
 
@@ -154,7 +154,7 @@ def test_distances_are_small_for_training_and_large_for_what_is_unlike_it() -> N
     head = fit_head(rows, recipe().head)
     assert head.centres.shape[0] == 3  # reals, and two generators
     near = head.distance(rows.tokens)
-    # Whitened within sources, squared distances are chi-squared with as many degrees as axes.
+    # After whitening within sources, squared distances are chi-squared; axes give the degrees of freedom.
     assert np.mean(near**2) == pytest.approx(WIDTH, rel=0.2)
     far = rows.tokens.copy()
     far[:, -1, 5] += 10

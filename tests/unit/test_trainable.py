@@ -1,4 +1,4 @@
-"""What of a backbone is trained: a tiny CLIP tower with random weights, real steps."""
+"""Which parts of a backbone are trained: a tiny CLIP tower with random weights takes real steps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def recipe(**changes: object) -> Train:
 
 
 def fitted(model: keras.Model, trainable: str, steps: int, rate: float, **weights: float) -> keras.Model:
-    """After steps of phase 2 on eight pictures of noise, half of them called fake."""
+    """The model after steps of phase 2 on eight pictures of noise; half of them have the label fake."""
     choose_layers(model, 2, trainable)
     trained = RecipeModel(model, **weights)
     compile_phase(trained, Phase(epochs=1, learning_rate=rate), recipe(trainable=trainable), steps)
@@ -52,7 +52,7 @@ def fitted(model: keras.Model, trainable: str, steps: int, rate: float, **weight
 
 
 def changed_layers(model: keras.Model, before: dict[str, np.ndarray]) -> set[str]:
-    """Names of the backbone's layers with a weight that is not what it was."""
+    """Names of the backbone's layers with a changed weight."""
     return {
         layer.name
         for layer in backbone_layers(model)
@@ -75,7 +75,7 @@ def changed_layers(model: keras.Model, before: dict[str, np.ndarray]) -> set[str
 def test_a_step_changes_what_is_named_and_nothing_else(trainable: str, some: set, none: set) -> None:
     model = detector()
     before = {weight.path: weight.numpy().copy() for weight in model.weights}
-    changed = changed_layers(fitted(model, trainable, 2, 0.01), before)  # the rate of the first step is 0
+    changed = changed_layers(fitted(model, trainable, 2, 0.01), before)  # step 1 has the rate 0
     assert some <= changed and not none & changed
     if trainable == "layer-norms":
         assert changed == NORMS
@@ -93,7 +93,7 @@ def test_layer_norms_alone_learn_eight_pictures_by_heart() -> None:
     fitted(model, "layer-norms", 60, 0.02, alignment=0.1, uniformity=0.1)
     logits = model.predict_on_batch(noise(8, 32))
     assert ((logits > 0) == (LABELS > 0)).all()
-    # The head alone, on the same tower for as long, is behind: the norms did learn.
+    # The head alone, trained for as long on the same tower, is worse: the norms did learn.
     alone = detector()
     fitted(alone, "head", 60, 0.02)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)

@@ -1,4 +1,4 @@
-"""The clip reader: checked before it is decoded, evenly spaced, and never endless."""
+"""The clip reader: it checks before it decodes, takes evenly spaced frames, and always ends."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_it_declares_is_checked(tmp_path: Path) -> None:
 def test_what_is_no_clip_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", lambda *_: pytest.fail("it was opened"))
     good = write_clip(tmp_path / "good.mkv", 5)
-    # A playlist would have FFmpeg open the file that it names.
+    # FFmpeg would open the file that a playlist names.
     (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:10,\n{good}\n#EXT-X-ENDLIST\n")
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "folder.mp4").mkdir()

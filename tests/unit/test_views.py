@@ -1,4 +1,4 @@
-"""Views of a crop: which of them are embedded, and what they do to the pixels."""
+"""Views of a crop: which views are embedded, and how they change the pixels."""
 
 from __future__ import annotations
 
