@@ -21,11 +21,12 @@ class Feature:
     """One number of a family.
 
     Attributes:
-        words: what it is, to stand at the start of a sentence.
+        words: the feature in words, for the start of a sentence.
         values: names of the codes 0, 1, ... of a category; empty for a quantity.
         named_by_hash: a category without fixed names, such as quantisation tables.
-        topic: what it shares with its like, of which only the strongest is told; its words if empty.
-        mirror_words: what it is when it is low, for a difference of two places; its sign turns.
+        topic: name of a group of similar features. The audit names only the strongest feature of a topic.
+            An empty topic is a topic of its own.
+        mirror_words: the words for low values of a difference between two places; the sign then changes.
     """
 
     name: str

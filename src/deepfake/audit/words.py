@@ -14,11 +14,11 @@ from deepfake.audit.names import Feature
 from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 
 _MAX_SENTENCES = 5
-_MAX_SOURCES = 20  # the largest of them are looked at one by one
-_MAX_FEATURES = 20  # of a family's table, the strongest
-_CARRIED = 0.15  # AUC by which one source must exceed all fakes together to be named in their place
-_MORE = 0.05  # AUC by which a source must exceed what is told of a feature to be told of beside it
-_SAME = 0.02  # a shared value says more than a median: it is told unless it is weaker by more
+_MAX_SOURCES = 20  # the audit looks at so many sources one by one, the largest first
+_MAX_FEATURES = 20  # rows of a family's table, the strongest first
+_CARRIED = 0.15  # if one source has an AUC so much above that of all fakes, it is named instead of them
+_MORE = 0.05  # a second sentence on a feature needs an AUC so much above that of the first
+_SAME = 0.02  # a common value says more than a median: it wins if its AUC is at most this much lower
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Claim:
     """One feature that sets pictures (of one source, or all fakes) apart from the other class.
 
     Attributes:
-        order: its place in the family; of equally strong claims the first is told.
+        order: place of the feature in the family; of two equally strong claims the first is used.
         auc: how well it does alone, 0.5..1.
         who: the source, or None for all fakes.
     """
@@ -65,7 +65,10 @@ def describe(
 
 
 def _choose(overall: list[Claim], single: list[Claim], warn: float) -> list[Claim]:
-    """The strongest of every topic, over all fakes or of the source that carries it; then more sources."""
+    """The strongest claim of every topic, about all fakes or about the one source that explains it.
+
+    Claims about more sources follow, up to `_MAX_SENTENCES` in all.
+    """
     carriers = {_topic(claim): claim for claim in _first_by(single, _topic)}
     told = []
     for claim in _first_by(overall, _topic):
