@@ -14,4 +14,4 @@ class Verdict(StrEnum):
     REAL = "real"
     UNCERTAIN = "uncertain"
     FAKE = "fake"
-    NOT_APPLICABLE = "not_applicable"  # no face to judge; the reason stands beside it
+    NOT_APPLICABLE = "not_applicable"  # no face to judge; the result holds the reason

@@ -8,9 +8,9 @@ GPUs. Keras 3 has no multi-node `fit` on TensorFlow. But the network is written 
 runs on JAX. There, `keras.distribution` spreads a batch over all devices of all processes and sums the
 gradients. Every process ends with the same weights and writes the same file, which `load_detector` reads.
 
-Only `networks/` and the modules that this one imports run on JAX; all others need TensorFlow. This module
-uses both phases, gradient accumulation and the flip of the recipe, and refuses other values of `train` that
-would have no effect. It keeps the weights of the last epoch and no backups: a killed run starts again.
+Only this module, its imports and `networks/` are made to run on JAX; the stages use TensorFlow. This module
+follows both phases, gradient accumulation and the flip of the recipe, and refuses other values of `train`
+that would have no effect. It keeps the last epoch's weights and no backups: a killed run starts again.
 """
 
 from __future__ import annotations

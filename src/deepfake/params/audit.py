@@ -16,7 +16,7 @@ AuditName = Literal[
 
 
 class Audit(Section):
-    """Limits of the shortcut audit: AUCs of classifiers that each see one family of facts."""
+    """The shortcut audit. `warn` and `stop` limit AUCs of classifiers that each see one family of facts."""
 
     warn: Annotated[float, Field(ge=0.5, le=1.0)]
     stop: Annotated[float, Field(ge=0.5, le=1.0)]

@@ -11,7 +11,8 @@ _READ_AHEAD = 4  # pictures that the sample is chosen from, as a multiple of it
 
 
 def sample_rows(rows: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` rows, chosen by a hash of their group: equal classes, sources in proportion.
+    """At most `limit` rows, chosen by a hash of their group: classes as equal as they can be, sources in
+    proportion.
 
     All rows come from the first shards. Shards are ordered by a hash of the picture, so these rows are a
     random part, and to read them costs the same for any number of pictures.
