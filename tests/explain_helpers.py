@@ -1,4 +1,4 @@
-"""What the tests of explanations share: toy detectors of which it is known where they look."""
+"""Toy detectors for the tests of explanations. It is known which places they use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from deepfake.networks.frozen import FrozenDetector
 from deepfake.networks.head import Head
 
 SIZE = 32
-FINE = np.outer([1.0, -1.0], [1.0, -1.0]).astype(np.float32)  # grey levels +-1 that alternate
+FINE = np.outer([1.0, -1.0], [1.0, -1.0]).astype(np.float32)  # alternating grey levels, +1 and -1
 
 
 def brightness_net() -> keras.Model:
-    """A toy detector whose logit is how bright the picture's places are, averaged."""
+    """A toy detector. Its logit is the mean brightness of the picture's places."""
     pictures = keras.Input((SIZE, SIZE, 3))
     maps = []
     for name in (RGB_FEATURES, RESIDUAL_FEATURES):
@@ -30,7 +30,7 @@ def brightness_net() -> keras.Model:
 
 
 def checkerboard_net() -> keras.Model:
-    """A toy detector whose logit grows with the strength of a pixel checkerboard; -2 without any."""
+    """A toy detector. Its logit grows with the strength of a pixel checkerboard; without one it is -2."""
     pictures = keras.Input((SIZE, SIZE, 3))
     conv = keras.layers.Conv2D(1, 2, strides=2, use_bias=False, activation="relu", name="seen")
     maps = keras.layers.Activation("linear", name=RGB_FEATURES)(conv(pictures))
@@ -42,7 +42,7 @@ def checkerboard_net() -> keras.Model:
 
 
 def fakes(number: int, strength: float = 20.0) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth pictures with a checkerboard in one quarter; float32 crops and where it is, bool."""
+    """Smooth pictures with a checkerboard in one quarter: float32 crops, and bool masks of the quarter."""
     rng = np.random.default_rng(1)
     crops = np.repeat(rng.uniform(80, 170, (number, 1, 1, 3)).astype(np.float32), SIZE, axis=1)
     crops = np.repeat(crops, SIZE, axis=2)
@@ -64,7 +64,7 @@ TINY = Tower(blocks=3, width=16, heads=2, patch=8)
 class TinyFrozen(FrozenDetector):
     """A frozen detector with a random tower of three blocks, 4 x 4 patches; every layer is read.
 
-    Its served logits are rounded, as those of an int8 tower are.
+    Its served logits are rounded, like those of an int8 tower.
     """
 
     input_shape = (None, SIZE, SIZE, 3)
@@ -102,7 +102,7 @@ class TinyFrozen(FrozenDetector):
         logit = keras.layers.Lambda(lambda odds: keras.ops.logsumexp(odds, axis=1, keepdims=True))
         model = keras.Model(pictures, logit(experts(tokens)))
         experts.set_weights([self.head.weights.T, self.head.biases])
-        for weight in model.weights:  # fresh biases are 0, and a random tower hardly looks at its places
+        for weight in model.weights:  # with biases of 0, a random tower hardly uses its places
             if "clip" in weight.path:
                 weight.assign(np.array(weight) * 3.0)
         return model

@@ -1,4 +1,4 @@
-"""Toy features of a study of heads: one generator without clips and one swap beside its own clips."""
+"""Toy features for a study of heads: one generator without clips, and one swap with its clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPLITS = ("train", "val", "test")
 def toy_embeddings() -> Embeddings:
     """90 reals of two sources, 45 fakes of each generator; swaps share groups with `video`.
 
-    Fakes of every kind lie one deviation away along an axis that all share.
+    Fakes of every kind are one deviation away, along one common axis.
     """
     rows = []
     for number in range(45):

@@ -1,4 +1,4 @@
-"""What tests of every ring share: paths, small parameters, commands in clones."""
+"""Helpers of all tests: paths, small parameters, commands in clones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared" / "data"
 
-# Everything real but small: a few epochs of the small model.
+# Small values for everything: a few epochs of the small model.
 TINY = {
     "ingest.sources": [{"kind": "synthetic", "name": "demo", "portraits": 48, "size": 96}],
     "ingest.shard_size": 32,
@@ -46,13 +46,13 @@ def tiny_params(**overrides: object) -> dict:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment with the virtual environment's programs first and no tracker's address."""
+    """This environment with the virtual environment's programs first and without a tracker's address."""
     env = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
     return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
 
 
 def run(command: list[str], cwd: Path, check: bool = True, **kwargs: object) -> subprocess.CompletedProcess:
-    """Run a command in a clone; its output is part of the failure."""
+    """Run a command in a clone. A failure shows its output."""
     done = subprocess.run(
         command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False, **kwargs
     )
@@ -66,14 +66,14 @@ def run(command: list[str], cwd: Path, check: bool = True, **kwargs: object) -> 
 def clone(target: Path) -> Path:
     """A git repository of the tracked and new files of this one, with tiny parameters and no starter.
 
-    A starter's first verdict fetches 90 MB: tests/unit/test_starter.py has one that needs no tower.
+    A starter's first verdict downloads 90 MB. tests/unit/test_starter.py has a starter without a tower.
     """
     listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], REPO).stdout
     for name in listed.splitlines():
         if (REPO / name).is_file() and not name.startswith("models/starter/"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPO / name, target / name)
-            # As old as can be, so that make never sets the shared environment up again from a clone.
+            # Very old, so that make in a clone never installs the shared environment again.
             os.utime(target / name, (0, 0))
     (target / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
     run(["git", "init", "--quiet", "--initial-branch=main"], target)

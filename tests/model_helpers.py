@@ -1,4 +1,4 @@
-"""What the tests of models share, on either backend of Keras."""
+"""Helpers for the tests of models, on both backends of Keras."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def noise(number: int, size: int) -> np.ndarray:
 
 
 def tower_or_skip() -> Path:
-    """The graph of the CLIP tower; the test is skipped where it is not and can't be fetched."""
+    """The graph of the CLIP tower. The test is skipped if the graph is missing and can't be fetched."""
     try:
         return tower_graph()
     except TrainingError as error:
@@ -27,7 +27,7 @@ def tower_or_skip() -> Path:
 
 def gradients(model: keras.Model, pictures: np.ndarray) -> list[tuple[keras.Variable, np.ndarray]]:
     """Each trainable weight and the gradient of a mixed-sign sum of the logits, as in training."""
-    # Not one sign for all: batch normalisation makes the plain sum over a batch constant.
+    # The signs differ, because batch normalisation makes the plain sum over a batch constant.
     signs = np.resize(np.array([[1.0], [-2.0], [3.0], [-1.0]], np.float32), (len(pictures), 1))
     weights = model.trainable_variables
     if keras.backend.backend() == "jax":
@@ -49,7 +49,7 @@ def gradients(model: keras.Model, pictures: np.ndarray) -> list[tuple[keras.Vari
 
 
 def onnx_logits(model: keras.Model, pictures: np.ndarray, folder: Path) -> np.ndarray:
-    """What ONNX Runtime says of pictures after export."""
+    """ONNX Runtime's logits of pictures, after export."""
     import onnxruntime
 
     from deepfake.networks.onnx import export_onnx

@@ -1,4 +1,4 @@
-"""A starter that has learned nothing, made like the one that ships, from what the stages would leave."""
+"""A starter with random weights, made like the one that ships, from stand-ins for the stages' outputs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LAYERS, WIDTH = (5, 12), 768
 _HISTORY = {
     "border": 0.0, "band": 224, "enlarge": True, "blur": 0.0, "jpeg_quality": 90, "subsampling": "yuv420",
 }  # fmt: skip
-_PATH = "faces/real/somebody_by_name-{}.jpg"  # must not be found in what ships
+_PATH = "faces/real/somebody_by_name-{}.jpg"  # must not be in the shipped files
 
 
 def frozen_params() -> tuple[Params, dict]:
-    """Parameters of a frozen model of photographs: checked, and as they stand in the file."""
+    """Parameters of a frozen model of photographs: the checked model, and the content of the file."""
     content = tiny_params(**{
         "ingest.root": "/a/place/on/this/machine", "train.model": FROZEN, "embed.tower": "clip-vit-b16",
         "preprocess.size": 224, "evaluate.compare": {"other": "/a/place/too.parquet"},
@@ -51,7 +51,7 @@ def head(seed: int = 0) -> Head:
 
 
 def write_outputs(folder: Path, seed: int = 0) -> None:
-    """data/raw, models/ and reports/ as the stages leave them for a frozen model."""
+    """Write data/raw, models/ and reports/ like the stages of a frozen model."""
     models, reports = folder / "models", folder / "reports"
     architecture = Architecture(FROZEN, 224, 0.0, 0.0, branches=("rgb",), layers=LAYERS)
     save_detector(FrozenDetector(head(seed)), architecture, models / "detector")
@@ -99,7 +99,7 @@ def _predictions() -> Predictions:
 
 
 def stand_in(folder: Path, work: Path, seed: int = 0) -> Path:
-    """Write a starter at `folder`; `work` takes the stages' outputs."""
+    """Write a starter into `folder`; `work` gets the stages' outputs."""
     write_outputs(work, seed)
     params, sections = frozen_params()
     write_starter(folder, params, sections, work / "data/raw", work / "models", work / "reports")

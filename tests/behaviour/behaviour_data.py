@@ -1,4 +1,4 @@
-"""Face shards that a network can learn in seconds, and a predictor that has learned nothing."""
+"""Face shards that a network learns in seconds, and an untrained predictor."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from deepfake.shards.shards import shard_path, write_shard
 def write_faces(
     folder: Path, per_split: int, size: int = 64, seed: int = 0, shuffled: bool = False
 ) -> Path:
-    """Face shards of smooth pictures; fakes carry a faint checkerboard, as up-convolutions leave it.
+    """Write face shards of smooth pictures; fakes have a weak checkerboard, as after up-convolutions.
 
     Args:
-        shuffled: labels are sampled anew, so that there is nothing to learn.
+        shuffled: labels are random, so there is nothing to learn.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -56,7 +56,7 @@ def write_faces(
 
 
 def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
-    """An untrained network: what is compared does not depend on its weights."""
+    """A predictor with an untrained network, because the tests do not depend on its weights."""
     architecture = Architecture("hybrid-resnet50", params.preprocess.size, 0.0, 0.9)
     model = build_detector(architecture)
     (folder / "models" / "detector").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Parameters to vary."""
+"""Parameters that tests can change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The autoencoder of pseudo-fakes: it learns reals alone, repeats itself, and leaves more than softness."""
+"""The autoencoder of pseudo-fakes: it learns only reals, is reproducible, and leaves more than blur."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STEPS = 120
 
 
 def index(reals: list[np.ndarray], fakes: list[np.ndarray]) -> SimpleNamespace:
-    """What the fit needs of a `FaceIndex`."""
+    """The parts of a `FaceIndex` that the fit reads."""
     pictures = [*reals, *fakes]
     return SimpleNamespace(
         label=np.array([0] * len(reals) + [1] * len(fakes)), crop=lambda number: pictures[number]
@@ -42,7 +42,7 @@ def test_it_learns_reals_and_repeats_itself(parents: list[np.ndarray]) -> None:
     variance = float(np.mean([picture.astype(float).var() for picture in parents]))
     assert error(one, parents) < 0.2 * variance < error(untrained, parents)
     for weight, other in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, other)  # whatever the fakes are
+        np.testing.assert_array_equal(weight, other)  # the fakes do not matter
 
 
 def test_its_fakes_are_marked_and_no_softer(tmp_path: Path, parents: list[np.ndarray]) -> None:
@@ -50,7 +50,7 @@ def test_its_fakes_are_marked_and_no_softer(tmp_path: Path, parents: list[np.nda
     forge = forgers(PseudoFakes(share=0.25, kinds=(KIND,)), faces, 3)[KIND]
     ratios = []
     for seed in range(24):
-        parent = parents[seed % len(parents)][:95, :95]  # of a side that is no multiple of 4
+        parent = parents[seed % len(parents)][:95, :95]  # the side is no multiple of 4
         fake, again = (forge(parent, np.random.default_rng(seed)) for _ in range(2))
         np.testing.assert_array_equal(fake.pixels, again.pixels)
         np.testing.assert_array_equal(fake.pixels[fake.mask == 0], parent[fake.mask == 0])

@@ -1,4 +1,4 @@
-"""More than one device: two on one host give one's losses, two processes end in the same weights."""
+"""Several devices: two on one host give the losses of one, and two processes get the same weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from helpers import clean_environment, run, tiny_params
 
 from deepfake.networks.detector import load_detector
 
-FLIP = {"train.augment": "flip"}  # all that training on several hosts can do to a picture
-# In a process of its own: TensorFlow divides a CPU only before its first operation.
+FLIP = {"train.augment": "flip"}  # the only augmentation in training on several hosts
+# Needs its own process, because TensorFlow divides a CPU only before its first operation.
 _TWO_ON_ONE_HOST = """
 import dataclasses, sys
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_two_devices_of_one_host_train_like_one(tmp_path: Path) -> None:
     run([sys.executable, "-W", "error::RuntimeWarning", "-c", _TWO_ON_ONE_HOST, str(tmp_path)], tmp_path)
     one, two = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("one", "two"))
     assert [*one["phase"]] == [2, 3]
-    # Sums of floats in another order; SAM climbs by half a batch on each device.
+    # Floats are added in another order, and SAM uses half a batch on each device.
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=0.05)
     np.testing.assert_allclose(two["val_loss"], one["val_loss"], rtol=0.05)
 

@@ -1,4 +1,4 @@
-"""Evaluation on toy faces: what it writes, and that a killed one goes on at the next shard."""
+"""Evaluation on toy faces: its outputs, and that a killed evaluation resumes at the next shard."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from deepfake.train.selection import epoch_choosers
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
-    """Toy faces, three shards a split, one of them empty, with the facts of their files."""
+    """Toy faces with facts about their files: three shards per split, one of them empty."""
     folder = write_faces(tmp_path / "faces", 64)
     for split in ("train", "val", "test"):
         (shard,) = shard_paths(folder / split)
         table = read_shard(shard)
         write_shard(shard, table[:40])
         write_shard(shard_path(folder / split, 1), table[40:])
-        write_shard(shard_path(folder / split, 2), table[:0])  # none of its pictures fell into this split
+        write_shard(shard_path(folder / split, 2), table[:0])  # no picture of it is in this split
     frame = read_manifest(folder / "manifest.parquet")
     facts = {"format": "JPEG", "mode": "RGB", "width": 64, "height": 64, "has_exif": False}
     frame = frame.assign(**facts, bytes=np.where(frame["label"] == FAKE, 4000, 3000), jpeg_quality=90)
@@ -42,7 +42,7 @@ def faces(tmp_path: Path) -> Path:
 
 
 class Toy(keras.Model):
-    """Tells fakes by their checkerboard; counts crops, and stops after some."""
+    """Recognises fakes by their checkerboard, counts crops, and can stop after some."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def test_predictions_hold_all_that_figures_need(
     assert {*frame.columns} == {"image_id"} | facts | logits | scores
     table = score_table(predictions)
     assert table["detectors"] == ["model", "spectrum_baseline", "metadata_baseline"]
-    # The files' length gives the class away, and the metadata baseline finds it.
+    # The files' length depends on the class, and the metadata baseline finds this.
     assert table["test"]["metadata_baseline"]["auc"]["value"] == 1.0
     calibration = predictions.first.calibration
     assert calibration is not None and calibration.max_spread is not None
@@ -95,7 +95,7 @@ def test_the_half_that_chose_the_epoch_sets_no_threshold(
 def test_baselines_know_no_fakes_that_the_model_was_not_fitted_on(
     key: str, faces: Path, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
-    """With other training pictures of such a generator the baselines say the same."""
+    """Other training pictures of such a generator do not change the baselines."""
     params, held_out = make_params().evaluate, HeldOut(**{key: ("other",)})
     before = predict_splits(Toy(), faces, params, 7, tmp_path / "before", held_out)
     frame = read_manifest(faces / "manifest.parquet")
@@ -134,7 +134,7 @@ def test_a_killed_evaluation_goes_on_at_the_next_shard(
 ) -> None:
     params = make_params().evaluate
     whole = predict_splits(Toy(), faces, params, 7, tmp_path / "whole", HeldOut())
-    # Two views short of the second shard of val: the first is kept, the second is not.
+    # It stops two views before the end of val's second shard: the first shard is kept, the second is not.
     killed = Toy(stop_after=4 * 62)
     with pytest.raises(KeyboardInterrupt):
         predict_splits(killed, faces, params, 7, tmp_path / "work", HeldOut())

@@ -1,4 +1,4 @@
-"""A study of heads, from shards to pages: it resumes, and equal inputs give equal pages."""
+"""A study of heads, from shards to pages: it resumes, and the same inputs give the same pages."""
 
 from __future__ import annotations
 

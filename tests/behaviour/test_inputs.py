@@ -1,4 +1,4 @@
-"""Batches from face shards: whose they are, in which order, and the same whenever they are asked for."""
+"""Batches from face shards: their pictures, their order, and that they are the same in every call."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_pseudo_fakes_are_fakes_beside_their_parents(faces: Path, make_params) -
         assert len(new) == 2 and (labels[new] == 1).all()
         reals = pictures[labels[:, 0] == 0]
         for number in new:
-            # The parent is nearer than any other real can be: these have colours of their own.
+            # The parent is nearer than all other reals, because each real has another colour.
             assert np.abs(reals - pictures[number]).mean(axis=(1, 2, 3)).min() < 6
         made += len(new)
     assert made == 12

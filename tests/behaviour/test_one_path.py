@@ -1,4 +1,4 @@
-"""The house's contract: the same bytes give the same crop and score in the pipeline and when served."""
+"""The contract of the house: the same bytes give the same crop and score in the pipeline and in serving."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from deepfake.preprocess.preprocess import preprocess
 from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_examples, shard_paths
 
-_ORIENTATION, _SIDEWAYS = 0x0112, 6  # to be turned clockwise by a quarter
+_ORIENTATION, _SIDEWAYS = 0x0112, 6  # EXIF: turn the picture clockwise by a quarter
 
 
 def encode(portrait: np.ndarray, number: int) -> tuple[str, bytes]:
-    """JPEG, PNG, and a JPEG that lies on its side and says so, in turn."""
+    """In turns a JPEG, a PNG, and a JPEG on its side with the EXIF entry that says so."""
     file, kind = io.BytesIO(), ("jpeg", "png", "sideways")[number % 3]
     if kind == "png":
         Image.fromarray(portrait).save(file, "PNG")

@@ -1,4 +1,4 @@
-"""A score is a function of pixels: nothing else in a file moves it by one bit."""
+"""A score depends only on pixels: nothing else in a file changes one bit of it."""
 
 from __future__ import annotations
 

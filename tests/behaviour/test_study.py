@@ -1,4 +1,4 @@
-"""Leave one generator out, on toy pictures: nothing of it reaches training, and the pages tell."""
+"""A leave-one-out study on toy pictures: training sees no held-out fake, and the pages have the tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STUDY = {
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
-    """Toy faces whose fakes come from two generators, alternately."""
+    """Toy faces with fakes of two generators in turns."""
     folder = write_faces(tmp_path / "faces", 48)
     frame = read_manifest(folder / "manifest.parquet")
     fakes = frame.index[frame["label"] == FAKE]

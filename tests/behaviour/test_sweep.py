@@ -1,4 +1,4 @@
-"""A sweep, run for real on a tiny model: it goes on where it was, and its winner is an experiment."""
+"""A real sweep of a tiny model: it resumes, and its best result becomes an experiment."""
 
 from __future__ import annotations
 

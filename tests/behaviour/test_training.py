@@ -1,4 +1,4 @@
-"""Training, tested by training: it learns, it resumes, it repeats itself, it says what is wrong."""
+"""Training, tested by training: it learns, it resumes, it is reproducible, its errors give advice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deepfake.train.selection import epoch_choosers
 
 
 class Stop(keras.callbacks.Callback):
-    """Breaks off in the middle of an epoch, as a kill does."""
+    """Stops in the middle of an epoch, like a kill."""
 
     def __init__(self, epoch: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def digest(model: keras.Model, architecture: Architecture, folder: Path) -> str:
 
 @pytest.mark.parametrize("name", ["hybrid-resnet50", "hybrid-small"])
 def test_overfits_eight_pictures(name: str) -> None:
-    """Noise pictures with random labels: a network that can't learn these by heart has a broken path."""
+    """Noise pictures with random labels. A network that can't memorise eight of them is broken."""
     keras.utils.set_random_seed(1)
     model = build_detector(Architecture(name, 64, 0.0, 0.5))
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
@@ -55,13 +55,13 @@ def test_overfits_eight_pictures(name: str) -> None:
 
 
 class Looked(Exception):
-    """Validation's batches were asked for."""
+    """Raised when training asks for the batches of validation."""
 
 
 def test_half_of_validation_chooses_the_epoch(
     tmp_path: Path, runtime, make_params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other half sets the thresholds: an epoch chosen on it would break their promise."""
+    """The other half sets the thresholds. If it also chose the epoch, their promise would not hold."""
     faces = write_faces(tmp_path / "faces", 48)
 
     def look(*_: object, only: object) -> None:

@@ -1,4 +1,4 @@
-"""The app and MLflow's UI, driven in a real browser; both must stay on the loopback interface."""
+"""The app and MLflow's UI in a real browser. Both must stay on the loopback interface."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from deepfake.demo.corpus import write_corpus
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 SECONDS = 1000.0  # Playwright counts milliseconds
-START = 120 * SECONDS  # TensorFlow takes its time on a busy machine
-# The page asks every 5 s and loads the model in some more; a loaded test machine gets all the time it
-# needs, since what is tested is that no restart is.
+START = 120 * SECONDS  # TensorFlow starts slowly on a busy machine
+# The page asks every 5 s and then loads the model. The limit is long, because a test machine may be busy.
+# The test is that no restart is needed, not the time.
 PROMOTION = START
 WORDS = {"real": "Looks real", "fake": "Looks fake", "uncertain": "Uncertain"}
-HOSTILE = "<img src=x onerror=alert(1)> <b>audit</b> **loud**"  # must be shown as it stands
+HOSTILE = "<img src=x onerror=alert(1)> <b>audit</b> **loud**"  # must be shown as plain text
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(folder: Path, port: int, *command: str) -> Iterator[str]:
-    """A server of a clone while the test runs; its address."""
+    """Run a server of a clone during the test; gives its address."""
     log = folder / f"server-{port}.log"
     where = {"cwd": folder, "env": clean_environment(), "start_new_session": True}
     with (
@@ -69,7 +69,7 @@ def app_in(folder: Path) -> list[str]:
 
 
 def listening(port: int) -> set[str]:
-    """The local addresses, in the kernel's hexadecimal, on which someone listens at `port`."""
+    """The local addresses with a listener at `port`, in the kernel's hexadecimal form."""
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -117,7 +117,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor, who may speak to this machine only."""
+    """A page of a new visitor. It may connect only to this machine."""
     asked: list[str] = []
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         context.set_default_timeout(START)
@@ -129,7 +129,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Demo portraits that no model was trained on, and two files that hold no face."""
+    """Demo portraits that are in no training set, and two files without a face."""
     folder = tmp_path_factory.mktemp("pictures")
     write_corpus(folder, portraits=2, size=96, seed=99)
     (folder / "text.png").write_text("not a picture")
@@ -138,7 +138,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def explained(site: Path) -> bool:
-    """Whether a method beat maps that know nothing: with so small a model that is left to chance."""
+    """Whether a method beat the random and the centred map. With such a small model this is chance."""
     return json.loads((site / "reports/explain/facts.json").read_text())["best"] is not None
 
 
@@ -147,7 +147,7 @@ def upload(page: Page, picture: Path) -> None:
 
 
 def image(page: Page, caption: str) -> np.ndarray:
-    """The pixels of the picture with a caption, as the browser got them."""
+    """The pixels of the picture with this caption, as the browser got them."""
     figure = page.get_by_test_id("stImage").filter(has_text=caption)
     source = figure.locator("img").get_attribute("src")
     assert source is not None
@@ -213,7 +213,7 @@ def test_a_face_crop_is_judged_without_looking_for_a_face(
     app: str, site: Path, pictures: Path, page: Page
 ) -> None:
     page.goto(app)
-    page.get_by_text("The picture is a face crop already").click()
+    page.get_by_text("The picture is already a face crop").click()
     upload(page, pictures / "grey.png")
     expect(page.get_by_role("status").filter(has_text="Score")).to_be_visible(timeout=START)
     words = "Heat map of the score" if explained(site) else "No heat map: "

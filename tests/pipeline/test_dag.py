@@ -1,4 +1,4 @@
-"""dvc.yaml: nothing that a stage reads is missing from its deps, and nothing there is superfluous."""
+"""dvc.yaml: a stage's deps have everything that the stage reads, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def script(stage: str) -> Path:
 
 
 def code_of(stage: str) -> set[Path]:
-    """All of the project's files that a stage's script may import and that hold more than a docstring."""
+    """All files of the project that a stage's script may import, except files with only a docstring."""
     return {path for path in project_files(script(stage), SRC) if has_code(path)}
 
 
@@ -69,7 +69,7 @@ def test_rooms_are_folders_and_few_and_params_are_those_that_are_read(stage: str
     rooms = [dep for dep in code_deps(stage) if SRC / "deepfake" / "params" not in dep.parents]
     assert len(rooms) <= MAX_ROOMS and all(dep.is_dir() for dep in rooms), stage
     assert SRC / "deepfake" / "params" not in rooms, "name the modules of the sections that are read"
-    # All files of a folder of parameters are read: another stage's section must not lie in it.
+    # A stage reads all files of a folder of parameters, so another stage's section must not be in it.
     for dep in set(code_deps(stage)) - set(rooms):
         inside = [path for path in dep.rglob("*.py") if has_code(path)] if dep.is_dir() else [dep]
         assert set(inside) <= code_of(stage), f"{stage}: {dep}"
@@ -82,7 +82,7 @@ def test_the_packages_are_those_that_running_needs(stage: str) -> None:
 
 
 def read_keys(stage: str) -> set[str]:
-    """What a script takes out of its `params`: `base.seed`; `base` where all of it goes on; "" for all."""
+    """The parameters that a script reads: `base.seed`; `base` if it passes on the section; "" for all."""
     tree = ast.parse(script(stage).read_text())
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     chains = {
@@ -101,7 +101,7 @@ def read_keys(stage: str) -> set[str]:
 
 
 def sections_of(stage: str) -> set[str]:
-    """The sections that the model names which a script gives to `load_params`."""
+    """The sections of the model that a script gives to `load_params`."""
     tree = ast.parse(script(stage).read_text())
     (model,) = {
         ast.unparse(node.args[0])
@@ -122,7 +122,7 @@ def test_parameters_that_a_stage_reads_are_declared_and_no_others(stage: str) ->
     assert not missing, f"add to {stage}'s params in dvc.yaml: {missing}"
     if "" not in read:
         unread = {key for key in declared if not any(f"{one}.".startswith(f"{key}.") for one in read)}
-        # A section is declared whole only where it goes on whole, or where each of its keys is read.
+        # A whole section is declared only if the script passes it on, or if it reads each of its keys.
         parts = {key for key in declared - read if {f"{key}.{name}" for name in PARAMS.get(key, {})} - read}
         assert not unread | parts, f"{stage} does not read all of {unread | parts}"
 
@@ -183,7 +183,7 @@ def test_an_import_inside_a_function_is_followed(tmp_path: Path) -> None:
 
 
 def test_the_lock_file_matches_the_pipeline() -> None:
-    """Commands, code and parameters in dvc.lock are those of the working tree; DVC does the comparing."""
+    """Commands, code and parameters in dvc.lock are those of the working tree. DVC compares them."""
     lock = yaml.safe_load((REPO / "dvc.lock").read_text())["stages"]
     assert set(lock) == set(ORDER)
     from dvc.repo import Repo
@@ -200,7 +200,7 @@ def test_the_lock_file_matches_the_pipeline() -> None:
 
 
 def _touches_code(change: dict) -> bool:
-    """Outputs may be absent in a fresh clone; code, packages and parameters may not differ."""
+    """Whether code, packages or parameters differ. Outputs may be missing in a fresh clone."""
     deps = change.get("changed deps", {})
     return any(
         not path.startswith(("data/", "models/", "reports/")) or path.startswith("data/sources")

@@ -1,4 +1,4 @@
-"""The ledger of splits under DVC: outputs are deleted before a stage runs, but this one is carried on."""
+"""The ledger of splits under DVC: DVC deletes outputs before a stage runs, but it keeps this one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APPEND = (
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with a stage that declares the ledger as ours does, and adds what is new to it."""
+    """A repository with a stage that declares the ledger like ours, and adds new pictures to it."""
     folder = tmp_path / "one"
     (folder / "data").mkdir(parents=True)
     stage = {"cmd": f'python -c "{APPEND}"', "deps": ["pictures.txt"], "outs": OUT}
@@ -35,7 +35,7 @@ def test_the_ledger_survives_the_next_version_of_the_data(repository: Path) -> N
     run(["dvc", "repro", "-q"], repository)
     assert (repository / "data/splits.csv").read_text() == "a\nb\n"
     assert "up to date" in run(["dvc", "status"], repository).stdout
-    # Back to the first version, which DVC might know the results of: nothing is forgotten.
+    # Back to the first version. DVC may have its results in the cache, but the ledger keeps all pictures.
     (repository / "pictures.txt").write_text("a\n")
     run(["dvc", "repro", "-q"], repository)
     assert (repository / "data/splits.csv").read_text() == "a\nb\n"

@@ -1,4 +1,4 @@
-"""Every command of the README is run, in the README's order, in a tiny clone that has run `make repro`."""
+"""Runs every command of the README, in its order, in a tiny clone after `make repro`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ VENV = f" VENV={Path(sys.executable).parents[1]}"
 
 @pytest.fixture(scope="module")
 def workshop(make_clone: Callable[[str], Path]) -> Path:
-    """A fresh clone with what the README's placeholders stand for."""
+    """A fresh clone with real files in place of the README's placeholders."""
     folder = make_clone("readme")
     from deepfake.demo.corpus import write_corpus
 
     write_corpus(folder / "path/to/faces", portraits=40, size=96, seed=3)
     shutil.copytree(folder / "path/to/faces/real", folder / "path/to/pictures")
     shutil.copy(min((folder / "path/to/pictures").rglob("*.jpg")), folder / "path/to/photo.jpg")
-    # The recipe for real photographs, with as little training as there can be.
+    # The recipe for real photographs, with the shortest training.
     override = yaml.safe_load((folder / "experiments/faces.yaml").read_text())
     override["train"] = {"phase1": {"epochs": 1}, "phase2": {"epochs": 0}}
     override["preprocess"]["size"] = 64
@@ -54,9 +54,9 @@ def test_the_readme_begins_with_a_verdict_and_then_the_pipeline() -> None:
 
 
 def test_make_test_is_what_runs_this() -> None:
-    """The one command that can't be run from within itself: it must end in this test runner."""
+    """`make test` can't run inside itself, so its last command must be this test runner."""
     done = run(["make", "--dry-run", "test", f"VENV={Path(sys.executable).parents[1]}"], REPO)
-    # Make, run by make, adds lines of its own.
+    # Make inside make prints more lines.
     programs = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith("make[")]
     assert programs[-5:] == ["ruff", "ruff", "lint-imports", "mypy", "pytest"]
     assert (REPO / ".ci/run").read_text().rstrip().endswith("make test")
@@ -66,12 +66,12 @@ def test_the_first_command_ends_in_the_bytes_of_a_killed_run_in_another_folder(
     workshop: Path, trained: Path
 ) -> None:
     run(["bash", "-c", REPRO + VENV], workshop)
-    # First what tells most: a difference there explains those of the files made from it.
+    # The history first: a difference there explains differences in later files.
     history = Path("reports/train/history.csv")
     assert (workshop / history).read_text() == (trained / history).read_text()
     assert outputs(workshop) == outputs(trained)
     for folder in (workshop, trained):
-        # Workspaces go; what the face detector found stays for the next run.
+        # Workspaces are deleted. The detector's faces are kept for the next run.
         assert [path.name for path in folder.glob(".resume/*")] == ["detections.sqlite3"]
 
 
@@ -88,7 +88,7 @@ def test_command(command: str, workshop: Path) -> None:
 
 
 def _answers(command: str, folder: Path) -> None:
-    """Start a server on a free port, wait for its page, stop it."""
+    """Start a server on a free port, wait for its page, and stop the server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -19,14 +19,14 @@ TOLERANCE = 1e-5
 
 @pytest.fixture
 def copy(trained: Path, tmp_path: Path) -> Path:
-    """The trained clone, to change at will; it keeps its caches, its registry moves along."""
+    """A copy of the trained clone that a test may change, with its caches and registry."""
     shutil.copytree(trained, tmp_path / "copy", symlinks=True)
     return tmp_path / "copy"
 
 
 def test_the_first_model_is_in_production(trained: Path) -> None:
     gates = json.loads((trained / "reports/register/gates.json").read_text())
-    # The demo's pictures are rendered; nothing else is there, since clones have no starter.
+    # A model of rendered pictures goes into production here, because clones have no starter.
     assert [name for name, gate in gates.items() if not gate["passed"]] == ["photographs"]
     done = run(["deepfake", "promote", "99"], trained, check=False)
     assert done.returncode == 1 and "registered: [1]" in done.stderr
@@ -34,7 +34,7 @@ def test_the_first_model_is_in_production(trained: Path) -> None:
 
 def test_a_second_repro_runs_nothing(trained: Path) -> None:
     before = (trained / "dvc.lock").read_text()
-    # Python's own leavings in a folder of code are no change of it.
+    # Python's cache files in a folder of code do not count as a change.
     leavings = trained / "src/deepfake/params/__pycache__/leavings.pyc"
     leavings.parent.mkdir(exist_ok=True)
     leavings.touch()
@@ -70,7 +70,7 @@ def test_an_unknown_experiment_names_the_known(trained: Path) -> None:
 
 @pytest.fixture(scope="module")
 def pictures(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The original bytes of four test pictures, named by image_id, beside a broken file."""
+    """A folder with the original bytes of four test pictures, named by image_id, and a broken file."""
     code = (
         "import sys; from pathlib import Path\n"
         "from deepfake.shards.shards import read_examples, shard_paths\n"
@@ -114,7 +114,7 @@ def test_the_command_line_gives_the_pipelines_scores(trained: Path, pictures: Pa
 
 
 def test_the_served_model_gives_the_pipelines_scores(trained: Path, pictures: Path) -> None:
-    """Base64 in JSON, through MLflow's own scoring server's input parsing, with the model's code paths."""
+    """The input is base64 in JSON. MLflow's scoring server parses it and uses the model's code paths."""
     expected = expected_scores(trained)
     files = sorted(pictures.glob("*.jpg"))
     body = {"dataframe_split": {

@@ -1,4 +1,4 @@
-"""What a change reruns: DVC's own word, on a copy of the project whose outputs count as made."""
+"""The stages that a change reruns, according to DVC, on a copy of the project with made-up outputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data/sources/README.md").write_text("none\n")
     for stage in yaml.safe_load((root / "dvc.yaml").read_text())["stages"].values():
         entries = [*stage.get("outs", []), *stage.get("metrics", [])]
-        # An entry with options is a mapping of its path to them.
+        # An entry with options is a mapping from its path to the options.
         for out in (path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)):
             path = root / out
             path = path if path.suffix else path / "manifest.parquet"
@@ -51,7 +51,7 @@ def stale(root: Path) -> set[str]:
 
 @contextmanager
 def changed(path: Path, old: str | None = None, new: str = "") -> Iterator[None]:
-    """A comment more, or other text, for a while."""
+    """Change a file inside `with`: add a comment, or replace a text."""
     before = path.read_text()
     assert old is None or old in before
     path.write_text(f"{before}# another comment\n" if old is None else before.replace(old, new, 1))
