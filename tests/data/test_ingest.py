@@ -175,7 +175,10 @@ def test_crops_are_marked_as_such(tmp_path: Path) -> None:
     [
         (None, r"source 'set': .*gone is no folder; set ingest\.root and path"),
         ({}, r"source 'set': no file in .*; expected real/<source>/\.\.\. and fake/<generator>/\.\.\."),
-        ({"elsewhere/1.png": picture(1)}, r"source 'set': no file in "),
+        (
+            {"elsewhere/1.png": picture(1)},
+            r"source 'set': no folder of real or fake pictures in .*: elsewhere/ ",
+        ),
         ({"real/a/1.png": picture(1)}, r"no fake picture in any source: a detector needs both classes"),
         ({"fake/g/1.png": picture(1)}, r"no real picture in any source: a detector needs both classes"),
         (
@@ -208,5 +211,8 @@ def test_the_stage_ends_with_one_sentence(tmp_path: Path) -> None:
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == f"error: source 'folder': no file in data/sources; expected {LAYOUT}\n"
+    assert done.stderr == (
+        f"error: source 'folder': no file in data/sources; expected {LAYOUT}, or train/, val/ and test/ "
+        "holding that; name the folders so, or set ingest.root and path\n"
+    )
     assert not (tmp_path / "data" / "raw").exists()

@@ -87,6 +87,8 @@ def test_files_that_match_their_digests_pass(tmp_path: Path, mark: str) -> None:
     listed = sums(FILES, mark) + b"\\" + sums(odd, mark).replace(b"\\", b"\\\\")
     root = fill(tmp_path / "in", FILES | odd | {"SHA256SUMS": listed})
     assert len(usable(ingested(root, FOLDER | {"sha256": "SHA256SUMS"}))) == 5
+    (root / "SHA256SUMS").write_bytes(b"\xef\xbb\xbf" + listed.replace(b"\n", b"\r\n"))
+    assert len(usable(ingested(root, FOLDER | {"sha256": "SHA256SUMS"}))) == 5
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,51 @@ def test_a_row_gives_all_that_it_says(tmp_path: Path) -> None:
     assert frame["reject_reason"].dropna().to_dict() == {"set/fake/fake/gan/gone.png": "unreadable"}
 
 
+DIALECTS = {
+    "marks": "\ufeffpath,label\r\n{real},real\r\n{fake},fake\r\n".encode(),
+    "semicolons": b"path;label;note\n{real};Real;a,b\n{fake};Fake;c\n",
+    "tabs": b"path\tlabel\n{real}\treal\n{fake}\tfake\n",
+    "old line ends": b"path,label\r{real},real\r{fake},fake\r",
+    "two bytes a letter": "path\tlabel\n{real}\treal\n{fake}\tfake\n".encode("utf-16"),
+    "words": b"Path, Label\n{real}, ORIGINAL\n{fake}, Deepfakes\n",
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_tables_as_spreadsheets_write_them(tmp_path: Path, name: str) -> None:
+    code = "utf-16-le" if name == "two bytes a letter" else "utf-8"
+    data = DIALECTS[name]
+    for word in ("real", "fake"):
+        file = {"real": "real/camera/1.png", "fake": "fake/gan/3.png"}[word]
+        data = data.replace(f"{{{word}}}".encode(code), file.encode(code))
+    frame = ingested(fill(tmp_path / "in", FILES | {"labels.csv": data}), CSV)
+    assert frame["label"].to_dict() == {"set/real/real/camera/1.png": 0, "set/fake/fake/gan/3.png": 1}
+    assert len(usable(frame)) == 2
+
+
+@pytest.mark.parametrize(
+    "start", ["", "./", "/home/ann/set/", "C:\\users\\ann\\", "D:/data/", "\\\\server\\set\\", "here"]
+)
+def test_paths_of_another_machine_are_found_by_their_end(tmp_path: Path, start: str) -> None:
+    root = tmp_path / "in"
+    slash = "\\" if "\\" in start else "/"
+    start = f"{root}/" if start == "here" else start
+    names = ["real/camera/1.png", "real/phone/2.png", "fake/gan/3.png"]
+    rows = [f"{start}{name.replace('/', slash)},{name[:4]}" for name in names]
+    frame = ingested(table(root, "\n".join(["path,label", *rows])), CSV)
+    assert sorted(frame.index) == sorted(f"set/{name[:4]}/{name}" for name in names)
+    assert len(usable(frame)) == 3
+
+
+def test_what_is_cut_off_one_path_is_cut_off_all(tmp_path: Path) -> None:
+    rows = ["/ann/real/camera/1.png,real", "/ann/real/camera/gone.png,real", "/ann/fake/gan/3.png,fake"]
+    frame = ingested(table(tmp_path / "in", "\n".join(["path,label", *rows])), CSV)
+    assert frame["reject_reason"].dropna().to_dict() == {"set/real/real/camera/gone.png": "unreadable"}
+    rows.append("/bob/fake/diffusion/4.png,fake")
+    with pytest.raises(SourceError, match=r"line 5 .*: '/bob/fake/diffusion/4\.png' leads outside"):
+        ingested(table(tmp_path / "in", "\n".join(["path,label", *rows])), CSV)
+
+
 def test_columns_labels_and_folder_can_be_named(tmp_path: Path) -> None:
     text = "file,y,who\n1.png,1,ada\n2.png,0,bob\n"
     files = {"pictures/1.png": picture(1), "pictures/2.png": picture(2), "lists/labels.csv": text.encode()}

@@ -59,7 +59,9 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
     key = resume_key(__name__, params.model_dump_json(), str(seed), listing_digest(Path(params.root)))
     with workspace(resume, "ingest", key) as space, open_executor(workers) as pool:
         (space / "sources").mkdir(exist_ok=True)
-        files = _columns(list_items(params, seed, space / "sources", workers))
+        items, unused = list_items(params, seed, space / "sources", workers)
+        files = _columns(items)
+        del items  # ten times as large
         chunks = -(-len(files) // _CHUNK)
         look = partial(_describe_chunk, limits=params.limits)
         rows = map_resumed(
@@ -68,7 +70,7 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
         frame = join_groups(reject_duplicates(to_frame(rows)), params.near_duplicate_distance)
         _require_both_classes(frame)
         write_manifest(frame, space / "raw" / "manifest.parquet")
-        write_json(space / "raw" / "sources.json", provenance(params.sources, frame))
+        write_json(space / "raw" / "sources.json", provenance(params.sources, frame, unused))
         shard, count = _plan(frame, files, params.shard_size, space / "raw")
         map_resumed(_write_raw, shard, count, pool, "ingest", space / "done" / "shards")
         write_rejected(frame, partial(_files, files), params.limits, space / "raw")

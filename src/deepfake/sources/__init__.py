@@ -21,8 +21,9 @@ from deepfake.params.ingest.sources import (
 from deepfake.sources.archive import list_archive
 from deepfake.sources.folder import list_folder
 from deepfake.sources.huggingface import list_parquet
-from deepfake.sources.item import LAYOUT, Item
+from deepfake.sources.item import Item, Listing
 from deepfake.sources.kaggle import list_kaggle
+from deepfake.sources.layout import LAYOUT
 from deepfake.sources.synthetic import render
 from deepfake.sources.table import list_table
 from deepfake.sources.video import list_frames
@@ -30,8 +31,8 @@ from deepfake.sources.video import list_frames
 __all__ = ["LAYOUT", "Item", "list_items"]
 
 
-def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[Item]:
-    """Every file of every source, in path order.
+def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> tuple[list[Item], dict[str, str]]:
+    """Every file of every source, in path order; and what else lies there, in words by source.
 
     Args:
         scratch: a folder for sources that have to be rendered or unpacked first; the items' files may
@@ -41,33 +42,39 @@ def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> list[I
         SourceError: a source can't be had or does not hold what it should, or a class has no file.
     """
     items: list[Item] = []
+    unused: dict[str, str] = {}
     for source in params.sources:
         space = scratch / source.name
         shutil.rmtree(space, ignore_errors=True)
         space.mkdir()
-        items += _items(source, params, seed, space, workers)
+        listing = _listing(source, params, seed, space, workers)
+        items += listing.items
+        if listing.unused:
+            unused[source.name] = listing.unused
+            print(f"source {source.name!r}: not used: {listing.unused}", flush=True)
     for label, name in LABEL_NAMES.items():
         if not any(item.label == label for item in items):
+            beside = "".join(f"; not used in {source}: {words}" for source, words in unused.items())
             raise SourceError(
-                f"no {name} picture in any source: a detector needs both classes; expected {LAYOUT}"
+                f"no {name} picture in any source: a detector needs both classes; expected {LAYOUT}{beside}"
             )
-    return sorted(items, key=lambda item: item.path)
+    return sorted(items, key=lambda item: item.path), unused
 
 
-def _items(source: Source, params: Ingest, seed: int, scratch: Path, workers: int) -> list[Item]:
+def _listing(source: Source, params: Ingest, seed: int, scratch: Path, workers: int) -> Listing:
     root = Path(params.root)
     match source:
         case SyntheticSource():
-            return render(source, seed, scratch, workers)
+            return Listing(render(source, seed, scratch, workers))
         case FolderSource():
             return list_folder(source, root)
         case ArchiveSource():
             return list_archive(source, root, scratch)
         case CsvSource():
-            return list_table(source, root)
+            return Listing(list_table(source, root))
         case KaggleSource():
             return list_kaggle(source, root)
         case HuggingFaceSource():
-            return list_parquet(source, root, scratch)
+            return Listing(list_parquet(source, root, scratch))
         case VideoSource():
             return list_frames(source, root, scratch, params.limits, workers)

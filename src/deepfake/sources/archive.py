@@ -20,7 +20,9 @@ from deepfake.base.errors import SourceError
 from deepfake.params.ingest.limits import Unpacking
 from deepfake.params.ingest.sources import ArchiveSource
 from deepfake.sources.checksums import verify
-from deepfake.sources.item import Item, walk_splits
+from deepfake.sources.item import Listing
+from deepfake.sources.layout import walk_in
+from deepfake.sources.names import archive_kind
 
 _CHUNK = 1 << 20
 _BLOCK = 512  # of a tar file
@@ -33,7 +35,7 @@ _READER_ERRORS = (
 )  # fmt: skip
 
 
-def list_archive(source: ArchiveSource, root: Path, scratch: Path) -> list[Item]:
+def list_archive(source: ArchiveSource, root: Path, scratch: Path) -> Listing:
     """Unpack `root / source.path` into `scratch` and list what `source.folder` in it holds.
 
     A list of digests names the archive itself, relative to its own folder.
@@ -47,7 +49,7 @@ def list_archive(source: ArchiveSource, root: Path, scratch: Path) -> list[Item]
         raise SourceError(f"source {source.name!r}: {archive} is no file; set ingest.root and path")
     verify(source, root, archive.parent, [archive])
     unpack(archive, scratch, source.limits, f"source {source.name!r}: {source.path}")
-    return walk_splits(scratch / source.folder, source)
+    return walk_in(scratch, source)
 
 
 def unpack(archive: Path, target: Path, limits: Unpacking, where: str) -> None:
@@ -98,7 +100,15 @@ def read_members(archive: Path, limits: Unpacking, most: int) -> Iterator[tuple[
 def _members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple[str, IO[bytes]]]:
     with archive.open("rb") as stream:
         head = stream.read(8)
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # files, or none
+    kind = archive_kind(head)
+    if kind in ("rar", "7z", "zstd"):
+        raise SourceError(
+            f"{where} is a {kind} archive, which is not read here: unpack it and use a folder source, or "
+            "pack its files as zip or tar"
+        )
+    if kind == "part of a zip":
+        raise SourceError(f"{where} is one part of a split zip: join the parts, then unpack them")
+    if kind == "zip":
         yield from _zip_members(archive, limits, where)
     else:
         yield from _tar_members(archive, head, limits, where)

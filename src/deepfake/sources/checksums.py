@@ -55,7 +55,7 @@ def _read_list(path: Path, where: str) -> dict[str, str]:
     """Digest by name."""
     try:
         # As file names are: any bytes but a line break.
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
     except OSError as error:
         raise SourceError(f"{where}: can't read its list of digests {path}: {error}") from error
     wanted: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Source `folder`: pictures in `real/<source>/...` and `fake/<generator>/...`."""
+"""Source `folder`: pictures in folders that name their class, such as `real/<source>/...`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from deepfake.base.errors import SourceError
 from deepfake.params.ingest.sources import FolderSource, VideoSource
 from deepfake.sources.checksums import verify
-from deepfake.sources.item import LAYOUT, Item, walk
+from deepfake.sources.item import Listing
+from deepfake.sources.layout import walk
 
 
-def list_folder(source: FolderSource | VideoSource, root: Path) -> list[Item]:
+def list_folder(source: FolderSource | VideoSource, root: Path) -> Listing:
     """Every file below `root / source.path`, its digest checked where a list is given.
 
     Raises:
@@ -19,8 +20,6 @@ def list_folder(source: FolderSource | VideoSource, root: Path) -> list[Item]:
     folder = root / source.path
     if not folder.is_dir():
         raise SourceError(f"source {source.name!r}: {folder} is no folder; set ingest.root and path")
-    items = list(walk(folder, source))
-    if not items:
-        raise SourceError(f"source {source.name!r}: no file in {folder}; expected {LAYOUT}")
-    verify(source, root, folder, [item.file for item in items])
-    return items
+    listing = walk(folder, source)
+    verify(source, root, folder, [item.file for item in listing.items])
+    return listing

@@ -16,7 +16,8 @@ from deepfake.base.errors import SourceError
 from deepfake.params.ingest.limits import Unpacking
 from deepfake.params.ingest.sources import HuggingFaceSource
 from deepfake.sources.checksums import verify
-from deepfake.sources.item import Item, split_name
+from deepfake.sources.item import Item
+from deepfake.sources.names import split_name
 from deepfake.sources.rows import label_of, present_columns, to_item
 
 _ROWS = 16  # read at once: a picture may have many megabytes

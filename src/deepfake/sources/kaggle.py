@@ -7,10 +7,11 @@ from pathlib import Path
 from deepfake.base.errors import SourceError
 from deepfake.params.ingest.sources import KaggleSource
 from deepfake.sources.checksums import verify
-from deepfake.sources.item import Item, walk_splits
+from deepfake.sources.item import Listing
+from deepfake.sources.layout import walk_in
 
 
-def list_kaggle(source: KaggleSource, root: Path) -> list[Item]:
+def list_kaggle(source: KaggleSource, root: Path) -> Listing:
     """Download the data set (once; kagglehub keeps it) and list what `source.folder` in it holds.
 
     Names in a list of digests are relative to the data set's own top folder.
@@ -19,9 +20,9 @@ def list_kaggle(source: KaggleSource, root: Path) -> list[Item]:
         SourceError: kagglehub is not installed, the data set can't be had, or it holds no pictures.
     """
     top = _download(source)
-    items = walk_splits(top / source.folder, source)
-    verify(source, root, top, [item.file for item in items])
-    return items
+    listing = walk_in(top, source)
+    verify(source, root, top, [item.file for item in listing.items])
+    return listing
 
 
 def _download(source: KaggleSource) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,13 +14,17 @@ from deepfake.shards.manifest import usable
 NOT_STATED = "not stated"
 
 
-def provenance(sources: tuple[Source, ...], frame: pd.DataFrame) -> list[dict[str, Any]]:
+def provenance(
+    sources: tuple[Source, ...], frame: pd.DataFrame, unused: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """One record per source: name, kind, licence, citation, url, revision, files, usable per class.
 
     Args:
         frame: the manifest. Its paths begin with the sources' names.
+        unused: what lies in a source and can't be used, in words by its name; such a record has it as well.
     """
-    return [_record(source, frame) for source in sources]
+    records = [_record(source, frame) for source in sources]
+    return [one | ({"unused": unused[one["name"]]} if one["name"] in unused else {}) for one in records]
 
 
 def _record(source: Source, frame: pd.DataFrame) -> dict[str, Any]:

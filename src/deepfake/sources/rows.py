@@ -8,30 +8,33 @@ from pathlib import Path
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.params.ingest.sources import CsvSource, HuggingFaceSource
-from deepfake.sources.item import Item, split_name
+from deepfake.sources.item import Item
+from deepfake.sources.names import class_name, split_name
 
 Table = CsvSource | HuggingFaceSource
 
 
 def present_columns(found: Collection[str], source: Table, where: str) -> dict[str, str]:
-    """Column by role (image, label, source, generator, group, split), of those that are there.
+    """Column by role (image, label, source, generator, group, split), of those that are there, in any case.
 
     Raises:
         SourceError: image, label or a column that the parameters name is missing.
     """
     columns: dict[str, str] = source.columns.model_dump()
     needed = {"image", "label"} | source.columns.model_fields_set
+    loose = {name.strip().lower(): name for name in reversed(list(found))}  # of two, the first
+    named = {role: name if name in found else loose.get(name.lower()) for role, name in columns.items()}
     for role in sorted(needed):
-        if columns[role] not in found:
+        if named[role] is None:
             raise SourceError(
                 f"{where} has no column {columns[role]!r}; it has {', '.join(map(repr, found)) or 'none'}: "
                 f"set the source's columns.{role}"
             )
-    return {role: column for role, column in columns.items() if column in found}
+    return {role: name for role, name in named.items() if name is not None}
 
 
 def label_of(value: object, source: Table, where: str) -> int:
-    """REAL or FAKE for a value of the label column, whatever its case.
+    """REAL or FAKE for a value of the label column, whatever its case; also for a usual word of the class.
 
     Raises:
         SourceError: it is neither; the text names the row.
@@ -40,6 +43,8 @@ def label_of(value: object, source: Table, where: str) -> int:
     for label, values in ((REAL, source.real_labels), (FAKE, source.fake_labels)):
         if word in {str(known).lower() for known in values}:
             return label
+    if (usual := class_name(word)) is not None:
+        return usual
     raise SourceError(
         f"{where}: label {str(value)[:80]!r} is neither one of real_labels {list(source.real_labels)} nor "
         f"of fake_labels {list(source.fake_labels)}: add it to one of them, or correct the row"

@@ -7,11 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from deepfake.demo.corpus import write_corpus
 from deepfake.params.ingest.sources import SyntheticSource
-from deepfake.sources.item import Item, walk
+from deepfake.sources.item import Item
+from deepfake.sources.layout import walk
 
 
 def render(source: SyntheticSource, seed: int, scratch: Path, workers: int) -> list[Item]:
     """Pairs of a real picture and the fake made of it: one group each."""
     write_corpus(scratch, portraits=source.portraits, size=source.size, seed=seed, workers=workers)
-    items = walk(scratch, source)
+    items = walk(scratch, source).items
     return [replace(item, group=f"{source.name}/{PurePosixPath(item.path).stem}") for item in items]

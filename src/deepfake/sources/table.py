@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +13,9 @@ from deepfake.params.ingest.sources import CsvSource
 from deepfake.sources.checksums import verify
 from deepfake.sources.item import Item
 from deepfake.sources.rows import label_of, present_columns, to_item
+
+_DELIMITERS = (",", ";", "\t", "|")  # of equally frequent ones in the header, the first
+_DRIVE = re.compile(r"[A-Za-z]:(/|$)")  # of another system's absolute paths
 
 
 def list_table(source: CsvSource, root: Path) -> list[Item]:
@@ -24,13 +29,14 @@ def list_table(source: CsvSource, root: Path) -> list[Item]:
     if not table.is_file():
         raise SourceError(f"source {source.name!r}: {table} is no file; set ingest.root and path")
     folder = table.parent if source.folder is None else root / source.folder
+    paths = _Paths(folder)
     items: list[Item] = []
     lines: dict[Path, int] = {}
     for line, row in _rows(table, source):
         where = f"source {source.name!r}: line {line} of {source.path}"
         if not row["image"]:
             raise SourceError(f"{where}: no path in column {source.columns.image!r}: fill it in")
-        file = _inside(folder, row["image"], where)
+        file = paths.find(row["image"], where)
         if file in lines:
             raise SourceError(f"{where}: {row['image']} stands in line {lines[file]} already: keep one")
         lines[file] = line
@@ -48,23 +54,67 @@ def _rows(table: Path, source: CsvSource) -> Iterator[tuple[int, dict[str, str]]
     """Line number, and text by role, of every row."""
     where = f"source {source.name!r}: {source.path}"
     try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
+        with table.open(encoding=_encoding(table), newline="") as stream:
+            header = stream.readline()
+            stream.seek(0)
+            delimiter = max(_DELIMITERS, key=header.count)
+            reader = csv.DictReader(stream, strict=True, delimiter=delimiter)
             columns = present_columns(list(reader.fieldnames or []), source, where)
             for row in reader:
                 values = {role: (row[column] or "").strip() for role, column in columns.items()}
                 yield reader.line_num, values
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeError) as error:
         raise SourceError(f"{where} is no CSV in UTF-8 ({error}): save it again as such") from error
 
 
-def _inside(folder: Path, name: str, where: str) -> Path:
-    """The file that a table's path means; links are followed first, so that none leads elsewhere."""
-    base = folder.resolve()
-    try:
-        file = (base / PurePosixPath(name)).resolve()
-    except (ValueError, RuntimeError) as error:  # a zero byte, links in a circle
-        raise SourceError(f"{where}: {name!r} is no usable path ({error}): correct the row") from error
-    if not file.is_relative_to(base) or file == base:
-        raise SourceError(f"{where}: {name!r} leads outside {folder}: paths must stay inside it")
-    return file
+def _encoding(table: Path) -> str:
+    """UTF-8, or UTF-16 where the file begins with its mark, as spreadsheets write it."""
+    with table.open("rb") as stream:
+        return "utf-16" if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+class _Paths:
+    """What a table's paths mean on this machine: files in a folder, wherever the table was written.
+
+    Backslashes part folders where no file has them in its name. A path that is absolute on another machine
+    is looked for by its end; what is cut off the first such path that is found is cut off all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._base = folder, folder.resolve()
+        self._cut: tuple[str, ...] | None = None
+
+    def find(self, name: str, where: str) -> Path:
+        """The file; links are followed first, so that none leads elsewhere.
+
+        Raises:
+            SourceError: no usable path, or one that leads outside the folder.
+        """
+        try:
+            file = (self._base / PurePosixPath(name)).resolve()
+            if "\\" in name and not file.exists():
+                name = name.replace("\\", "/")
+                file = (self._base / PurePosixPath(name)).resolve()
+            if not file.is_relative_to(self._base) or _DRIVE.match(name):
+                file = self._moved(PurePosixPath(name).parts, file).resolve()
+        except (ValueError, OSError, RuntimeError) as error:  # a zero byte, too long, links in a circle
+            raise SourceError(
+                f"{where}: {name[:80]!r} is no usable path ({error}): correct the row"
+            ) from error
+        if not file.is_relative_to(self._base) or file == self._base:
+            raise SourceError(
+                f"{where}: {name!r} leads outside {self._folder}: paths must stay inside it; set "
+                "`folder` if the pictures are elsewhere"
+            )
+        return file
+
+    def _moved(self, parts: tuple[str, ...], file: Path) -> Path:
+        """Where an absolute path of another machine is here; `file` where it is nowhere here."""
+        if ".." in parts or not (parts[0].startswith("/") or _DRIVE.match(parts[0])):
+            return file
+        if self._cut is None:
+            ends = ((number, self._base.joinpath(*parts[number:])) for number in range(1, len(parts)))
+            self._cut = next((parts[:number] for number, end in ends if end.is_file()), None)
+        if self._cut is None or parts[: len(self._cut)] != self._cut:
+            return file
+        return self._base.joinpath(*parts[len(self._cut) :])

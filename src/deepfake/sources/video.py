@@ -15,12 +15,12 @@ from deepfake.params.ingest.limits import Limits
 from deepfake.params.ingest.sources import VideoSource
 from deepfake.shards.executors import map_shards, process_pool
 from deepfake.sources.folder import list_folder
-from deepfake.sources.item import Item
+from deepfake.sources.item import Item, Listing
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
-def list_frames(source: VideoSource, root: Path, scratch: Path, limits: Limits, workers: int) -> list[Item]:
+def list_frames(source: VideoSource, root: Path, scratch: Path, limits: Limits, workers: int) -> Listing:
     """Frames of every clip as PNG files in `scratch`: lossless, so that they add no trace of their own.
 
     All frames of a clip are one group. A clip that can't be used is one item with a reason.
@@ -28,17 +28,20 @@ def list_frames(source: VideoSource, root: Path, scratch: Path, limits: Limits, 
     Raises:
         SourceError: no folder, no file in it, or a file that differs from the list of digests.
     """
-    clips = list(enumerate(list_folder(source, root)))
+    listing = list_folder(source, root)
+    clips = list(enumerate(listing.items))
     extract = partial(_extract, source=source, scratch=scratch, limits=limits)
     with process_pool(workers) as pool:
         parts = list(map_shards(extract, clips, pool, f"frames of {source.name}"))
-    return [item for part in parts for item in part]
+    return Listing([item for part in parts for item in part], listing.unused)
 
 
 def _extract(
     numbered: tuple[int, Item], source: VideoSource, scratch: Path, limits: Limits
 ) -> Sequence[Item]:
     number, clip = numbered
+    if clip.rejected is not None:
+        return [clip]
     clip = replace(clip, group=clip.path)
     folder = scratch / f"clip-{number:06d}"
     folder.mkdir()

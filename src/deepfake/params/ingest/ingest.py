@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from deepfake.base.parameters import Positive, Section
 from deepfake.params.ingest.limits import Limits
-from deepfake.params.ingest.sources import Source
+from deepfake.params.ingest.sources import Place, Source
 
 
 class Ingest(Section):
-    root: str
+    root: Place  # DVC takes it as it stands in params.yaml: there, write the whole path
     sources: tuple[Source, ...]
     shard_size: Positive
     near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # a larger distance joins many strangers

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os.path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from deepfake.base.parameters import Positive, Section
 from deepfake.params.ingest.limits import ClipLimits, Unpacking
 
+# Not Path.expanduser: it raises where there is no such user.
+Place = Annotated[str, AfterValidator(os.path.expanduser)]  # of a file or folder; `~` is the user's home
 SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
 
 
@@ -25,7 +28,7 @@ class _Source(Section):
 class _Files(_Source):
     """A source of other people's files. A list of their digests detects any change."""
 
-    sha256: str | None = None  # path of the list below ingest.root, in sha256sum's format
+    sha256: Place | None = None  # path of the list below ingest.root, in sha256sum's format
 
 
 class Columns(Section):
@@ -73,11 +76,11 @@ class SyntheticSource(_Source):
 
 
 class FolderSource(_Files):
-    """`real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`."""
+    """`real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`, or splits of them."""
 
     kind: Literal["folder"]
     name: SourceName = "folder"
-    path: str = "."
+    path: Place = "."
 
 
 class ArchiveSource(_Files):
@@ -85,7 +88,7 @@ class ArchiveSource(_Files):
 
     kind: Literal["archive"]
     name: SourceName = "archive"
-    path: str
+    path: Place
     folder: str = "."
     limits: Unpacking = Unpacking()
 
@@ -99,8 +102,8 @@ class CsvSource(_Table):
     kind: Literal["csv"]
     name: SourceName = "csv"
     columns: CsvColumns = CsvColumns()
-    path: str
-    folder: str | None = None
+    path: Place
+    folder: Place | None = None
 
 
 class KaggleSource(_Files):
@@ -127,7 +130,7 @@ class HuggingFaceSource(_Table):
     name: SourceName = "huggingface"
     repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None  # names and tags can move
-    path: str | None = None
+    path: Place | None = None
     files: str = "*.parquet"  # fnmatch pattern over the whole path: `*` also matches `/`
     limits: Unpacking = Unpacking()
 
@@ -141,11 +144,11 @@ class HuggingFaceSource(_Table):
 
 
 class VideoSource(_Files):
-    """Clips in `real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`."""
+    """Clips below `ingest.root / path`, in folders as those of a folder source."""
 
     kind: Literal["video"]
     name: SourceName = "video"
-    path: str
+    path: Place
     frames: Annotated[int, Field(ge=1, le=1000)] = 8  # evenly spaced; neighbours in time add little
     limits: ClipLimits = ClipLimits()
 
