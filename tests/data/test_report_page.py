@@ -16,7 +16,7 @@ from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.validate import Validate
 from deepfake.preprocess.leakage import check_splits
 from deepfake.validate import exhibits
-from deepfake.validate.exhibits import MAX_GROUPS, MAX_MEMBERS, Section, quarantine_exhibits, raw_exhibits
+from deepfake.validate.exhibits import MAX_GROUPS, MAX_MEMBERS, Gallery, quarantine_exhibits, raw_exhibits
 from deepfake.validate.validation import validate_manifest
 from deepfake.validate.validation_report import render_report
 
@@ -72,7 +72,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ingest, pd.DataFr
     return params, ingest(params, 7, folder / "raw", 1), folder / "raw"
 
 
-def page_of(frame: pd.DataFrame, sections: list[Section]) -> str:
+def page_of(frame: pd.DataFrame, sections: list[Gallery]) -> str:
     return render_report(
         frame,
         validate_manifest(frame, LIMITS),
@@ -83,7 +83,7 @@ def page_of(frame: pd.DataFrame, sections: list[Section]) -> str:
     )
 
 
-def paths(section: Section) -> list[list[str]]:
+def paths(section: Gallery) -> list[list[str]]:
     return [[member.path for member in group.members] for group in section.groups]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +85,14 @@ def test_no_retired_word_comes_back() -> None:
 
 def test_a_retired_word_is_found() -> None:
     assert retired(ast.parse("def fit(unseen): return model.excluded")) == {"unseen", "excluded"}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """Stages and their scripts may both have a `Params`; no other name stands for two things."""
+    names = Counter(
+        node.name
+        for path, tree in trees()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name != "Params" and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []

@@ -30,7 +30,7 @@ _AUGMENTATION = "augmentation.json"
 _REFERENCES = "references.png"
 
 
-class Settings(Protocol):
+class BundleParams(Protocol):
     """The sections of params.yaml that go into a bundle."""
 
     @property
@@ -77,7 +77,7 @@ class Bundle:
 def write_bundle(
     folder: Path,
     models: Path,
-    params: Settings,
+    params: BundleParams,
     sources: list[dict[str, Any]],
     statistics: dict[str, Any],
     metrics: dict[str, Any],

@@ -18,7 +18,7 @@ import pandas as pd
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.base.text import plain
-from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, Settings, write_bundle
+from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, BundleParams, write_bundle
 from deepfake.evaluate.predictions import read_predictions, write_predictions
 from deepfake.explain.choice import Explanation
 from deepfake.networks.detector import WEIGHTS, weights_digest
@@ -56,7 +56,7 @@ Code, weights and pictures come on terms of their own.
 
 
 def write_starter(
-    folder: Path, params: Settings, sections: Mapping[str, Any], raw: Path, models: Path, reports: Path
+    folder: Path, params: BundleParams, sections: Mapping[str, Any], raw: Path, models: Path, reports: Path
 ) -> None:
     """Write the folder that ships from what the stages wrote for the experiment `starter`.
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from deepfake.demo.brushes import edge, white
-from deepfake.demo.traits import Face
+from deepfake.demo.traits import FacePlace
 from deepfake.media.fields import Field, Pixels, as_field
 
 
@@ -16,10 +16,10 @@ class Shot(NamedTuple):
     """A finished picture, uint8 [S, S, 3] RGB, and the place of the face in it."""
 
     pixels: Pixels
-    face: Face
+    face: FacePlace
 
 
-def face_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
+def face_mask(rng: np.random.Generator, face: FacePlace, side: int) -> Field:
     """A soft, uneven mask of the inner face: float32 [side, side] in [0, 1]."""
     u, v = face.grid(side)
     u, v = face.turned(u, v)
@@ -28,7 +28,7 @@ def face_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
     return edge(as_field(reach - 1 + 0.05 * as_field(wobble)), rng.uniform(0.15, 0.5))
 
 
-def region_mask(rng: np.random.Generator, face: Face, side: int) -> Field:
+def region_mask(rng: np.random.Generator, face: FacePlace, side: int) -> Field:
     """A soft mask over one, two or all of eyes, nose and mouth: float32 [side, side] in [0, 1]."""
     u, v = face.grid(side)
     u, v = face.turned(u, v)

@@ -26,7 +26,7 @@ _OWN = Limits(max_bytes=1 << 22, max_pixels=1 << 20, min_side=1)  # all that wri
 SUPERSAMPLE = 2  # scene pixels per picture pixel along each axis; a hair is about one scene pixel wide
 
 
-class Purpose(IntEnum):
+class CorpusPurpose(IntEnum):
     """Use of a stream of random numbers. Streams of different uses are independent."""
 
     PORTRAIT = 0
@@ -36,7 +36,7 @@ class Purpose(IntEnum):
     FAKE_JPEG = 4
 
 
-def _stream(seed: int, index: int, purpose: Purpose) -> np.random.Generator:
+def _stream(seed: int, index: int, purpose: CorpusPurpose) -> np.random.Generator:
     return np.random.default_rng([seed, index, int(purpose)])
 
 
@@ -64,11 +64,11 @@ def make_pair(seed: int, index: int, size: int) -> tuple[Pixels, Fake]:
     Returns:
         The real picture, uint8 [size, size, 3] RGB, and its fake with the mask, before JPEG.
     """
-    shot = _shoot(_stream(seed, index, Purpose.PORTRAIT), size)
+    shot = _shoot(_stream(seed, index, CorpusPurpose.PORTRAIT), size)
     name = generator_of(index)
     # Only `edit` uses the donor, and a portrait takes longer than all other steps together.
-    donor = _shoot(_stream(seed, index, Purpose.DONOR), size) if name == "edit" else shot
-    return shot.pixels, GENERATORS[name](_stream(seed, index, Purpose.FAKE), shot, donor)
+    donor = _shoot(_stream(seed, index, CorpusPurpose.DONOR), size) if name == "edit" else shot
+    return shot.pixels, GENERATORS[name](_stream(seed, index, CorpusPurpose.FAKE), shot, donor)
 
 
 def _jpeg(rng: np.random.Generator, pixels: Pixels) -> bytes:
@@ -82,9 +82,11 @@ def _jpeg(rng: np.random.Generator, pixels: Pixels) -> bytes:
 def _write_pair(index: int, *, folder: Path, size: int, seed: int) -> None:
     real, fake = make_pair(seed, index, size)
     name = f"{index:05d}.jpg"
-    (folder / "real" / "camera" / name).write_bytes(_jpeg(_stream(seed, index, Purpose.REAL_JPEG), real))
+    (folder / "real" / "camera" / name).write_bytes(
+        _jpeg(_stream(seed, index, CorpusPurpose.REAL_JPEG), real)
+    )
     (folder / "fake" / generator_of(index) / name).write_bytes(
-        _jpeg(_stream(seed, index, Purpose.FAKE_JPEG), fake.pixels)
+        _jpeg(_stream(seed, index, CorpusPurpose.FAKE_JPEG), fake.pixels)
     )
 
 

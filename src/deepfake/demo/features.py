@@ -1,4 +1,4 @@
-"""The face: relief, occlusion and paint, in head coordinates (see `traits.Face`)."""
+"""The face: relief, occlusion and paint, in head coordinates (see `traits.FacePlace`)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ IRIS = np.array([[0.06, 0.03, 0.015], [0.13, 0.075, 0.03], [0.10, 0.15, 0.06], [
 
 
 @dataclass(frozen=True)
-class Face:
+class FacePlace:
     """The place of the face: it links head coordinates (u right, v down) to picture coordinates.
 
     In head coordinates the face's half width is 1, the eyes are near v = 0 and the chin is near v = 1.27.
@@ -69,7 +69,7 @@ class Face:
 class Traits:
     """One person, one pose and one light. Lengths are in head units, colours are linear RGB."""
 
-    face: Face
+    face: FacePlace
     skin: RGB
     hair: RGB
     iris: RGB
@@ -122,8 +122,8 @@ def _backdrop(rng: np.random.Generator) -> tuple[RGB, RGB]:
     )
 
 
-def _face(rng: np.random.Generator) -> Face:
-    return Face(
+def _face(rng: np.random.Generator) -> FacePlace:
+    return FacePlace(
         centre=(0.5 + rng.uniform(-0.05, 0.05), 0.5 + rng.uniform(-0.05, 0.03)),
         reach=rng.uniform(0.25, 0.295),
         roll=float(np.clip(rng.normal(0, 0.10), -0.25, 0.25)),

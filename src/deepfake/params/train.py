@@ -72,7 +72,7 @@ class PseudoFakes(Section):
 Layers = Annotated[tuple[Annotated[int, Field(ge=0, le=12)], ...], Field(min_length=1)]
 
 
-class Head(Section):
+class HeadRecipe(Section):
     """The head of a frozen model: one expert for wholly made faces, one for altered photographs.
 
     Attributes:
@@ -118,7 +118,7 @@ class Train(Section):
     gradient_accumulation: Positive
     non_negative_head: Phase
     select_holdout: tuple[str, ...]
-    head: Head
+    head: HeadRecipe
 
     @model_validator(mode="after")
     def _trains_at_all(self) -> Train:

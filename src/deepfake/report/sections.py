@@ -21,7 +21,7 @@ from deepfake.base.stage import read_json
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """One part of the page.
 
     Attributes:
@@ -42,17 +42,17 @@ _STRESS = "Not measured: the stage stress has not run."
 _EXPLAIN = "Not measured: the stage explain has not run."
 
 SECTIONS = (
-    Section("Headline figures, side by side", "headline", "evaluate/metrics.json"),
-    Section("By source and generator, worst first", "sources", "evaluate/metrics.json"),
-    Section("Curves", "curves", "evaluate/metrics.json", "evaluate/*.png"),
-    Section("Calibration", "calibration", "evaluate/metrics.json", "evaluate/*.png"),
-    Section("Threshold and abstention", "abstention", "evaluate/metrics.json", "evaluate/*.png"),
-    Section("Robustness", "robustness", "stress/facts.json", "stress/*.png", _STRESS),
-    Section("Adversarial tests", "adversarial", "stress/facts.json", "stress/*.png", _STRESS),
-    Section("Explanations", "explanations", "explain/facts.json", "explain/*.png", _EXPLAIN),
-    Section("Known failures", "failures", "failures"),
-    Section("Data", "data", "data"),
-    Section("Licences and citations", "licences", "data"),
+    ReportSection("Headline figures, side by side", "headline", "evaluate/metrics.json"),
+    ReportSection("By source and generator, worst first", "sources", "evaluate/metrics.json"),
+    ReportSection("Curves", "curves", "evaluate/metrics.json", "evaluate/*.png"),
+    ReportSection("Calibration", "calibration", "evaluate/metrics.json", "evaluate/*.png"),
+    ReportSection("Threshold and abstention", "abstention", "evaluate/metrics.json", "evaluate/*.png"),
+    ReportSection("Robustness", "robustness", "stress/facts.json", "stress/*.png", _STRESS),
+    ReportSection("Adversarial tests", "adversarial", "stress/facts.json", "stress/*.png", _STRESS),
+    ReportSection("Explanations", "explanations", "explain/facts.json", "explain/*.png", _EXPLAIN),
+    ReportSection("Known failures", "failures", "failures"),
+    ReportSection("Data", "data", "data"),
+    ReportSection("Licences and citations", "licences", "data"),
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from deepfake.evaluate.calibration import FAKE, REAL, UNCERTAIN
+from deepfake.base.labels import Verdict
 from deepfake.serve.batch import Row
 
 
@@ -32,7 +32,9 @@ class Summary:
 
     def lines(self, passed: Mapping[str, int]) -> list[str]:
         """For a person to read; `passed` is what folders hold besides pictures."""
-        verdicts = ", ".join(f"{self._verdicts[v]} {v}" for v in (FAKE, REAL, UNCERTAIN))
+        verdicts = ", ".join(
+            f"{self._verdicts[v]} {v}" for v in (Verdict.FAKE, Verdict.REAL, Verdict.UNCERTAIN)
+        )
         lines = [f"{_many(self.files, 'file')}, {_many(self._verdicts.total(), 'face')}: {verdicts}"]
         if self.unscored:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self._reasons.items()))

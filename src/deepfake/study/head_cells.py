@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepfake.embed.features import Embeddings
 from deepfake.evaluate.baseline import fit_baseline
-from deepfake.params.train import Head as HeadRecipe
+from deepfake.params.train import HeadRecipe
 from deepfake.shards.resume import resume_key
 from deepfake.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
 from deepfake.study.settings import BASELINE, HeadVariant

@@ -33,7 +33,7 @@ def best_epoch(history: pd.DataFrame) -> pd.Series:
     return rows.loc[badness.fillna(float("inf")).idxmin()]
 
 
-class History(keras.callbacks.Callback):
+class EpochHistory(keras.callbacks.Callback):
     """Writes `history.csv`: one row per epoch. Epochs are numbered through all phases.
 
     Args:
@@ -80,7 +80,7 @@ class EpochSeeds(keras.callbacks.Callback):
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch, without the optimizer.
 
-    It reads the best epoch from the history, so it stands after `History`.
+    It reads the best epoch from the history, so it stands after `EpochHistory`.
     """
 
     def __init__(self, path: Path, history: Path) -> None:

@@ -35,8 +35,8 @@ from deepfake.train.callbacks import (
     SELECT_AUC,
     BestWeights,
     EarlyStopping,
+    EpochHistory,
     EpochSeeds,
-    History,
     monitored,
     read_history,
 )
@@ -55,7 +55,7 @@ from deepfake.train.steps import RecipeModel, interleave
 _COPIES = 6  # weights and two Adam moments, twice: a backup is replaced after the new one is complete
 
 
-class Settings(Protocol):
+class TrainingParams(Protocol):
     """The sections of params.yaml that training reads."""
 
     @property
@@ -96,7 +96,7 @@ class Workspace:
         return self.folder / f"phase{phase}.done"
 
 
-def resume_key(params: Settings, faces: Path) -> str:
+def resume_key(params: TrainingParams, faces: Path) -> str:
     """Identity of a training run: parameters, data and code. A run resumes only with the same key."""
     sections = (params.base, params.train)
     texts = [str(params.preprocess.size), *(section.model_dump_json() for section in sections)]
@@ -104,7 +104,7 @@ def resume_key(params: Settings, faces: Path) -> str:
 
 
 def train(
-    params: Settings,
+    params: TrainingParams,
     runtime: Runtime,
     faces: Path,
     folder: Path,
@@ -162,7 +162,7 @@ def _fit_phase(
     model: keras.Model,
     number: int,
     epochs: range,
-    params: Settings,
+    params: TrainingParams,
     runtime: Runtime,
     faces: Path,
     forged_by: Mapping[str, Forger],
@@ -205,7 +205,7 @@ def _fit_phase(
             *selection,  # first: it adds a figure that the others read
             EarlyStopping(monitor, recipe.early_stopping_patience, space.history, number),
             EpochSeeds(params.base.seed),
-            History(space.history, number),
+            EpochHistory(space.history, number),
             BestWeights(space.best(number), space.history),
             *average,  # puts the raw weights back, so it stands after BestWeights
             Speed(steps * batch),

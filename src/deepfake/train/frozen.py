@@ -17,8 +17,7 @@ from deepfake.embed.features import AUGMENTED, PLAIN, SELF_BLENDED, Embeddings, 
 from deepfake.networks.detector import Architecture
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import Head, flat, standardised
-from deepfake.params.train import Head as HeadRecipe
-from deepfake.params.train import Train
+from deepfake.params.train import HeadRecipe, Train
 from deepfake.pretrained.clip_weights import SIDE
 
 _STEPS = 200  # of the solver; it stops earlier where the loss no longer moves

@@ -11,12 +11,12 @@ import pandas as pd
 from deepfake.base.runtime import Runtime
 from deepfake.networks.detector import Architecture, Detector
 from deepfake.networks.frozen import FROZEN
-from deepfake.train.fit import Settings, train
+from deepfake.train.fit import TrainingParams, train
 from deepfake.train.frozen import train_frozen
 
 
 def train_detector(
-    params: Settings,
+    params: TrainingParams,
     runtime: Runtime,
     faces: Path,
     embeddings: Path,

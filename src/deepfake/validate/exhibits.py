@@ -45,7 +45,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Section:
+class Gallery:
     """One kind of groups; `note` says how many there are and which are shown."""
 
     title: str
@@ -53,7 +53,7 @@ class Section:
     groups: tuple[Group, ...]
 
 
-def raw_exhibits(manifest: pd.DataFrame, raw: Path, params: Ingest) -> list[Section]:
+def raw_exhibits(manifest: pd.DataFrame, raw: Path, params: Ingest) -> list[Gallery]:
     """Near-duplicates, equal files and quarantine of what ingest wrote to `raw`."""
     alike, alike_note = _look_alikes(manifest, params.near_duplicate_distance)
     equal, equal_note = _equal_files(manifest)
@@ -64,13 +64,13 @@ def raw_exhibits(manifest: pd.DataFrame, raw: Path, params: Ingest) -> list[Sect
         if known is not None:
             large |= dict.fromkeys(members["path"], known)
     return [
-        Section("Near-duplicates", alike_note, _groups(alike, large)),
-        Section("Equal files", equal_note, _groups(equal, large)),
+        Gallery("Near-duplicates", alike_note, _groups(alike, large)),
+        Gallery("Equal files", equal_note, _groups(equal, large)),
         quarantine_exhibits(manifest, manifest, raw, params),
     ]
 
 
-def quarantine_exhibits(frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest) -> Section:
+def quarantine_exhibits(frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest) -> Gallery:
     """Some rejected pictures of every reason.
 
     Args:
@@ -83,7 +83,7 @@ def quarantine_exhibits(frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, 
     found = [(reason, int(counts[reason]), members) for reason, members in rows.groupby("reject_reason")]
     found.sort(key=lambda item: (-item[1], item[0]))
     note = f"{int(counts.sum()):,} of {len(frame):,} rows are rejected, each with its reason."
-    return Section("Quarantine", note, _groups(found, pictures))
+    return Gallery("Quarantine", note, _groups(found, pictures))
 
 
 _Found = list[tuple[str, int, pd.DataFrame]]

@@ -16,7 +16,7 @@ from deepfake.base.page import templates
 from deepfake.base.plots import data_uri
 from deepfake.shards.manifest import usable
 from deepfake.validate.distributions import distribution, histogram, nice_step
-from deepfake.validate.exhibits import Section
+from deepfake.validate.exhibits import Gallery
 from deepfake.validate.expectations import DataVerdict
 
 MAX_REJECTED_ROWS = 50
@@ -35,7 +35,7 @@ def render_report(
     audits: AuditRows | None = None,
     audit_plot: bytes | None = None,
     provenance: Sequence[dict[str, Any]] = (),
-    exhibits: Sequence[Section] = (),
+    exhibits: Sequence[Gallery] = (),
     statistics: dict[str, Any] | None = None,
 ) -> str:
     """The page that shows what was expected, what was found, and what the data looks like.
