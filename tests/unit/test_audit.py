@@ -98,7 +98,7 @@ def alike() -> list[dict[str, Any]]:
 
 def test_without_a_difference_the_audit_is_at_chance(alike: list[dict[str, Any]]) -> None:
     rows = [row for audit in alike for row in audit_rows(audit)]
-    # Not 0.025, as for exact 95 % intervals: `judge` says what the bootstrap leaves out.
+    # Not 0.025, as for exact 95 % intervals: `judge` says what the bootstrap does not resample.
     assert np.mean([row["low"] > 0.5 for row in rows]) <= 0.2
     assert 0.45 <= np.mean([row["auc"] for row in rows]) <= 0.55
     assert all(row["status"] != "stop" for row in rows)

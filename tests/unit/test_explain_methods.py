@@ -89,7 +89,7 @@ def test_grad_cam_weights_are_the_third_order_taylor_weights() -> None:
             alpha = second / (2 * second + maps[..., channel].sum() * third)
             weight += alpha * max(first, 0.0)
         expected += weight * maps[..., channel]
-    # The closed form leaves out exp(S), which only scales the whole map.
+    # The closed form is without exp(S), which only scales the whole map.
     found = weighted_maps(maps[None], head[None])[0] * score(maps)
     np.testing.assert_allclose(found, np.maximum(expected, 0.0), rtol=2e-3)
 

@@ -108,8 +108,9 @@ def judge(
 ) -> dict[str, Any]:
     """AUC with interval, status and words of every family.
 
-    The bootstrap resamples pictures to judge and does not fit the classifiers again: where nothing tells
-    the classes apart, the 95 % interval of 120 pictures misses 0.5 in one case of five, not of twenty.
+    The bootstrap resamples the judged pictures and does not fit the classifiers again. Intervals are
+    therefore too narrow. If the classes do not differ, the 95 % interval of 120 pictures misses 0.5 in one
+    case of five, not of twenty.
 
     Args:
         stage: `raw` or `crops`.

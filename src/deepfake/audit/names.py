@@ -41,7 +41,7 @@ class Feature:
         return bool(self.values) or self.named_by_hash
 
 
-# Causes before effects: of equally strong facts the first is told.
+# Causes before effects: of equally strong facts, the report names the first.
 CONTAINER = (
     Feature("format", "file format", FORMATS),
     Feature("mode", "colour mode", MODES),
@@ -62,8 +62,8 @@ CONTAINER = (
     Feature("bytes_per_pixel", "bytes per pixel"),
 )
 NATIVE_SIDE = Feature("native_side", "native side of the face in pixels")
-# The network gets pixels, not files: the length of a file that preprocess wrote is a function of its
-# pixels alone, which the other families judge, and its JPEG tables come from a hash, alike for all.
+# The network gets pixels, not files. The length of a crop's file depends only on its pixels, and the other
+# families judge these. Its JPEG tables do not depend on the class.
 CROP_CONTAINER = tuple(
     f for f in CONTAINER if f.topic != "jpeg" and f.name not in ("bytes", "bytes_per_pixel")
 )

@@ -62,7 +62,7 @@ def write_starter(
 
     Args:
         folder: is made anew.
-        sections: all sections of params.yaml; what names a place on this machine is left out.
+        sections: all sections of params.yaml; names of places on this machine are removed.
         raw, models, reports: folders of the stages.
 
     Raises:

@@ -1,7 +1,7 @@
 """Four generators of fakes. Each leaves typical traces of real generators in a real picture.
 
 A generator takes a finished picture and a donor. It returns the altered picture and the mask of the altered
-part. It replaces lost fine detail by noise of the same power and random phase: fakes then look as sharp as
+part. It replaces lost fine detail by noise of the same power and random phase. Fakes then look as sharp as
 photographs, and a mean spectrum alone does not separate the two.
 """
 

@@ -83,7 +83,7 @@ class Calibration:
         target_fpr, conformal_error: the parameters.
         val_reals, val_fakes: numbers of validation pictures that were used.
         real_groups, fake_groups: numbers of their groups; the promises count groups.
-        rule: the reals whose false-positive rate the threshold limits: `pooled` or `worst-source`.
+        rule: `pooled` or `worst-source`: which reals keep `target_fpr`.
         worst_source: the source of reals that set the threshold; None: no single source did.
         max_distance: if a face is further than this from all training pictures, the verdict is
             `uncertain`; None: distances are not measured, or there were too few pictures for a limit.

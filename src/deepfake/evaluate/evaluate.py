@@ -33,7 +33,7 @@ _COLUMNS = {  # detector -> columns of logits and of scores
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Generators whose fakes the model was not fitted on.
+    """Generators that the model was not fitted on.
 
     Attributes:
         generators: validation does not use their fakes either.

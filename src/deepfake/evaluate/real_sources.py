@@ -1,4 +1,4 @@
-"""The gap of the false-positive rate between real sources: whose photographs are called fake."""
+"""The gap of the false-positive rate between real sources."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Groups: pictures that must share a split, because a source says so or because they look alike.
 
 A group is a connected part of the graph whose edges are declared kinship (identity, parent photo,
-clip) and perceptual hashes that differ in few bits. Look-alikes are found without comparing all pairs:
-the 64 bits are dealt to d + 2 bands (d + 3 for larger d), and two hashes that differ in at most d bits
-agree wholly in at least two (three) bands, by the pigeonhole principle; sorting by every choice of that
-many bands brings such pairs together (Manku, Jain and Das Sarma, "Detecting near-duplicates for web
-crawling", WWW 2007).
+clip) and perceptual hashes that differ in few bits. Look-alikes are found without a comparison of all
+pairs (Manku, Jain and Das Sarma, "Detecting near-duplicates for web crawling", WWW 2007). The 64 bits are
+divided into d + 2 bands (d + 3 for larger d). Two hashes that differ in at most d bits are equal in at
+least two (three) bands, by the pigeonhole principle. A sort by every choice of that many bands brings such
+pairs together.
 """
 
 from __future__ import annotations

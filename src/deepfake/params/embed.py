@@ -12,7 +12,7 @@ Count = Annotated[int, Field(ge=0, le=16)]
 
 
 class Embed(Section):
-    """Which tower computes features, and of which views of each crop."""
+    """The tower that computes features, and the views of each crop that it reads."""
 
     tower: Literal["clip-vit-b16"] | None
     augmented: Count

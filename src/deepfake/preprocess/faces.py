@@ -89,8 +89,8 @@ def weights_digest(params: Faces) -> str:
 class CenterFace:
     """CenterFace (Xu et al. 2020, "CenterFace: Joint Face Detection and Alignment Using Face as Point").
 
-    A network without anchors. It gives a heat map of face centres at a quarter of the input's resolution,
-    and for each cell the log size of the face and the offset of its centre.
+    A network without anchors. It gives a heat map of face centres at a quarter of the input's resolution.
+    For each cell it gives the log size of the face and the offset of its centre.
     """
 
     _OUTPUTS = ("537", "538", "539", "540")  # heat map, log scale, offset, landmarks

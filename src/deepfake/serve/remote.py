@@ -1,4 +1,4 @@
-"""Pictures in object stores, through fsspec: `s3://bucket/folder` and its like."""
+"""Pictures in object stores, through fsspec: `s3://bucket/folder` and similar addresses."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def writing(place: object) -> Iterator[None]:
     """An error of the disk becomes one sentence that names the file.
 
     Raises:
-        DeepfakeError: in place of an OSError, but for a pipe that its reader has closed.
+        DeepfakeError: replaces an OSError, except if the reader has closed a pipe.
     """
     try:
         yield

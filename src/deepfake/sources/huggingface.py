@@ -24,7 +24,7 @@ _ROWS = 16  # read at once: a picture may have many megabytes
 
 
 def list_parquet(source: HuggingFaceSource, root: Path, scratch: Path) -> list[Item]:
-    """Write every row's picture to `scratch` as it stands, one item per row.
+    """Write every row's picture to `scratch` without a change, one item per row.
 
     The split comes from its column, else from the file's name or folder (`train-00000-of-00004.parquet`,
     `validation/0.parquet`), as the Hub has it. Names in a list of digests are those of the Parquet files.

@@ -12,8 +12,8 @@ class MovingAverage(keras.callbacks.Callback):
     """Averages the weights over the steps. The model holds the average from validation to the epoch's end.
 
     After step t: average = m average + (1 - m) weights, with m = min(momentum, t / (t + 9)). A short phase
-    then does not depend much on its first weights. At the end of an epoch the raw weights come back: in
-    `fit`, a callback that keeps the average stands before this one, and one that needs the raw weights
+    then does not depend much on its first weights. At the end of an epoch the raw weights come back. In
+    `fit`, a callback that keeps the average stands before this one. A callback that needs the raw weights
     stands after it.
 
     Keras' `use_ema` does not average batch norm's statistics. They then belong to the raw weights and do

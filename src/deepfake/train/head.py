@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-FEATURES = "fused_norm"  # the layer whose output the head reads
+FEATURES = "fused_norm"  # layer before the head
 LOGIT = "logit"
 
 
