@@ -11,7 +11,7 @@ from deepfake.params.base import Base
 from deepfake.params.stress import Stress
 from deepfake.shards.resume import workspace
 from deepfake.stress.pair import load_pair
-from deepfake.stress.stress import stress, stress_key, write_facts
+from deepfake.stress.stress import FaceCrops, stress, stress_key, write_facts
 
 
 class Params(Sections):
@@ -25,11 +25,11 @@ def main() -> None:
     faces, detector, out = Path("data/faces"), Path("models/detector"), Path("reports/stress")
     predictions = read_predictions(Path("reports/evaluate/predictions.parquet"))
     recorded = read_json(Path("reports/preprocess/metrics.json"))["history"]
-    history = None if recorded is None else History(**recorded)
+    crops = FaceCrops(faces, None if recorded is None else History(**recorded))
     key = stress_key(params.stress, predictions.seed, detector, faces)
     with workspace(Path(".resume"), "stress", key) as work:
         pair = load_pair(detector, faces, predictions, work)
-        write_facts(stress(pair, predictions, faces, history, params.stress, work, out), out)
+        write_facts(stress(pair, predictions, crops, params.stress, work, out), out)
 
 
 if __name__ == "__main__":

@@ -181,20 +181,19 @@ def _study(options: argparse.Namespace) -> None:
     from deepfake.lab.experiment import read_changes, read_sections, run_experiment
     from deepfake.study.head_run import run_head_study
     from deepfake.study.run import parse_study, run_study
-    from deepfake.study.settings import HeadStudy
+    from deepfake.study.settings import HeadStudy, StudyFolders
 
     file = _file(Path("experiments/studies"), options.name)
     study = parse_study(read_sections(file), origin=str(file))
     last = "embed" if isinstance(study, HeadStudy) else "preprocess"
     run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), last)
     content = read_sections(Path("params.yaml"))  # as DVC has just changed it
-    out, work = Path("reports/study") / options.name, Path(".resume/study")
-    runtime, faces = configure(load_params(Params).base), Path("data/faces")
+    runtime, out = configure(load_params(Params).base), Path("reports/study") / options.name
+    folders = StudyFolders(Path("data/faces"), Path("data/embeddings"), Path(".resume/study"), out)
     if isinstance(study, HeadStudy):
-        features = Path("data/embeddings")
-        lines = run_head_study(options.name, study, content, runtime, faces, features, work, out)
+        lines = run_head_study(options.name, study, content, runtime, folders)
     else:
-        lines = run_study(options.name, study, content, runtime, faces, work, out)
+        lines = run_study(options.name, study, content, runtime, folders)
     print("\n".join([*lines, f"see {out / 'study.html'}"]))
 
 

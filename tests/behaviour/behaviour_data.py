@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.base.stage import write_json
-from deepfake.bundle.bundle import write_bundle
+from deepfake.bundle.bundle import StageFacts, write_bundle
 from deepfake.bundle.predictor import Predictor
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.scaling import Scaling
@@ -70,7 +70,5 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
     nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
     (folder / "models" / "references.png").write_bytes(encode_references(nothing))
     metrics: dict = {"test": {}, "per_source": {}}
-    explanation = Explanation("patch-logits", 20, 1.5)
-    return Predictor(
-        write_bundle(folder / "bundle", folder / "models", params, [], statistics, metrics, explanation)
-    )
+    found = StageFacts([], statistics, metrics, Explanation("patch-logits", 20, 1.5))
+    return Predictor(write_bundle(folder / "bundle", folder / "models", params, found))

@@ -19,14 +19,15 @@ from deepfake.media.encoding import jpeg_round_trip
 from deepfake.media.fields import as_field
 from deepfake.media.history import History
 from deepfake.media.spectrum import azimuthal_profile
-from deepfake.stress.adversarial import ATTACKS, attackable, attacked_logits, preprocess_again
+from deepfake.stress.adversarial import ATTACKS, Threat, attackable, attacked_logits, preprocess_again
 from deepfake.stress.attack_table import attack_rows, attack_table
-from deepfake.stress.attacks import logit_gradient, perturb, to_file
+from deepfake.stress.attacks import Push, logit_gradient, perturb, to_file
 from deepfake.stress.figures import plot_adversarial
 from deepfake.stress.spectrum_gradient import baseline_logit
 
 EPSILONS = (0.5, 8.0, 32.0)
 HISTORY = History(border=0.0, band=SIZE, enlarge=False, blur=0.0, jpeg_quality=85, subsampling="yuv420")
+THREAT = Threat(EPSILONS, HISTORY, 7)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def attack(net: keras.Model, epsilon: float, steps: int) -> tuple[np.ndarray, fl
     clean, direction = as_field(crops), as_field(1 - 2 * labels)
     gradient = logit_gradient(partial(net, training=False), SIZE)
     start = as_field(np.random.default_rng(0).uniform(-1, 1, clean.shape)) if steps > 1 else None
-    moved = perturb(gradient, clean, direction, np.full(12, epsilon), steps, start)
+    moved = perturb(gradient, clean, Push(direction, np.full(12, epsilon)), steps, start)
     shift = net.predict_on_batch(moved)[:, 0] - net.predict_on_batch(clean)[:, 0]
     return moved, float((direction * shift).mean())
 
@@ -77,7 +78,7 @@ def test_no_pixel_leaves_the_ball_or_the_range(net: keras.Model, epsilon: float,
     assert np.abs(file.astype(int) - crops).max() == (epsilon if epsilon >= 1 else 0)
     black = np.zeros((1, SIZE, SIZE, 3), np.float32)
     gradient = logit_gradient(partial(net, training=False), SIZE)
-    down = perturb(gradient, black, as_field([-1]), as_field([epsilon]), steps)
+    down = perturb(gradient, black, Push(as_field([-1]), as_field([epsilon])), steps)
     assert down.min() >= 0.0 and down.max() <= epsilon
 
 
@@ -91,10 +92,10 @@ def test_what_has_no_gradient_is_passed_on_the_way_there(net: keras.Model) -> No
         seen.append(batch)
         return batch[:, :, ::-1]
 
-    arguments = as_field(crops), as_field(1 - 2 * labels), np.full(4, 2.0)
-    through = perturb(gradient, *arguments, steps=1, through=mirror)
+    push = Push(as_field(1 - 2 * labels), np.full(4, 2.0))
+    through = perturb(gradient, as_field(crops), push, steps=1, through=mirror)
     expected = crops + 2.0 * np.sign(
-        arguments[1][:, None, None, None] * gradient(as_field(crops[:, :, ::-1]))
+        push.direction[:, None, None, None] * gradient(as_field(crops[:, :, ::-1]))
     )
     np.testing.assert_allclose(through, np.clip(expected, 0, 255))
     assert len(seen) == 1
@@ -107,7 +108,7 @@ def test_the_baseline_with_a_gradient_is_scikit_learns() -> None:
     found = baseline_logit(pair.baseline, SIZE)(tf.constant(crops, tf.float32)).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
     gradient = logit_gradient(baseline_logit(pair.baseline, SIZE), SIZE)
-    up = perturb(gradient, as_field(crops), np.ones(20), np.full(20, 4.0), 10)
+    up = perturb(gradient, as_field(crops), Push(np.ones(20), np.full(20, 4.0)), 10)
     moved = pair.baseline.decision_function(
         azimuthal_profile(to_file(up, as_field(crops), np.full(20, 4.0)))
     )
@@ -131,7 +132,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
     test["source"] = np.where(test["label"] == FAKE, "gan", "camera")
     sample = attackable(test, calibration(0.5), 5, 7)
     done = tmp_path_factory.mktemp("done")
-    outputs = attacked_logits(pair, sample, crops, HISTORY, EPSILONS, 7, done)
+    outputs = attacked_logits(pair, sample, crops, THREAT, done)
     rows = attack_rows(outputs, sample, test, pair)
     return {"pair": pair, "test": test, "crops": crops, "sample": sample, "rows": rows, "outputs": outputs}
 
@@ -178,8 +179,8 @@ def test_chunks_and_other_radii_change_no_figure(
     run: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deepfake.stress.adversarial._CHUNK", 3)
-    arguments = run["pair"], run["sample"], run["crops"], HISTORY
-    again = attacked_logits(*arguments, EPSILONS[1:], 7, tmp_path)
+    fewer = replace(THREAT, epsilons=EPSILONS[1:])
+    again = attacked_logits(run["pair"], run["sample"], run["crops"], fewer, tmp_path)
     keys = ["attack", "view", "epsilon", "image_id"]
     both = again.merge(run["outputs"], on=keys, validate="one_to_one", suffixes=("", "_before"))
     assert len(both) == len(again)
@@ -188,7 +189,7 @@ def test_chunks_and_other_radii_change_no_figure(
 
 def test_without_pictures_there_is_a_table_and_a_figure(run: dict, tmp_path: Path) -> None:
     sample = run["sample"].iloc[:0]
-    outputs = attacked_logits(run["pair"], sample, run["crops"], HISTORY, EPSILONS, 7, tmp_path)
+    outputs = attacked_logits(run["pair"], sample, run["crops"], THREAT, tmp_path)
     rows = attack_rows(outputs, sample, run["test"], run["pair"])
     table = attack_table(rows, sample)
     assert table["attacks"] == {} and table["words"] == [] and table["pictures"] == {"real": 0, "fake": 0}
@@ -202,13 +203,13 @@ def test_without_pictures_there_is_a_table_and_a_figure(run: dict, tmp_path: Pat
 def test_a_clean_crop_that_gives_another_logit_is_refused(run: dict, tmp_path: Path) -> None:
     stale = run["sample"].assign(logit=run["sample"]["logit"] + 0.01)
     with pytest.raises(DeepfakeError, match="run the stage evaluate"):
-        attacked_logits(run["pair"], stale, run["crops"], HISTORY, EPSILONS, 7, tmp_path)
+        attacked_logits(run["pair"], stale, run["crops"], THREAT, tmp_path)
 
 
 def test_a_frozen_detector_is_attacked_through_its_twin_and_judged_as_it_is_served(tmp_path: Path) -> None:
     pair = replace(toy_pair(), model=TinyFrozen())
     sample, crops = toy_sample(pair, 4)
-    found = attacked_logits(pair, sample, crops, None, [8.0], 0, tmp_path)
+    found = attacked_logits(pair, sample, crops, Threat([8.0], None, 0), tmp_path)
     logit = found[found["view"] == "float"].set_index(["attack", "image_id"])["logit"]
     clean = sample.set_index("image_id")["logit"]
     np.testing.assert_array_equal(logit["none"][clean.index], clean)

@@ -17,6 +17,7 @@ from deepfake.stress import robustness
 from deepfake.stress.figures import plot_robustness
 from deepfake.stress.pair import require_same_logits
 from deepfake.stress.robustness import (
+    MeasureSettings,
     damaged_logits,
     robustness_rows,
     robustness_table,
@@ -31,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
     sample, crops = toy_sample(pair, 40)
     done = tmp_path_factory.mktemp("done")
     outputs = damaged_logits(pair, sample, crops, FAMILIES, 7, done)
-    table = robustness_table(outputs, sample, pair, FAMILIES, 50, 5, 7)
+    table = robustness_table(outputs, sample, pair, FAMILIES, MeasureSettings(50, 5, 7))
     return {
         "pair": pair, "sample": sample, "crops": crops, "outputs": outputs, "table": table, "done": done,
     }  # fmt: skip

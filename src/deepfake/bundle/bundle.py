@@ -74,37 +74,47 @@ class Bundle:
         return self.folder / _REFERENCES
 
 
+@dataclass(frozen=True)
+class StageFacts:
+    """What stages found, as far as a bundle keeps it.
+
+    Attributes:
+        sources: of ingest: names, licences, citations, counts.
+        statistics: the metrics of preprocess.
+        metrics: of evaluate.
+        explanation: what explain chose.
+    """
+
+    sources: list[dict[str, Any]]
+    statistics: dict[str, Any]
+    metrics: dict[str, Any]
+    explanation: Explanation
+
+
 def write_bundle(
     folder: Path,
     models: Path,
     params: BundleParams,
-    sources: list[dict[str, Any]],
-    statistics: dict[str, Any],
-    metrics: dict[str, Any],
-    explanation: Explanation,
+    found: StageFacts,
 ) -> Bundle:
     """Assemble a bundle from what train, preprocess, evaluate and explain wrote.
 
     Args:
         folder: is made anew.
         models: holds `detector/`, `calibration.json` and `references.png`.
-        sources: what ingest says of them: names, licences, citations, counts.
-        statistics: preprocess' metrics.
-        metrics: evaluate's metrics.
-        explanation: what explain chose.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
     shutil.copyfile(detector_weights(params.preprocess.faces), folder / FACE_DETECTOR)
-    if explanation.method is not None:  # nothing else reads them
+    if found.explanation.method is not None:  # nothing else reads them
         shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
     train = params.train
     recipe = CropRecipe(
         size=params.preprocess.size,
         limits=params.ingest.limits,
         faces=params.preprocess.faces.model_copy(update={"weights": FACE_DETECTOR}),
-        history=statistics["history"],
+        history=found.statistics["history"],
     )
     facts = {
         "architecture": read_json(models / "detector" / "architecture.json"),
@@ -112,15 +122,15 @@ def write_bundle(
         "recipe": recipe.model_dump(mode="json"),
         "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
-            "sources": sources,
+            "sources": found.sources,
             "pretrained": wheel_facts(train.model, train.branches, train.backbone_weights),
-            "trained_on": statistics["per_source"],
-            "split": statistics["split"],
-            "test": metrics["test"],
-            "per_source": metrics["per_source"],
+            "trained_on": found.statistics["per_source"],
+            "split": found.statistics["split"],
+            "test": found.metrics["test"],
+            "per_source": found.metrics["per_source"],
             "augmentation": read_json(models / "detector" / _AUGMENTATION),
         },
-        "explanation": asdict(explanation),
+        "explanation": asdict(found.explanation),
     }
     write_json(folder / FACTS, facts)
     return read_bundle(folder)

@@ -18,7 +18,7 @@ import pandas as pd
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.base.text import plain
-from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, BundleParams, write_bundle
+from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, BundleParams, StageFacts, write_bundle
 from deepfake.evaluate.predictions import read_predictions, write_predictions
 from deepfake.explain.choice import Explanation
 from deepfake.networks.detector import WEIGHTS, weights_digest
@@ -77,7 +77,7 @@ def write_starter(
     with tempfile.TemporaryDirectory(prefix="starter-") as scratch:
         made = Path(scratch) / "starter"
         nothing = Explanation(None, 0, None, _NO_HEAT_MAP)
-        write_bundle(made, models, params, sources, statistics, metrics, nothing)
+        write_bundle(made, models, params, StageFacts(sources, statistics, metrics, nothing))
         facts = {
             "face_detector_sha256": weights_digest(made / FACE_DETECTOR),
             "params": _without_places(sections),

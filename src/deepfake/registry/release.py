@@ -12,7 +12,7 @@ import pandas as pd
 from deepfake.base.parameters import Sections, read_params
 from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
-from deepfake.bundle.bundle import bundle_digest, write_bundle
+from deepfake.bundle.bundle import StageFacts, bundle_digest, write_bundle
 from deepfake.bundle.predictor import Predictor
 from deepfake.explain.choice import Explanation
 from deepfake.params.base import Base
@@ -76,9 +76,8 @@ def release(params: ReleaseParams) -> Release:
         statistics = read_json(REPORTS / "preprocess/metrics.json")
         sources = read_json(RAW / "sources.json")
         explanation = Explanation.from_metrics(read_json(REPORTS / "explain/facts.json"))
-        bundle = write_bundle(
-            Path(scratch) / "bundle", MODELS, params, sources, statistics, metrics, explanation
-        )
+        found = StageFacts(sources, statistics, metrics, explanation)
+        bundle = write_bundle(Path(scratch) / "bundle", MODELS, params, found)
         gates = check_gates(params.register_.min_test_auc, metrics, Predictor(bundle))
         version = publish(
             Publication(

@@ -25,7 +25,7 @@ from deepfake.media.history import History, neutralise
 from deepfake.networks.frozen import differentiable
 from deepfake.shards.resume import map_resumed
 from deepfake.shards.sample import sample_rows
-from deepfake.stress.attacks import Gradient, logit_gradient, perturb, to_file
+from deepfake.stress.attacks import Gradient, Push, logit_gradient, perturb, to_file
 from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 from deepfake.stress.spectrum_gradient import baseline_logit
 
@@ -60,6 +60,21 @@ ATTACKS = (
 )
 
 
+@dataclass(frozen=True)
+class Threat:
+    """What an attacker may do, and what happens to his file.
+
+    Attributes:
+        epsilons: how far a pixel may move, in grey levels.
+        history: the lossy step of preprocess; None: it has none.
+        seed: of the random starts.
+    """
+
+    epsilons: Sequence[float]
+    history: History | None
+    seed: int
+
+
 def attackable(test: pd.DataFrame, calibration: Calibration, limit: int, seed: int) -> pd.DataFrame:
     """At most `limit` pictures of each class that the model judges right, one per group.
 
@@ -78,16 +93,13 @@ def attackable(test: pd.DataFrame, calibration: Calibration, limit: int, seed: i
 
 
 def attacked_logits(
-    pair: Pair, sample: pd.DataFrame, crops: Mapping[str, np.ndarray], history: History | None,
-    epsilons: Sequence[float], seed: int, done: Path,
-) -> pd.DataFrame:  # fmt: skip
+    pair: Pair, sample: pd.DataFrame, crops: Mapping[str, np.ndarray], threat: Threat, done: Path
+) -> pd.DataFrame:
     """Both detectors' logits of all crops after every attack, in every form.
 
     Args:
         sample: from `attackable`.
         crops: image_id -> uint8 [size, size, 3], at least the sample's.
-        history: the lossy step of preprocess; None: it has none.
-        epsilons: in grey levels.
         done: folder of finished jobs; they are not repeated.
 
     Returns:
@@ -102,10 +114,10 @@ def attacked_logits(
 
     def run(job: tuple[Attack, pd.DataFrame]) -> pa.Table:
         attack, rows = job
-        levels = as_field(epsilons if attack.steps else [0.0])
+        levels = as_field(threat.epsilons if attack.steps else [0.0])
         rows = rows.loc[rows.index.repeat(len(levels))]
         radius = np.resize(levels, len(rows))
-        views = _views(attack, gradients[attack.on], rows, crops, radius, history, seed)
+        views = _views(attack, gradients[attack.on], rows, crops, radius, threat)
         facts = {"attack": attack.name, "epsilon": radius, "image_id": rows["image_id"].to_numpy()}
         frames = [pd.DataFrame(facts | {"view": view} | pair.logits(seen)) for view, seen in views.items()]
         if not attack.steps:
@@ -119,23 +131,23 @@ def attacked_logits(
 
 def _views(
     attack: Attack, gradient: Gradient, rows: pd.DataFrame, crops: Mapping[str, np.ndarray],
-    radius: Field, history: History | None, seed: int,
+    radius: Field, threat: Threat,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     names = list(rows["image_id"])
     clean = as_field(np.stack([crops[name] for name in names]))
     moved = clean
     if attack.steps:
-        through = partial(_again, history=history) if attack.adaptive else None
+        through = partial(_again, history=threat.history) if attack.adaptive else None
         start = None
         if attack.steps > 1:
-            start = np.stack([_start(seed, attack.name, name, clean.shape[1:]) for name in names])
+            start = np.stack([_start(threat.seed, attack.name, name, clean.shape[1:]) for name in names])
         direction = as_field(1 - 2 * rows["label"].to_numpy())  # fakes down, reals up
-        moved = perturb(gradient, clean, direction, radius, attack.steps, start, through)
+        moved = perturb(gradient, clean, Push(direction, radius), attack.steps, start, through)
     file = to_file(moved, clean, radius)
     return {
         FLOAT: moved,
         FILE: file,
-        AGAIN: _again(as_field(file), history),
+        AGAIN: _again(as_field(file), threat.history),
         JPEG80: np.stack([jpeg_round_trip(crop, 80, "yuv420") for crop in file]),
         JPEG60: np.stack([jpeg_round_trip(crop, 60, "yuv420") for crop in file]),
     }

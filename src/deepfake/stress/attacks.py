@@ -8,6 +8,7 @@ gradient. An attack that fails for that reason proves nothing (Carlini and Wagne
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,19 @@ Through = Callable[[Field], Field]
 
 _BATCH = 32  # gradients at once; a ResNet50 at 224 pixels needs 100 MB for each
 _STRIDE = 2.5  # length of all steps together, in radii: any two points of the box are within reach
+
+
+@dataclass(frozen=True)
+class Push:
+    """What is asked of each of n crops.
+
+    Attributes:
+        direction: [n], 1 to raise the logit ("fake"), -1 to lower it ("real").
+        epsilon: [n], the most that a channel of a pixel may change, in grey levels.
+    """
+
+    direction: Field
+    epsilon: Field
 
 
 def logit_gradient(logit: Callable[[Any], Any], size: int) -> Gradient:
@@ -45,17 +59,15 @@ def logit_gradient(logit: Callable[[Any], Any], size: int) -> Gradient:
 
 
 def perturb(
-    gradient: Gradient, crops: Field, direction: Field, epsilon: Field, steps: int,
+    gradient: Gradient, crops: Field, push: Push, steps: int,
     start: Field | None = None, through: Through | None = None,
 ) -> Field:  # fmt: skip
-    """Change crops so that their logits rise or fall, by at most `epsilon` in each channel of each pixel.
+    """Change crops so that their logits rise or fall, each channel of a pixel within `push.epsilon`.
 
     One step without a start is FGSM. More steps are PGD, with steps of 2.5 epsilon / `steps`.
 
     Args:
         crops: [n, size, size, 3], 0..255.
-        direction: [n], 1 to raise the logit ("fake"), -1 to lower it ("real").
-        epsilon: [n], in grey levels.
         start: first change, [n, size, size, 3], in -1..1 of epsilon; None: no change.
         through: a step without a gradient before the network, such as JPEG. The forward pass applies it;
             the gradient takes it for the identity (BPDA: Athalye et al. 2018, "Obfuscated Gradients Give a
@@ -64,8 +76,8 @@ def perturb(
     Returns:
         float32 [n, size, size, 3], 0..255, within epsilon of the crops; not rounded.
     """
-    radius = as_field(epsilon)[:, None, None, None]
-    towards = as_field(direction)[:, None, None, None]
+    radius = as_field(push.epsilon)[:, None, None, None]
+    towards = as_field(push.direction)[:, None, None, None]
     low, high = np.maximum(crops - radius, 0.0), np.minimum(crops + radius, 255.0)
     stride = radius if steps == 1 else radius * _STRIDE / steps
     moved = crops if start is None else np.clip(crops + radius * start, low, high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,15 @@ from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 
 _CSV_FIGURES = ("auc", "tpr", "fpr", "ece_drift")
 Resampled = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """`resamples` and `seed` of the bootstrap, and `bins` of the calibration error."""
+
+    resamples: int
+    bins: int
+    seed: int
 
 
 def damaged_logits(
@@ -57,7 +67,7 @@ def damaged_logits(
 
 def robustness_table(
     outputs: pd.DataFrame, sample: pd.DataFrame, pair: Pair, families: Sequence[str],
-    resamples: int, bins: int, seed: int,
+    settings: MeasureSettings,
 ) -> dict[str, Any]:  # fmt: skip
     """Every figure of the grid with its 95 % interval.
 
@@ -75,7 +85,7 @@ def robustness_table(
         -> detector -> `auc`, `tpr`, `fpr`, `ece` and `ece_drift` (`ece` minus that of the clean crops).
     """
     labels = sample["label"].to_numpy()
-    weights = bootstrap_weights(sample["group"].to_numpy(), labels, resamples, seed)
+    weights = bootstrap_weights(sample["group"].to_numpy(), labels, settings.resamples, settings.seed)
     # The first resample has every picture once: it gives the point estimate.
     weights = np.vstack([np.ones((1, len(sample))), weights])
     by_condition = {
@@ -84,7 +94,7 @@ def robustness_table(
     }
     measured: dict[str, dict[str, Resampled]] = {
         str(name): {
-            detector: _figures(rows[column].to_numpy(), labels, weights, pair, detector, bins)
+            detector: _figures(rows[column].to_numpy(), labels, weights, pair, detector, settings.bins)
             for detector, column in LOGITS.items()
         }
         for name, rows in by_condition.items()

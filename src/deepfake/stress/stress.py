@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,34 @@ from deepfake.params.stress import Stress
 from deepfake.shards.inputs import load_crops
 from deepfake.shards.resume import resume_key, shards_digest
 from deepfake.shards.sample import sample_rows
-from deepfake.stress.adversarial import attackable, attacked_logits
+from deepfake.stress.adversarial import Threat, attackable, attacked_logits
 from deepfake.stress.attack_table import attack_rows, attack_table
 from deepfake.stress.figures import plot_adversarial, plot_robustness
 from deepfake.stress.pair import Pair
-from deepfake.stress.robustness import damaged_logits, robustness_rows, robustness_table
+from deepfake.stress.robustness import MeasureSettings, damaged_logits, robustness_rows, robustness_table
+
+
+@dataclass(frozen=True)
+class FaceCrops:
+    """What preprocess made.
+
+    Attributes:
+        folder: of the face shards.
+        history: the lossy step that the crops went through; None: it has none.
+    """
+
+    folder: Path
+    history: History | None
 
 
 def stress(
-    pair: Pair, predictions: Predictions, faces: Path, history: History | None, settings: Stress,
-    done: Path, out: Path,
-) -> dict[str, Any]:  # fmt: skip
+    pair: Pair, predictions: Predictions, faces: FaceCrops, settings: Stress, done: Path, out: Path
+) -> dict[str, Any]:
     """Damage and attack crops of the test split; tables and figures go to `out`.
 
     Args:
         predictions: of the stage evaluate; their settings of bootstrap, bins and seed apply here too.
-        faces: folder of the face shards; memory holds the sampled crops.
-        history: the lossy step of preprocess; None: it has none.
+        faces: memory holds the sampled crops.
         done: folder of finished work; it is not repeated.
         out: folder for robustness and adversarial, each as CSV and PNG.
 
@@ -42,13 +54,12 @@ def stress(
     sample = sample_rows(test, settings.max_pictures, seed)
     chosen = attackable(test, pair.calibrations[MODEL], settings.adversarial.max_pictures, seed)
     names = sorted({*sample["image_id"], *chosen["image_id"]})
-    crops = load_crops(faces, pair.size, "test", names)
+    crops = load_crops(faces.folder, pair.size, "test", names)
     damaged = damaged_logits(pair, sample, crops, settings.families, seed, done / "robustness")
-    epsilons = settings.adversarial.epsilons
-    attacked = attacked_logits(pair, chosen, crops, history, epsilons, seed, done / "adversarial")
-    robustness = robustness_table(
-        damaged, sample, pair, settings.families, predictions.resamples, predictions.bins, seed
-    )
+    threat = Threat(settings.adversarial.epsilons, faces.history, seed)
+    attacked = attacked_logits(pair, chosen, crops, threat, done / "adversarial")
+    measure = MeasureSettings(predictions.resamples, predictions.bins, seed)
+    robustness = robustness_table(damaged, sample, pair, settings.families, measure)
     levels, attacks = robustness_rows(robustness), attack_rows(attacked, chosen, test, pair)
     for name, rows in (("robustness", levels), ("adversarial", attacks)):
         rows.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")

@@ -24,7 +24,7 @@ from deepfake.study.head_tables import head_summary, head_tables
 from deepfake.study.page import plot_matrix, to_html, to_markdown
 from deepfake.study.profiles import profiled_views
 from deepfake.study.risk import judged_with_p, plot_risk, risk_table
-from deepfake.study.settings import BASELINE, HeadStudy
+from deepfake.study.settings import BASELINE, HeadStudy, StudyFolders
 
 
 def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold]) -> Iterator[HeadCell]:
@@ -50,42 +50,36 @@ def run_head_study(
     study: HeadStudy,
     content: Mapping[str, Any],
     runtime: Runtime,
-    faces: Path,
-    features: Path,
-    work: Path,
-    out: Path,
+    folders: StudyFolders,
 ) -> list[str]:
     """Fit and score every cell, then write the pages.
 
     Args:
         title: name of the study in its pages and in MLflow.
-        content: of params.yaml, with the study's `data`; `faces` and `features` were made with it.
-        faces: the folder that preprocess wrote, for the spectrum baseline.
-        features: the folder that embed wrote.
-        work: folder of finished cells, by key.
-        out: folder for summary.json, study.html, study.md, the plots and scores.parquet.
+        content: of params.yaml, with the study's `data`; faces and features were made with it.
+        folders: the faces are for the spectrum baseline.
 
     Returns:
         The first lines of the pages.
     """
-    embeddings = read_embeddings(features)
+    embeddings = read_embeddings(folders.features)
     folds = folds_of(embeddings.facts, study)
     cells = [*variant_cells(study, content, folds)]
-    digest = shards_digest(features)
-    work.mkdir(parents=True, exist_ok=True)
+    digest = shards_digest(folders.features)
+    folders.work.mkdir(parents=True, exist_ok=True)
     parts = []
     with tqdm(total=len(cells), desc="study", unit="fit") as bar:
         for name in study.variants:
             own = [cell for cell in cells if cell.name == name]
-            parts += _variant_scores(title, own, content, runtime, embeddings, digest, work, bar)
-    facts, profiles = profiled_views(faces, shards_digest(faces), work)
+            parts += _variant_scores(title, own, content, runtime, embeddings, digest, folders.work, bar)
+    facts, profiles = profiled_views(folders.faces, shards_digest(folders.faces), folders.work)
     baselines = [baseline_head_scores(fold, facts, profiles) for fold in tqdm(folds, desc="baseline")]
     clips = generators_with_clips(embeddings.facts)
     lines = [
         f"{len(cells)} fits, each without one of {len(folds)} generators, pipelines and sources of reals.",
         f"Features: sha256 {digest}.",
     ]
-    _write(title, study, pd.concat([*parts, *baselines], ignore_index=True), clips, lines, out)
+    _write(title, study, pd.concat([*parts, *baselines], ignore_index=True), clips, lines, folders.out)
     return lines
 
 

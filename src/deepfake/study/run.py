@@ -20,7 +20,7 @@ from deepfake.shards.manifest import read_manifest
 from deepfake.shards.resume import shards_digest
 from deepfake.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
 from deepfake.study.page import plot_matrix, to_html, to_markdown
-from deepfake.study.settings import BASELINE, HeadStudy, Study
+from deepfake.study.settings import BASELINE, HeadStudy, Study, StudyFolders
 from deepfake.study.statistics import measure_cells
 from deepfake.study.tables import measure, tables
 
@@ -62,42 +62,37 @@ def run_study(
     study: Study,
     content: Mapping[str, Any],
     runtime: Runtime,
-    faces: Path,
-    work: Path,
-    out: Path,
+    folders: StudyFolders,
 ) -> list[str]:
     """Train and score every cell, then write the pages.
 
     Args:
         title: name of the study in its pages and in MLflow.
-        content: of params.yaml, with the study's `data`; `faces` was made with it.
-        work: folder of finished and killed cells, by key.
-        out: folder for study.html, study.md, the plots and scores.parquet.
+        content: of params.yaml, with the study's `data`; the faces were made with it.
 
     Returns:
         The first lines of the pages.
     """
-    generators = held_out_generators(read_manifest(faces / "manifest.parquet"), study)
+    generators = held_out_generators(read_manifest(folders.faces / "manifest.parquet"), study)
     cells = [
         Cell(variant, held_out, params)
         for held_out in generators  # all variants of one generator first: half a study can compare them
         for variant, params in variant_params(study, content, held_out)
     ]
-    work.mkdir(parents=True, exist_ok=True)
+    folders.work.mkdir(parents=True, exist_ok=True)
     parts = [
-        _scores(cell, title, study, runtime, faces, work)
-        for cell in tqdm(cells, desc="study", unit="training")
+        _scores(cell, title, study, runtime, folders) for cell in tqdm(cells, desc="study", unit="training")
     ]
     parts += [
-        baseline_scores(name, parse_params(Params, content, title), study, faces) for name in generators
+        baseline_scores(name, parse_params(Params, content, title), study, folders.faces)
+        for name in generators
     ]
-    return _write(title, study, pd.concat(parts, ignore_index=True), faces, out)
+    return _write(title, study, pd.concat(parts, ignore_index=True), folders)
 
 
-def _scores(
-    cell: Cell, title: str, study: Study, runtime: Runtime, faces: Path, work: Path
-) -> pd.DataFrame:
+def _scores(cell: Cell, title: str, study: Study, runtime: Runtime, folders: StudyFolders) -> pd.DataFrame:
     """A cell's scores, from an earlier run or from a new training with a run in MLflow."""
+    faces, work = folders.faces, folders.work
     key = cell_key(cell, study, faces)
     finished = work / f"{key}.parquet"
     if not finished.exists():
@@ -114,13 +109,14 @@ def _scores(
     return pd.read_parquet(finished).assign(variant=cell.variant)
 
 
-def _write(title: str, study: Study, scores: pd.DataFrame, faces: Path, out: Path) -> list[str]:
+def _write(title: str, study: Study, scores: pd.DataFrame, folders: StudyFolders) -> list[str]:
+    out = folders.out
     figures = measure(scores, study.bootstrap_resamples)
     out.mkdir(parents=True, exist_ok=True)
     scores.to_parquet(out / "scores.parquet", index=False)
     for condition, measured in figures.aucs.items():
         plot_matrix(measured, condition, out / f"{condition}.png")
-    lines = _facts(scores, faces)
+    lines = _facts(scores, folders.faces)
     found = tables(study, figures)
     plots = {"AUC per held-out generator and variant": (out / "clean.png").read_bytes()}
     (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
