@@ -77,10 +77,10 @@ def bench_training(params: Params) -> None:
     if not FACES.is_dir():
         print(f"{'training from shards':<28} skipped: no {FACES}; run `dvc repro preprocess` first")
         return
-    recipe, size, steps = params.train, params.preprocess.size, 4
+    recipe, steps = params.train, 4
     model = network(params)
     model.compile("adamw", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    data = training_batches(FACES, size, recipe, 1, range(100))
+    data = training_batches(FACES, recipe, 1, range(100))
     batches = iter(data)
     cached = next(batches)
 

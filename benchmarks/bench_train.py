@@ -74,7 +74,7 @@ def network(params: Params) -> keras.Model:
 
 def bench(params: Params, model: keras.Model, name: str, recipe: Train, steps: int) -> None:
     """Print one line for one recipe."""
-    data = training_batches(FACES, params.preprocess.size, recipe, params.base.seed, range(10**6))
+    data = training_batches(FACES, recipe, params.base.seed, range(10**6))
     in_memory = tf.data.Dataset.from_tensors(next(iter(data))).repeat()
     rounds = [
         (fit_seconds(model, in_memory, steps), fit_seconds(model, data, steps)) for _ in range(ROUNDS)

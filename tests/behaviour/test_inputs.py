@@ -25,7 +25,7 @@ def faces(tmp_path: Path) -> Path:
 
 
 def batches(faces: Path, params: Train, epochs: range, **options: object) -> list[tuple]:
-    return list(training_batches(faces, 64, params, 7, epochs, **options).as_numpy_iterator())
+    return list(training_batches(faces, params, 7, epochs, **options).as_numpy_iterator())
 
 
 def of(make_params, **train: object) -> Train:
@@ -82,11 +82,11 @@ def test_pseudo_fakes_are_fakes_beside_their_parents(faces: Path, make_params) -
 
 def test_a_generator_can_be_held_out(faces: Path, make_params) -> None:
     names = read_manifest(faces / "manifest.parquet").set_index("image_id")["generator"]
-    params = of(make_params, augment="none")
+    params = of(make_params, augment="none", held_out_generators=["other"])
     assert steps_per_epoch(faces, 8, ["other"]) == 2
     index = index_faces(faces, "train")
     held_out = {index.crop(n).astype(np.float32).tobytes() for n in np.flatnonzero(~index.kept(["other"]))}
-    made = batches(faces, params, range(3), held_out=["other"])
+    made = batches(faces, params, range(3))
     shown = [picture.tobytes() for pictures, _ in made for picture in pictures]
     assert len(held_out) == 6 and not held_out & set(shown)
     keys = [
@@ -114,7 +114,7 @@ def test_a_damaged_shard_is_named(faces: Path, make_params) -> None:
     shard = shard_path(faces / "train", 0)
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(SourceError, match=r"shard-00000.*delete it and run the stage"):
-        training_batches(faces, 64, of(make_params), 7, range(1))
+        training_batches(faces, of(make_params), 7, range(1))
 
 
 def test_any_crop_of_any_shard_is_at_hand(faces: Path) -> None:

@@ -120,6 +120,11 @@ class Train(Section):
     select_holdout: tuple[str, ...]
     head: HeadRecipe
 
+    @property
+    def held_out(self) -> frozenset[str]:
+        """Generators whose fakes are not trained on. Those of `select_holdout` choose the epoch instead."""
+        return frozenset({*self.held_out_generators, *self.select_holdout})
+
     @model_validator(mode="after")
     def _trains_at_all(self) -> Train:
         if self.phase1.epochs + self.phase2.epochs == 0:

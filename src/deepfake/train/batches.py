@@ -20,9 +20,8 @@ from deepfake.train.plan import AS_IS, Composition, plan_epoch
 
 
 def training_batches(
-    faces: Path, size: int, params: Train, seed: int, epochs: range,
-    held_out: Collection[str] = (), two_views: bool = False,
-    forgers: Mapping[str, Forger] = PSEUDO_FAKES,
+    faces: Path, params: Train, seed: int, epochs: range,
+    two_views: bool = False, forgers: Mapping[str, Forger] = PSEUDO_FAKES,
 ) -> Any:  # fmt: skip
     """Augmented batches for all `epochs`, one epoch after the other, by the section `train` of params.
 
@@ -31,7 +30,6 @@ def training_batches(
     picture), an epoch's plan (about 40 bytes a slot) and the current batches.
 
     Args:
-        held_out: held-out generators; their fakes are not used.
         two_views: give each picture clean and augmented.
         forgers: one function per kind of pseudo-fake.
 
@@ -40,8 +38,8 @@ def training_batches(
         [batch, 1]. With two views, pictures are a pair (clean, augmented).
     """
     index = index_faces(faces, "train")
-    kept = np.flatnonzero(index.kept(held_out))
-    steps = steps_per_epoch(faces, params.batch_size, held_out)
+    kept = np.flatnonzero(index.kept(params.held_out))
+    steps, size = steps_per_epoch(faces, params.batch_size, params.held_out), len(index.crop(0))
 
     def rows(epoch: Any) -> np.ndarray:
         """Epoch, position, example and kind of every slot of an epoch: int64 [steps, batch, 4]."""

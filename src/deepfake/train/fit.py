@@ -171,8 +171,7 @@ def _fit_phase(
 ) -> None:
     recipe, size, batch = params.train, params.preprocess.size, params.train.batch_size
     head_only = number == HEAD_PHASE  # a convex problem on fixed features needs no SAM and no averaging
-    held_out = {*recipe.held_out_generators, *recipe.select_holdout}
-    steps = steps_per_epoch(faces, batch, held_out)
+    steps = steps_per_epoch(faces, batch, recipe.held_out)
     best = space.best_before(number)
     if best is not None:  # a phase starts from the best epoch of the phases before it
         keras.Model(model.inputs, model.outputs).load_weights(best)
@@ -190,9 +189,9 @@ def _fit_phase(
         print(f"phase {number}: resuming after {first} finished epochs")
     two_views = recipe.consistency > 0.0 and not head_only
     seed, left = params.base.seed, range(first, epochs.stop)
-    data = training_batches(faces, size, recipe, seed, left, held_out, two_views, forged_by)
+    data = training_batches(faces, recipe, seed, left, two_views, forged_by)
     choosers = epoch_choosers(faces, seed)
-    validation = evaluation_batches(faces, size, "val", batch, held_out, only=choosers)
+    validation = evaluation_batches(faces, size, "val", batch, recipe.held_out, only=choosers)
     model.fit(
         data.map(interleave) if two_views else data,
         validation_data=validation.map(lambda picture, label, _: (picture, label)),

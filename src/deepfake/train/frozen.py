@@ -47,10 +47,9 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
     Raises:
         TrainingError: there are no features, or a class is missing.
     """
-    held_out = {*recipe.held_out_generators, *recipe.select_holdout}
     training = read_embeddings(folder, splits=("train",))
     _check_names(training.facts, recipe.head)
-    head = fit_head(training, recipe.head, held_out)
+    head = fit_head(training, recipe.head, recipe.held_out)
     rows = {split: read_embeddings(folder, (PLAIN,), (split,)) for split in ("train", "val")}
     history = pd.DataFrame(
         [
@@ -58,8 +57,8 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
                 "phase": 1,
                 "epoch": 0,
                 "learning_rate": recipe.head.strength,
-                **_figures(head, rows["train"], held_out, ""),
-                **_figures(head, rows["val"], held_out, "val_"),
+                **_figures(head, rows["train"], recipe.held_out, ""),
+                **_figures(head, rows["val"], recipe.held_out, "val_"),
             }
         ]
     )
@@ -76,12 +75,11 @@ def leave_one_out_logits(recipe: Train, folder: Path) -> pd.DataFrame:
     Returns:
         image_id, generator, group and logit; a row per fake.
     """
-    held_out = {*recipe.held_out_generators, *recipe.select_holdout}
     train, val = read_embeddings(folder, splits=("train",)), read_embeddings(folder, (PLAIN,), ("val",))
     parts = []
-    for generator in sorted({*val.facts.loc[val.facts["label"] == FAKE, "generator"]} - held_out):
+    for generator in sorted({*val.facts.loc[val.facts["label"] == FAKE, "generator"]} - recipe.held_out):
         fakes = val.where((val.facts["generator"] == generator).to_numpy())
-        head = fit_head(train, recipe.head, {*held_out, generator})
+        head = fit_head(train, recipe.head, {*recipe.held_out, generator})
         facts = fakes.facts[["image_id", "generator", "group"]]
         parts.append(facts.assign(logit=head(fakes.tokens)))
     return pd.concat(parts, ignore_index=True)
