@@ -20,6 +20,8 @@ from deepfake.registry.aliases import CHALLENGER, PRODUCTION, alias_version, res
 from deepfake.registry.starter import production_or_starter
 
 POLL_SECONDS = 5
+# The names that pictures have; what a file is, its bytes say.
+UPLOADS = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 LIMITS = """
 ##### What a score can't tell you
 - It is evidence, not proof: do not act on a single score.
@@ -50,7 +52,7 @@ def main() -> None:
         return
     st.caption(f"The model is {name}, version {version.version}. Its data and figures are in the sidebar.")
     model_card(predictor.bundle, version, challenger)
-    upload = st.file_uploader("A JPEG, PNG or WebP picture", ["jpg", "jpeg", "png", "webp"])
+    upload = st.file_uploader("A picture", UPLOADS)
     assume_face = st.checkbox(
         "The picture is already a face crop",
         help="The model then judges the whole picture and does not search for a face.",
@@ -99,6 +101,8 @@ def show(predictor: Predictor, data: bytes, assume_face: bool) -> None:
     verdicts, picture = st.columns([3, 2], gap="large")  # on a narrow screen: one above the other
     upright = decode_image(data, predictor.bundle.recipe.limits)
     judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
+    if faces[0].note:
+        st.info(f"{faces[0].note[0].upper()}{faces[0].note[1:]}.")
     if faces[0].left_out:
         st.warning(
             f"The picture has too many faces: {faces[0].left_out} smaller ones are not judged. Crop the "

@@ -39,6 +39,8 @@ def samples() -> list[bytes]:
     kinds = [
         ("JPEG", "RGB", {"quality": 90, "exif": exif}), ("JPEG", "RGB", {"progressive": True}),
         ("JPEG", "L", {"restart_marker_blocks": 2}), ("JPEG", "CMYK", {}), ("PNG", "RGB", {"exif": exif}),
+        ("TIFF", "RGB", {}), ("TIFF", "L", {"compression": "tiff_lzw"}), ("BMP", "RGB", {}),
+        ("AVIF", "RGBA", {}),
         ("PNG", "RGBA", {}), ("PNG", "P", {"bits": 4}), ("PNG", "I;16", {}), ("PNG", "1", {}),
         ("WEBP", "RGB", {"exif": exif}), ("WEBP", "RGBA", {"lossless": True}), ("GIF", "P", {}),
         ("WEBP", "RGB", {"save_all": True, "append_images": [colour.convert("RGB").rotate(9)]}),

@@ -136,22 +136,39 @@ def test_greys_fill_all_three_channels(kind: str, mode: str) -> None:
     assert np.abs(decoded.astype(int) - grey[..., None]).max() <= 1
 
 
-def test_palettes_keep_their_colours_even_under_transparent_slots() -> None:
+def test_palettes_keep_their_colours_and_transparent_slots_are_white() -> None:
     colours = np.array([[10, 200, 90], [250, 30, 160]], np.uint8)
     striped = colours[None, np.arange(32) % 2].repeat(32, axis=0)
     palette = Image.fromarray(striped).quantize(2)
-    for transparency in (None, 0, bytes([0, 128])):  # none, one slot, a table
+    first, second = (palette.convert("RGB").getpixel((x, 0)) for x in (0, 1))
+    slot = palette.getpixel((0, 0))
+    for transparency in (None, slot, bytes([0, 0]), bytes([255, 255])):  # none, one slot, tables
         options = {} if transparency is None else {"transparency": transparency}
         decoded = decode_image(encode(palette, "PNG", mode="P", **options), LIMITS)
-        assert np.abs(decoded.astype(int) - striped).max() <= 1
+        white = {slot: (True, False), bytes([0, 0]): (True, True)}.get(transparency, (False, False))
+        expected = [(255,) * 3 if w else c for w, c in zip(white, (first, second), strict=True)]
+        assert [tuple(decoded[0, x]) for x in (0, 1)] == expected, transparency
 
 
+@pytest.mark.parametrize(("alpha", "seen"), [(0, 255), (255, 77), (128, 166)])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_is_dropped_not_blended(mode: str) -> None:
-    grey = np.full((32, 32, 3), 77, np.uint8)
-    picture = Image.fromarray(grey).convert(mode)
-    picture.putalpha(0)
-    assert np.array_equal(decode_image(encode(picture, "PNG", mode=mode), LIMITS), grey)
+def test_what_is_transparent_lies_on_white(mode: str, kind: str, alpha: int, seen: int) -> None:
+    picture = Image.fromarray(np.full((32, 32, 3), 77, np.uint8)).convert(mode)
+    picture.putalpha(alpha)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    decoded = decode_image(
+        encode(picture, kind, mode="RGBA" if kind == "WEBP" else mode, **options), LIMITS
+    )
+    assert np.array_equal(decoded, np.full((32, 32, 3), seen, np.uint8))
+
+
+def test_a_transparent_colour_of_a_png_is_white() -> None:
+    stored = upright()
+    data = encode(stored, "PNG", transparency=tuple(map(int, stored[5, 9])))
+    expected = stored.copy()
+    expected[(stored == stored[5, 9]).all(axis=2)] = 255
+    assert np.array_equal(decode_image(data, LIMITS), expected)
 
 
 def test_a_phones_jpeg_with_a_second_picture_is_its_first() -> None:
@@ -194,8 +211,6 @@ def test_a_huge_webp_canvas_is_too_many_pixels() -> None:
 
 
 def test_broken_and_foreign_content_is_refused_with_its_reason() -> None:
-    frames = [Image.fromarray(upright()), Image.fromarray(upright()[::-1].copy())]
-    several = {"save_all": True, "append_images": frames[1:]}
     jpeg = encode(upright(), "JPEG")
     for data, reason in {
         jpeg[: len(jpeg) // 2]: "corrupt",
@@ -204,11 +219,7 @@ def test_broken_and_foreign_content_is_refused_with_its_reason() -> None:
         encode(upright(), "WEBP")[:60]: "corrupt",
         encode(Image.new("RGB", (1, 1)), "PNG"): "too_small",
         encode(Image.new("RGB", (300, 7)), "PNG"): "too_small",
-        encode(frames[0], "WEBP", **several): "animated",
-        encode(frames[0], "PNG", **several): "animated",
-        encode(upright(), "BMP"): "unsupported_format",
-        encode(upright(), "TIFF"): "unsupported_format",
-        b"\0\0\0\x1cftypavif" + bytes(64): "unsupported_format",
+        b"\0\0\0\x1cftypavif" + bytes(64): "corrupt",
         b"just a text\n" * 9: "not_an_image",
         b"": "not_an_image",
         jpeg + bytes(LIMITS.max_bytes): "too_many_bytes",
@@ -220,7 +231,7 @@ def test_a_file_name_says_nothing(tmp_path: Path) -> None:
     frames = [Image.fromarray(upright()), Image.fromarray(upright()[::-1].copy())]
     file = tmp_path / "portrait.jpg"
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
-    assert reason_of(read_file(file, LIMITS)) == "unsupported_format"
+    assert read_header(read_file(file, LIMITS), LIMITS).format == "GIF"
 
 
 def test_files_over_the_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from deepfake.base.labels import Verdict
 from deepfake.bundle.bundle import Bundle, read_bundle
 from deepfake.evaluate.disagreement import spread, view_logits
-from deepfake.media.images import ImageRejected
+from deepfake.media.images import ImageRejected, read_header
 from deepfake.media.squares import Square
 from deepfake.networks.detector import load_detector_model
 from deepfake.networks.frozen import FrozenDetector
@@ -69,7 +69,7 @@ class Predictor:
         """Judge every face of a picture.
 
         Args:
-            data: a JPEG, PNG or WebP file's bytes, untrusted.
+            data: bytes of a picture file in any format of `FORMATS`, untrusted.
             assume_face: the picture is a face crop already; no face is looked for.
 
         Returns:
@@ -90,7 +90,10 @@ class Predictor:
         )
         judged = zip(crops, scores, spread(calibration, logits), far, strict=True)
         left_out = len(found) - len(crops)
-        return [replace(self._verdict(n, *one), left_out=left_out) for n, one in enumerate(judged)]
+        note = read_header(data, self.bundle.recipe.limits).note
+        return [
+            replace(self._verdict(n, *one), left_out=left_out, note=note) for n, one in enumerate(judged)
+        ]
 
     def not_applicable(self, reason: str) -> FaceVerdict:
         """The verdict on something that can't be judged."""

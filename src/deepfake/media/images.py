@@ -9,50 +9,35 @@ from __future__ import annotations
 import hashlib
 import io
 import stat
-import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.media.pixels import orientation_of, to_rgb
+from deepfake.media import png
+from deepfake.media.formats import HEAD, name_of
+from deepfake.media.jpeg import estimate_jpeg_quality, reduction
+from deepfake.media.pixels import UPRIGHT, orientation_of, to_rgb
+from deepfake.media.readers import (
+    DECODER_ERRORS,
+    FORMATS,
+    READERS,
+    has_more_frames,
+    missing_package,
+    unsupported_kind,
+)
 from deepfake.params.ingest.limits import Limits
 
-# Not Image.open: it warns about large pictures, or refuses them, before the check here can name the reason.
-# It also takes a phone's JPEG with an embedded preview (MPO) for an animation.
-_READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
-    "JPEG": JpegImageFile,
-    "PNG": PngImageFile,
-    "WEBP": WebPImageFile,
-}
-FORMATS = tuple(_READERS)
-
+# Pictures that people have and that no reader here reads.
+_OTHERS = ("JPEG XL", "JPEG 2000", "Photoshop", "camera raw", "icon", "SVG drawing")
 _STRAY = 64  # a picture that starts within so many bytes is named in the error
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0", -1: "other"}
-
-# What Pillow's decoders raise on hostile or broken input.
-_DECODER_ERRORS = (
-    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
-    MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
-)  # fmt: skip
-
-# Luminance table of ITU-T T.81 annex K.1 in row order. The IJG library scales it by quality.
-_STANDARD_LUMINANCE = np.array([
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-])  # fmt: skip
 
 
 class ImageRejected(DeepfakeError):
@@ -60,7 +45,7 @@ class ImageRejected(DeepfakeError):
 
     Attributes:
         reason: a stable code (`not_an_image`, `unsupported_format`, `too_many_bytes`,
-            `too_many_pixels`, `too_small`, `animated`, `corrupt`, `unreadable`).
+            `too_many_pixels`, `too_small`, `corrupt`, `unreadable`).
         header: the picture's header, if it could be read.
     """
 
@@ -72,7 +57,12 @@ class ImageRejected(DeepfakeError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file's header says. Width and height are in pixels as stored, before EXIF rotation."""
+    """What a file's header says. Width and height are in pixels as stored, before EXIF rotation.
+
+    Attributes:
+        scale: by how much each side is divided while the file is decoded; 1 for all but huge JPEGs.
+        more_frames: frames or pages follow the first, which alone is decoded.
+    """
 
     format: str
     width: int
@@ -80,6 +70,19 @@ class Header:
     mode: str
     jpeg_quality: int | None
     has_exif: bool
+    scale: int = 1
+    more_frames: bool = False
+
+    @property
+    def note(self) -> str:
+        """What of the file is not in the decoded pixels, in words; empty where all is."""
+        words = []
+        if self.more_frames:
+            words.append(f"only the first {'page' if self.format == 'TIFF' else 'frame'} is judged")
+        if self.scale > 1:
+            size = f"1/{self.scale} of its {self.width} x {self.height} pixels"
+            words.append(f"it is decoded at {size}, and boxes are in pixels of that")
+        return "; ".join(words)
 
 
 @dataclass(frozen=True)
@@ -156,10 +159,12 @@ def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
 
 
 def decode_image(data: bytes, limits: Limits) -> np.ndarray:
-    """Decode JPEG, PNG or WebP bytes to RGB, upright after EXIF rotation.
+    """Decode the bytes of any format in `FORMATS` to RGB, upright after EXIF rotation.
 
-    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, alpha is dropped. An ICC profile
-    is used to get sRGB; one that can't be used is ignored with a line in the log.
+    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, transparent parts lie on white.
+    Colours with an ICC profile become sRGB; the log names a profile that can't be used.
+    Of several frames the first is taken. A JPEG with too many pixels is decoded at a half, a quarter or an
+    eighth of its sides.
 
     Returns:
         uint8 array [height, width, 3], values 0..255, sRGB.
@@ -170,11 +175,12 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     with _opened(data, limits) as (picture, header):
         try:
             # Not ImageOps.exif_transpose: it rewrites the whole EXIF and fails on unusual tags.
-            orientation = orientation_of(picture.getexif())
+            # Pillow turns a TIFF by itself.
+            orientation = UPRIGHT if header.format == "TIFF" else orientation_of(picture.getexif())
             profile = picture.info.get("icc_profile")
             sound = None if profile and header.mode == "L" else _sound_jpeg(data, header)
             return to_rgb(picture if sound is None else sound, orientation, profile)
-        except _DECODER_ERRORS as error:
+        except DECODER_ERRORS as error:
             raise ImageRejected("corrupt", _words(error), header) from error
 
 
@@ -185,7 +191,7 @@ def _sound_jpeg(data: bytes, header: Header) -> np.ndarray | None:
         uint8 [height, width, 3] as stored. None if Pillow must decode it: another format or colour space, a
         fault that the strict decoder reports, or a size that differs from the one in Pillow's header.
     """
-    if header.format != "JPEG" or header.mode not in ("RGB", "L"):
+    if header.format != "JPEG" or header.mode not in ("RGB", "L") or header.scale > 1:
         return None
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
@@ -200,23 +206,42 @@ def _sound_jpeg(data: bytes, header: Header) -> np.ndarray | None:
 def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]:
     if len(data) > limits.max_bytes:
         raise ImageRejected("too_many_bytes", f"{len(data)} bytes, at most {limits.max_bytes}")
-    known = _sniff(data)
-    if known is None:
-        raise ImageRejected("not_an_image", _first_bytes(data))
-    if known not in FORMATS:
-        raise ImageRejected("unsupported_format", f"{known}; use one of {', '.join(FORMATS)}")
+    known = _known_format(data)
     if known == "WEBP":
         _check_canvas(data, limits)
+    data, profile = png.tidy(data) if known == "PNG" else (data, None)
     try:
-        picture = _READERS[known](io.BytesIO(data))
+        picture = READERS[known](io.BytesIO(data))
     except Image.DecompressionBombError as error:  # the WebP reader has its own limit
         raise ImageRejected("too_many_pixels", str(error)) from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise ImageRejected("corrupt", _words(error)) from error
     with picture:
-        header = _header(picture)
+        if profile is not None:
+            picture.info["icc_profile"] = profile
+        header = _header(picture, known, data, limits)
         _check(picture, header, limits)
+        if header.scale > 1:
+            picture.draft(None, (header.width // header.scale, header.height // header.scale))  # type: ignore[arg-type]
         yield picture, header
+
+
+def _known_format(data: bytes) -> str:
+    """A name in `FORMATS`.
+
+    Raises:
+        ImageRejected: the bytes are something else; the text says what.
+    """
+    known = name_of(data[:HEAD])
+    if known in _OTHERS:
+        use = ", ".join(FORMATS)
+        raise ImageRejected("unsupported_format", f"it is a {known} file; save it as one of {use}")
+    if known not in FORMATS:
+        raise ImageRejected("not_an_image", _what_else(data, known))
+    missing = missing_package(known)
+    if missing is not None:
+        raise ImageRejected("unsupported_format", f"{known} needs a package: pip install {missing}")
+    return known
 
 
 def _check_canvas(data: bytes, limits: Limits) -> None:
@@ -236,70 +261,51 @@ def _check_canvas(data: bytes, limits: Limits) -> None:
         raise ImageRejected("too_many_pixels", f"{size}, at most {limits.max_pixels}")
 
 
-def _sniff(data: bytes) -> str | None:
-    """Format by the first bytes. The file's name proves nothing."""
-    if data[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    others = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-    for magic, name in others.items():
-        if data.startswith(magic):
-            return name
-    return "HEIF/AVIF" if data[4:8] == b"ftyp" else None
-
-
-def _first_bytes(data: bytes) -> str:
-    """Why the first bytes are no picture. The most common fault is a line break in front."""
+def _what_else(data: bytes, known: str | None) -> str:
+    """Why a file is no picture. The most common fault is a line break in front."""
+    if not data:
+        return "the file is empty"
+    if known is not None:
+        return f"it is a file of the kind {known}"
     for stray in range(1, min(len(data), _STRAY)):
-        known = _sniff(data[stray : stray + 16])
-        if known in FORMATS:
-            return f"it is a {known} picture with {stray} stray bytes in front: open it and save it again"
+        behind = name_of(data[stray : stray + HEAD])
+        if behind in FORMATS:
+            return f"it is a {behind} picture with {stray} stray bytes in front: open it and save it again"
     return "the first bytes are not those of a known picture format"
 
 
-def _header(picture: Image.Image) -> Header:
+def _header(picture: Image.Image, known: str, data: bytes, limits: Limits) -> Header:
+    width, height = picture.size
     try:
         # Not picture.getexif(): it decodes the whole picture if a PNG has no EXIF.
         has_exif = "exif" in picture.info or "Raw profile type exif" in picture.info
         tables = getattr(picture, "quantization", None)
         quality = estimate_jpeg_quality(tuple(tables[0])) if tables and 0 in tables else None
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise ImageRejected("corrupt", _words(error)) from error
-    width, height = picture.size
-    return Header(str(picture.format), width, height, picture.mode, quality, has_exif)
+    scale = None
+    if known == "JPEG" and width * height > limits.max_pixels:
+        scale = reduction(data, width, height, limits.max_pixels)
+    return Header(
+        known, width, height, picture.mode, quality, has_exif, scale or 1, has_more_frames(picture)
+    )
 
 
 def _check(picture: Image.Image, header: Header, limits: Limits) -> None:
     size = f"{header.width} x {header.height} pixels"
-    if header.width * header.height > limits.max_pixels:
+    if header.width * header.height > limits.max_pixels and header.scale == 1:
         raise ImageRejected("too_many_pixels", f"{size}, at most {limits.max_pixels}", header)
-    if min(header.width, header.height) < limits.min_side:
+    if min(header.width, header.height) // header.scale < limits.min_side:
         raise ImageRejected("too_small", f"{size}, shorter side at least {limits.min_side}", header)
-    if getattr(picture, "n_frames", 1) > 1:
-        raise ImageRejected("animated", f"{picture.n_frames} frames; extract one", header)  # type: ignore[attr-defined]
-
-
-@lru_cache(maxsize=1024)  # many pictures share few tables
-def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
-    """IJG quality, 1..100, of a luminance table; the nearest quality for a table of another encoder.
-
-    Args:
-        luminance: 64 quantiser steps in row order.
-    """
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    tables = ((_STANDARD_LUMINANCE[None] * scale[:, None] + 50) // 100).clip(1, 255)
-    return int(quality[np.abs(tables - np.asarray(luminance)[None]).sum(axis=1).argmin()])
+    fault = unsupported_kind(picture)
+    if fault is not None:
+        raise ImageRejected("unsupported_format", fault, header)
 
 
 def _words(error: BaseException) -> str:
     """A decoder's error in words, and what to do."""
-    said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
-    if isinstance(error, EOFError) or "truncated" in said.lower():
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return "the file ends before its picture does: copy or download it again"
-    return f"the file is damaged and can't be decoded ({said}): copy or download it again"
+    return "the file is damaged and can't be decoded: copy or download it again"

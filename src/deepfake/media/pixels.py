@@ -70,20 +70,28 @@ def _strips(stored: Image.Image | np.ndarray, height: int, width: int) -> Iterat
 
 
 def _strip_to_rgb(strip: Image.Image, profile: bytes | None) -> Image.Image:
-    plain = _eight_bit(strip)
+    plain, alpha = _eight_bit(strip)
     transform: Transform | None = None if profile is None else srgb_transform(profile, plain.mode)
     if transform is not None:
-        return transform.apply(plain)
-    return plain if plain.mode == "RGB" else plain.convert("RGB")
+        seen = transform.apply(plain)
+    else:
+        seen = plain if plain.mode == "RGB" else plain.convert("RGB")
+    if alpha is None:
+        return seen
+    ground = Image.new("RGB", seen.size, "white")
+    ground.paste(seen, mask=alpha)  # opaque pixels keep every bit
+    return ground
 
 
-def _eight_bit(strip: Image.Image) -> Image.Image:
-    """The strip as `RGB`, `L` or `CMYK`: a colour profile is for one of these modes."""
-    if strip.mode.startswith("I"):  # 16-bit grey; Pillow's conversion would clip at 255
+def _eight_bit(strip: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The same as `RGB`, `L` or `CMYK`, the modes that a profile can be of, and its alpha if it has one."""
+    if strip.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
         samples = np.asarray(strip).clip(0, 65535).astype(np.uint32)
-        return Image.fromarray(((samples + 128) // 257).astype(np.uint8))
-    if strip.mode == "P":
-        strip = strip.convert("RGBA")  # keeps the colours under transparent palette slots
-    if strip.mode in ("1", "LA"):
-        return strip.convert("L")
-    return strip if strip.mode in ("RGB", "L", "CMYK") else strip.convert("RGB")
+        return Image.fromarray(((samples + 128) // 257).astype(np.uint8)), None
+    if strip.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in strip.info:
+        colours = strip.convert("RGBA")  # keeps the colours under what is transparent
+        grey = strip.mode in ("1", "L", "LA", "La")
+        return colours.convert("L" if grey else "RGB"), colours.getchannel("A")
+    if strip.mode == "1":
+        return strip.convert("L"), None
+    return (strip if strip.mode in ("RGB", "L", "CMYK") else strip.convert("RGB")), None

@@ -1,0 +1,79 @@
+"""Pillow's reader of each format. It reads the header when it is made, and no pixel before it is asked."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+Reader = Callable[[io.BytesIO], Image.Image]
+
+_HEIF = "pillow_heif"
+
+
+def _heif(stream: io.BytesIO) -> Image.Image:
+    picture: Image.Image = import_module(_HEIF).HeifImageFile(stream)
+    return picture
+
+
+# Not Image.open: it warns about large pictures, or refuses them, before our own check can name the reason.
+# It also takes a phone's JPEG with an embedded preview (MPO) for an animation.
+READERS: dict[str, Reader] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "AVIF": AvifImageFile,
+    "HEIC": _heif,
+    "TIFF": TiffImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+}
+FORMATS = tuple(READERS)
+
+# Samples that become 8 bits without a choice of ours: no floats and no 32-bit numbers.
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_NEW_SUBFILE, _DNG_VERSION, _REDUCED = 254, 50706, 1  # tags of TIFF, and a flag of the first
+
+# What Pillow's decoders raise on hostile or broken input.
+DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
+    MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def missing_package(kind: str) -> str | None:
+    """Name of the package that a format needs and that is not installed."""
+    return "pillow-heif" if kind == "HEIC" and find_spec(_HEIF) is None else None
+
+
+def unsupported_kind(picture: Image.Image) -> str | None:
+    """Why an opened picture is of a kind that can't be judged; None where it is not."""
+    if isinstance(picture, TiffImageFile):
+        tags = picture.tag_v2
+        if _DNG_VERSION in tags or tags.get(_NEW_SUBFILE, 0) & _REDUCED:
+            return "a camera's raw file; export it as JPEG or TIFF"
+    if picture.mode in _MODES or picture.mode.startswith("I;16"):
+        return None
+    if picture.mode == "I" and isinstance(picture, PngImageFile):
+        return None
+    return f"its samples are of the kind {picture.mode}; save it with 8 or 16 bits per channel"
+
+
+def has_more_frames(picture: Image.Image) -> bool:
+    """Whether frames or pages follow the first, which alone is judged. Nothing is decoded."""
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except DECODER_ERRORS:
+        return False  # what follows is broken, and is not asked for
