@@ -173,7 +173,7 @@ def test_too_little_space_is_said_before_the_first_step(
     usage = type("Usage", (), {"free": 10 << 20})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     params = make_params(**{"train.model": "hybrid-resnet50"})
-    with pytest.raises(TrainingError, match=r"training needs \d+ MiB, 10 MiB are free"):
+    with pytest.raises(TrainingError, match=r"training needs \d+ MiB, but 10 MiB are free"):
         train(params, runtime, write_faces(tmp_path / "faces", 16), tmp_path / "run")
 
 
