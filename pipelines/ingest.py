@@ -8,6 +8,7 @@ from deepfake.ingest.ingest import ingest
 from deepfake.params.base import Base
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.executors import choose_executor
+from deepfake.shards.manifest import rejections
 
 
 class Params(Sections):
@@ -20,8 +21,7 @@ def main() -> None:
     params = load_params(Params)
     seed, workers = params.base.seed, params.base.threads
     frame = ingest(params.ingest, seed, Path("data/raw"), workers, Path(".resume"))
-    rejected = frame["reject_reason"].value_counts().to_dict()
-    print(f"{len(frame)} files; rejected: {rejected or 'none'}")
+    print(f"{len(frame)} files; rejected: {rejections(frame)}")
 
 
 if __name__ == "__main__":

@@ -19,19 +19,21 @@ from PIL import Image
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.stage import write_json
+from deepfake.ingest.conflicts import FACTS, mark, pixel_facts, reject_conflicts
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import write_rejected
 from deepfake.media.images import ImageRejected, decode_image, read_file, read_header
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor
-from deepfake.shards.manifest import SCHEMA, to_frame, usable, write_manifest
+from deepfake.shards.manifest import SCHEMA, rejections, to_frame, usable, write_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.shards.shards import RAW_EXAMPLE, shard_path, stream, write_shard
 from deepfake.sources import Item, list_items
 from deepfake.sources.provenance import provenance
 
 _CHUNK = 256  # files that a worker looks into at a time
+_ROW = pa.schema([*SCHEMA, *FACTS])
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
         rows = map_resumed(
             look, partial(_chunk, files), chunks, pool, "ingest, inspect", space / "done" / "rows"
         )
-        frame = join_groups(reject_duplicates(to_frame(rows)), params.near_duplicate_distance)
+        frame, distance = reject_duplicates(to_frame(rows)), params.near_duplicate_distance
+        frame = reject_conflicts(frame, distance, partial(_files, files), params.limits, pool)
+        frame = join_groups(frame, distance)
         _require_both_classes(frame)
         write_manifest(frame, space / "raw" / "manifest.parquet")
         write_json(space / "raw" / "sources.json", provenance(params.sources, frame, unused))
@@ -99,12 +103,12 @@ def _files(files: pa.Table, paths: Sequence[str]) -> list[Path]:
 
 
 def _describe_chunk(items: Sequence[Item], limits: Limits) -> pa.Table:
-    return pa.Table.from_pylist([describe(item, limits) for item in items], schema=SCHEMA)
+    return pa.Table.from_pylist([describe(item, limits) for item in items], schema=_ROW)
 
 
 def describe(item: Item, limits: Limits) -> dict[str, Any]:
-    """One manifest row for one file; whatever is wrong with it becomes its reject reason."""
-    row: dict[str, Any] = dict.fromkeys(SCHEMA.names)
+    """One file's manifest row and facts of its pixels; whatever is wrong becomes its reject reason."""
+    row: dict[str, Any] = dict.fromkeys(_ROW.names)
     row |= {k: v for k, v in vars(item).items() if k in row}
     row |= {"decode_ok": False, "image_id": _digest(b"path:" + item.path.encode())}
     try:
@@ -115,6 +119,7 @@ def describe(item: Item, limits: Limits) -> dict[str, Any]:
         row |= asdict(read_header(data, limits))
         pixels = decode_image(data, limits)
         row |= {"decode_ok": True, "phash": str(imagehash.phash(Image.fromarray(pixels)))}
+        row |= pixel_facts(pixels)
     except ImageRejected as rejected:
         if rejected.header is not None:
             row |= asdict(rejected.header)
@@ -126,12 +131,9 @@ def describe(item: Item, limits: Limits) -> dict[str, Any]:
 def reject_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the first file of equal bytes; equal bytes under both labels are all rejected."""
     frame = frame.sort_values(["image_id", "path"], kind="stable").reset_index(drop=True)
-    fresh = frame["reject_reason"].isna()
-    labels = frame.groupby("image_id")["label"].transform("nunique")
-    conflict = fresh & (labels > 1)
-    repeated = fresh & ~conflict & frame.duplicated("image_id")
-    frame.loc[conflict, "reject_reason"] = "label_conflict"
-    frame.loc[conflict, "reject_detail"] = "the same bytes stand under real and under fake"
+    repeated = frame["reject_reason"].isna() & frame.duplicated("image_id")
+    frame = mark(frame, "image_id", "the same bytes as")
+    repeated &= frame["reject_reason"].isna()
     frame.loc[repeated, "reject_reason"] = "duplicate"
     frame.loc[repeated, "reject_detail"] = "the same bytes as an earlier file"
     return frame
@@ -141,8 +143,7 @@ def _require_both_classes(frame: pd.DataFrame) -> None:
     for label, name in LABEL_NAMES.items():
         rows = frame[frame["label"] == label]
         if usable(rows).empty:
-            reasons = rows["reject_reason"].value_counts().to_dict()
-            raise SourceError(f"none of the {len(rows)} {name} files is usable: {reasons}")
+            raise SourceError(f"none of the {len(rows)} {name} files is usable: {rejections(rows)}")
 
 
 def _plan(

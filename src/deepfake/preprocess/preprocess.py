@@ -24,7 +24,15 @@ from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
 from deepfake.preprocess.splits import assign_splits, split_names, split_statistics
 from deepfake.shards.executors import open_executor
 from deepfake.shards.halves import chooses_epoch
-from deepfake.shards.manifest import FACE_SCHEMA, HOLDOUT, SPLITS, to_frame, usable, write_manifest
+from deepfake.shards.manifest import (
+    FACE_SCHEMA,
+    HOLDOUT,
+    SPLITS,
+    rejections,
+    to_frame,
+    usable,
+    write_manifest,
+)
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.shards.shards import FACE_EXAMPLE, read_examples, write_shard
 
@@ -203,6 +211,8 @@ def _require_all_counted(manifest: pd.DataFrame, tried: set[str]) -> None:
 
 def _require_both_classes(frame: pd.DataFrame, params: Preprocess, seed: int) -> None:
     kept = usable(frame)
+    if kept.empty:
+        raise SourceError(f"no usable face in any of the {len(frame)} pictures: {rejections(frame)}")
     if HOLDOUT in split_names(params.split) and HOLDOUT not in {*kept["split"]}:
         raise SourceError("no held-out picture is left: change preprocess.split.holdout.generators")
     for split in SPLITS:

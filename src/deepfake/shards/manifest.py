@@ -8,6 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfake.base.text import visible
+
 SPLITS = ("train", "val", "test")  # of two splits of one group, the later one here wins
 HOLDOUT = "holdout"  # pictures of held-out generators; training, thresholds and test never see these
 
@@ -73,3 +75,15 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def usable(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that no stage has rejected."""
     return frame[frame["reject_reason"].isna()]
+
+
+def rejections(frame: pd.DataFrame) -> str:
+    """How many rows each reason rejected, the most frequent first, each with one path and what is wrong."""
+    rejected = frame[frame["reject_reason"].notna()].sort_values("path")
+    said = []
+    for reason, rows in sorted(
+        rejected.groupby("reject_reason"), key=lambda part: (-len(part[1]), part[0])
+    ):
+        path, detail = rows.iloc[0][["path", "reject_detail"]]
+        said.append(f"{len(rows)} {reason} (such as {path}: {str(detail).removeprefix(f'{reason}: ')})")
+    return visible("; ".join(said)) or "none"

@@ -126,6 +126,7 @@ def _equal_files(manifest: pd.DataFrame) -> tuple[_Found, str]:
     rejected = manifest[manifest["reject_reason"].isin(_EQUAL)]
     rows = manifest[manifest["image_id"].isin(rejected["image_id"])]
     table = rows.groupby("image_id").agg(size=("label", "size"), classes=("label", "nunique")).reset_index()
+    table = table[table["size"] > 1]  # not: equal pixels in other files
     table = table.sort_values(["classes", "size", "image_id"], ascending=[False, False, True])
     found: _Found = []
     for group in table.head(MAX_GROUPS).itertuples():

@@ -33,6 +33,7 @@ from deepfake.validate.expectations import (
 )
 
 MIN_SIDE, MAX_SIDE = 16, 32768  # pixels: no face is an icon or a gigapixel panorama
+_PAIRS = 5  # that a sentence lists; the page's quarantine lists more
 _REQUIRED = ("image_id", "label", "source", "generator", "group", "path", "decode_ok", "cropped")
 _REQUIRED_DECODED = ("format", "width", "height", "mode", "bytes", "has_exif", "phash")
 gxe: Any = gx.expectations  # its names are re-exported in a way that strict typing does not see
@@ -94,7 +95,7 @@ def _row_checks() -> list[Check]:
                  row_condition=decoded) for side in ("width", "height")),
         expect("rows", "formats", f"Every usable picture is one of {', '.join(FORMATS)}.",
                in_set, column="format", value_set=[*FORMATS], row_condition=kept),
-        expect("rows", "label_conflict", "No file stands under real and under fake at once.",
+        expect("rows", "label_conflict", "No picture stands under real and under fake at once.",
                not_in_set, column="reject_reason", value_set=["label_conflict"]),
         expect("rows", "phash_across_classes", "No real and fake picture look the same unless they "
                "are a declared pair.", in_set, "warning", column="twin_look", value_set=[""]),
@@ -226,4 +227,14 @@ def _observed(check: Check, found: dict[str, Any], tables: Tables) -> str:
             for g in table.head(1).itertuples()
         ]
         return words[0] if words else "no usable picture"
+    if check.meta["name"] == "label_conflict":
+        return _conflicts(tables["rows"]) or row_words(check, found, tables)
     return row_words(check, found, tables)
+
+
+def _conflicts(rows: pd.DataFrame) -> str:
+    """The pictures that stand under both classes, each with its twin; the first few by name."""
+    found = rows[rows["reject_reason"].eq("label_conflict")].sort_values(["label", "path"])
+    pairs = [f"{row.path} is {row.reject_detail!s}" for row in found.itertuples() if row.label == REAL]
+    more = f"; and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
+    return "; ".join(pairs[:_PAIRS]) + more

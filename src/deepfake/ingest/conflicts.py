@@ -1,0 +1,141 @@
+"""Conflicts: one picture under real and under fake, in whatever file it is saved.
+
+Equal pixels are known by their digest. Pictures of both classes that look alike are compared with what
+saving them again gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deepfake.base.labels import FAKE, REAL
+from deepfake.ingest.groups import hash_values, near_pairs
+from deepfake.media.images import read_file
+from deepfake.media.saved_again import is_saved_again
+from deepfake.params.ingest.limits import Limits
+from deepfake.shards.executors import ShardExecutor, map_shards
+from deepfake.shards.manifest import usable
+
+FACTS = pa.schema([("pixels", pa.binary()), ("cells", pa.binary())])  # beside the manifest's columns
+_CELLS = 8  # a side of the small copy
+_CELL_GAP = 4  # grey levels by which a cell of the small copy may differ where a picture was saved again
+_NEAREST = 8  # candidates of a picture, the most alike
+_AT_ONCE = 1_000_000  # pairs whose small copies are compared at once
+_PAIRS = 64  # of a job
+
+_Pair = tuple[Path, Path]
+
+
+def pixel_facts(pixels: np.ndarray) -> dict[str, bytes]:
+    """Digest and small grey copy of a picture, uint8 [height, width, 3]."""
+    digest = hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).data)
+    small = cv2.resize(pixels, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+    return {"pixels": digest.digest(), "cells": cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).tobytes()}
+
+
+def reject_conflicts(
+    frame: pd.DataFrame,
+    distance: int,
+    files: Callable[[Sequence[str]], list[Path]],
+    limits: Limits,
+    executor: ShardExecutor | None,
+) -> pd.DataFrame:
+    """Reject the pictures that stand under both classes; each one's detail names its twin.
+
+    Args:
+        frame: rows with `pixels` and `cells`, which the result lacks.
+        distance: Hamming distance of perceptual hashes up to which pictures are compared.
+        files: finds the files of some paths.
+    """
+    frame = mark(frame, "pixels", "the same pixels as")
+    candidates = list(_candidates(usable(frame), distance))
+    paths = [files(frame.loc[list(side), "path"].tolist()) for side in zip(*candidates, strict=True)]
+    pairs = list(zip(*paths, strict=True))
+    jobs = [pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS)]
+    found = map_shards(partial(_compare, limits=limits), jobs, executor, "ingest, compare") if jobs else ()
+    same_pictures = [answer for answers in found for answer in answers]
+    for (real, fake), same in zip(candidates, same_pictures, strict=True):
+        for one, other in ((real, fake), (fake, real)):
+            if same and pd.isna(frame.loc[one, "reject_reason"]):
+                _reject(frame, one, f"the same picture as {frame.loc[other, 'path']}, saved again")
+    return frame.drop(columns=FACTS.names)
+
+
+def mark(frame: pd.DataFrame, key: str, words: str) -> pd.DataFrame:
+    """A copy in which usable rows of one key are rejected if they stand under both labels.
+
+    The detail is `words` and the first path of the other label.
+    """
+    frame, kept = frame.copy(), usable(frame)
+    rows = kept[kept.groupby(key)["label"].transform("nunique") > 1]
+    first = rows.groupby([key, "label"])["path"].min()
+    for index, value, label in zip(rows.index, rows[key], rows["label"], strict=True):
+        _reject(frame, index, f"{words} {first[value, FAKE if label == REAL else REAL]}")
+    return frame
+
+
+def _reject(frame: pd.DataFrame, index: object, detail: str) -> None:
+    frame.loc[index, ["reject_reason", "reject_detail"]] = ["label_conflict", detail]
+
+
+def _candidates(kept: pd.DataFrame, distance: int) -> Iterator[tuple[int, int]]:
+    """Index of a real and of a fake picture that look alike, at most `_NEAREST` of each real one."""
+    look_of, looks = pd.factorize(kept["phash"], sort=True)
+    cells = np.frombuffer(b"".join(kept["cells"]), np.uint8).reshape(len(kept), _CELLS**2).astype(np.int16)
+    same = np.stack([np.arange(len(looks))] * 2, axis=1)
+    near = np.concatenate([same, *near_pairs(hash_values(looks), distance)])
+    pairs = np.unique(np.concatenate([near, near[:, ::-1]]), axis=0)
+    found = []
+    for real, fake in _members(look_of, kept["label"].to_numpy(), pairs):
+        gap = np.abs(cells[real] - cells[fake]).max(axis=1)
+        close = gap <= _CELL_GAP
+        found.append(np.stack([real[close], gap[close], fake[close]], axis=1))
+    table = pd.DataFrame(
+        np.unique(np.concatenate(found), axis=0) if found else [], columns=["real", "gap", "fake"]
+    )
+    index = kept.index.to_numpy()
+    for row in table.groupby("real").head(_NEAREST).itertuples():  # in order of the gap
+        yield index[row.real], index[row.fake]
+
+
+def _members(
+    look_of: np.ndarray, labels: np.ndarray, pairs: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions of the real pictures of the first look and the fakes of the second, in all combinations.
+
+    Args:
+        look_of: int [pictures]; labels: int [pictures].
+        pairs: int [pairs, 2] of looks.
+
+    Yields:
+        two int arrays of equal length, some million pictures at once.
+    """
+    sides = []
+    for column, label in ((0, REAL), (1, FAKE)):
+        places = np.flatnonzero(labels == label)
+        places = places[np.argsort(look_of[places], kind="stable")]
+        counts = np.bincount(look_of[places], minlength=int(look_of.max(initial=-1)) + 1)
+        sides.append((places, (np.cumsum(counts) - counts)[pairs[:, column]], counts[pairs[:, column]]))
+    (reals, real_start, real_count), (fakes, fake_start, fake_count) = sides
+    number = real_count * fake_count
+    for part in np.array_split(np.arange(len(pairs)), number.sum() // _AT_ONCE + 1):
+        which = np.repeat(part, number[part])
+        within = np.arange(len(which)) - np.repeat(np.cumsum(number[part]) - number[part], number[part])
+        yield (
+            reals[real_start[which] + within // np.maximum(fake_count[which], 1)],
+            fakes[fake_start[which] + within % np.maximum(fake_count[which], 1)],
+        )
+
+
+def _compare(pairs: Sequence[_Pair], limits: Limits) -> list[bool]:
+    return [
+        is_saved_again(read_file(real, limits), read_file(fake, limits), limits) for real, fake in pairs
+    ]

@@ -1,0 +1,82 @@
+"""Whether two picture files hold one picture that was only saved again.
+
+Saving one as the other was saved (JPEG tables and chroma, WebP quality) must explain the difference between
+them: a forgery, a resampled copy and a generator's reconstruction remain, however small they are.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_left
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+
+from deepfake.media.images import ImageRejected, decode_image, read_header
+from deepfake.params.ingest.limits import Limits
+
+_EXPLAINED = 0.5  # share of the mean difference that saving again leaves at most
+_BLOCK, _BLOCK_GAP = 16, 4.0  # pixels, grey levels: the mean difference that it leaves in any block at most
+
+
+def is_saved_again(one: bytes, other: bytes, limits: Limits) -> bool:
+    """Whether one of two picture files holds what saving the other's pixels gives, but for rounding.
+
+    Pictures of equal pixels are, and those of two sizes never are.
+    """
+    try:
+        first, second = decode_image(one, limits), decode_image(other, limits)
+        if first.shape != second.shape:
+            return False
+        return (
+            np.array_equal(first, second)
+            or _explains(first, second, other, limits)
+            or _explains(second, first, one, limits)
+        )
+    except ImageRejected:
+        return False
+
+
+def _explains(origin: np.ndarray, copy: np.ndarray, file: bytes, limits: Limits) -> bool:
+    """Whether saving `origin` as the file of `copy` was saved gives `copy`."""
+    apart = _gap(origin, copy).mean()
+    for saved in _saved_like(origin, file, limits):
+        left = _gap(saved, copy)
+        blocks = cv2.blur(left, (_BLOCK, _BLOCK), borderType=cv2.BORDER_REFLECT)
+        if left.mean() <= _EXPLAINED * apart and blocks.max() <= _BLOCK_GAP:
+            return True
+    return False
+
+
+def _gap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Difference of two pictures, float32 [height, width], mean over the channels, in grey levels."""
+    return np.asarray(np.abs(one.astype(np.float32) - other).mean(axis=2))
+
+
+def _saved_like(pixels: np.ndarray, file: bytes, limits: Limits) -> Iterator[np.ndarray]:
+    """Pixels saved with the losses of a file: once for JPEG, at near qualities for WebP, never for PNG."""
+    header = read_header(file, limits)
+    picture = Image.fromarray(pixels)
+    if header.format == "JPEG" and header.mode in ("RGB", "L"):
+        with JpegImageFile(io.BytesIO(file)) as known:
+            sampling = max(get_sampling(known), 0)
+            saved = _save(
+                picture.convert(header.mode), "JPEG", qtables=known.quantization, subsampling=sampling
+            )
+        yield decode_image(saved, limits)
+    elif header.format == "WEBP":
+        # A file does not state its quality; its length grows with it.
+        near = bisect_left(
+            range(101), len(file), key=lambda quality: len(_save(picture, "WEBP", quality=quality))
+        )
+        for quality in range(max(near - 1, 0), min(near + 2, 101)):
+            yield decode_image(_save(picture, "WEBP", quality=quality), limits)
+
+
+def _save(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
