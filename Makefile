@@ -34,9 +34,17 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	touch $@
 
-repro: env  ## run the whole pipeline (params.yaml), register the model
+repro: env scm  ## run the whole pipeline (params.yaml), register the model
 	dvc repro
 	deepfake register
+
+scm:  # DVC must be told where a copy of the repository has no git, and where it has one again
+	@if git rev-parse --git-dir >/dev/null 2>&1; then \
+	  if grep -qs no_scm .dvc/config.local; then dvc config --local --unset core.no_scm; fi; \
+	else \
+	  dvc config --local core.no_scm true; \
+	  echo "no git repository: the pipeline works, experiments do not (git init gives them one)"; \
+	fi
 
 test: env-dev  ## lint, order of rooms, types, tests
 	ruff check .
@@ -66,17 +74,17 @@ promote: env  ## put a version in production: VERSION=n [WHY="..."]
 rollback: env  ## put the previous production version back [WHY="..."]
 	deepfake rollback --why "$(WHY)"
 
-experiment: env  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
+experiment: env scm  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
 
-starter-train: env  ## train the starter on photographs, into models/starter: SET="ingest.root=..."
+starter-train: env scm  ## train the starter on photographs, into models/starter: SET="ingest.root=..."
 	deepfake experiment starter $(SET)
 	deepfake starter
 
-sweep: env  ## search parameters with Optuna, or continue a search: [NAME=small] [TRIALS=20]
+sweep: env scm  ## search parameters with Optuna, or continue a search: [NAME=small] [TRIALS=20]
 	deepfake sweep $(or $(NAME),small) --trials $(or $(TRIALS),20)
 
-study: env  ## hold out each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
+study: env scm  ## hold out each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
 bench: env  ## measure speed and memory as ratios to limits of this machine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,13 +30,51 @@ def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None
 
     Raises:
         ParamsError: the changed parameters do not fit the parameter models.
-        DeepfakeError: DVC failed; it printed the reason.
+        DeepfakeError: there is no git repository, or DVC failed and printed the reason. The files that git
+            keeps are then as they were.
     """
     parse_params(Params, with_changes(read_sections(Path("params.yaml")), changes), origin=name)
     settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
     command = [sys.executable, "-m", "dvc", "exp", "run", "--name", name, "--force", *settings, *targets]
-    if subprocess.run(command, check=False).returncode != 0:
-        raise DeepfakeError(f"experiment {name} failed; see above")
+    before = _kept_files()
+    if _exit_code(command) != 0:
+        for file, content in before.items():
+            if not file.is_file() or file.read_bytes() != content:
+                file.write_bytes(content)
+        raise DeepfakeError(
+            f"experiment {name} failed, see above. params.yaml, dvc.lock and what else git keeps are as "
+            "they were; data/, models/ and reports/ hold what it wrote. The same command goes on with it; "
+            "`dvc checkout --force` brings back the files from before"
+        )
+
+
+def _kept_files() -> dict[Path, bytes]:
+    """What an experiment may change of the files that git keeps, with their content, edits included.
+
+    Raises:
+        DeepfakeError: there is no git repository with a commit.
+    """
+    try:
+        subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, check=True)
+        command = ["git", "ls-files", "-z", "--", "params.yaml", "dvc.lock", "data", "reports"]
+        listed = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DeepfakeError(
+            "experiments need a git repository, since DVC keeps each of them as a commit, and this folder "
+            "is none: git init && git add --all && git commit --message start (`make repro` works without)"
+        ) from error
+    files = [Path(os.fsdecode(name)) for name in listed.split(b"\0") if name]
+    return {file: file.read_bytes() for file in files if file.is_file()}
+
+
+def _exit_code(command: Sequence[str]) -> int:
+    """Run a command. Ctrl-C reaches it as well: this process waits until it has stopped its stage."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def read_changes(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -46,27 +85,51 @@ def read_changes(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[
         overrides: KEY=VALUE each, with a dotted key and a YAML value.
 
     Raises:
-        ParamsError: an override is no KEY=VALUE.
+        ParamsError: an override is no KEY=VALUE, or its value no YAML.
     """
     changes = dict(flat_overrides(sections))
     for override in overrides:
         key, equals, value = override.partition("=")
-        if not equals:
+        if not equals or not key:
             raise ParamsError(f"{override!r} is no KEY=VALUE")
-        changes[key] = yaml.safe_load(value)
-    return changes
+        changes[key] = _parsed(value, override)
+    return {key: _at_home(value) for key, value in changes.items()}
 
 
 def read_sections(file: Path) -> dict[str, Any]:
     """A YAML file of sections: params.yaml, an experiment, a study.
 
     Raises:
-        ParamsError: the file holds no mapping.
+        ParamsError: the file is no YAML, or holds no mapping.
     """
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{file} is not in UTF-8 ({error}): save it again as such") from error
+    content = _parsed(text, str(file))
     if not isinstance(content, dict):
         raise ParamsError(f"{file} must hold a mapping of sections")
     return content
+
+
+def _parsed(text: str, origin: str) -> Any:
+    """A YAML value.
+
+    Raises:
+        ParamsError: the text is no YAML; `origin` names it.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-13-41
+        words = " ".join(str(error).split())[:200]
+        raise ParamsError(
+            f"{origin} is no YAML ({words}): put quotes around what is meant as text"
+        ) from error
+
+
+def _at_home(value: Any) -> Any:
+    """A path that begins with `~/` as a whole path, which neither DVC nor, after KEY=, the shell makes."""
+    return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~/") else value
 
 
 def flat_overrides(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -79,13 +142,20 @@ def flat_overrides(content: Mapping[str, Any], prefix: str = "") -> Iterator[tup
 
 
 def with_changes(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested sections; the values of the dotted keys `changes` are replaced or added."""
+    """A copy of nested sections; the values of the dotted keys `changes` are replaced or added.
+
+    Raises:
+        ParamsError: a key goes on below a value that is no section.
+    """
     changed = deepcopy(dict(content))
     for key, value in changes.items():
         *parents, last = key.split(".")
         section = changed
-        for parent in parents:
+        for depth, parent in enumerate(parents, start=1):
             section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                above = ".".join(parents[:depth])
+                raise ParamsError(f"{key}: {above} is one value, not a section; set {above} itself")
         section[last] = value
     return changed
 
