@@ -6,16 +6,16 @@ from pathlib import Path
 
 from deepfake.base.parameters import load_params
 from deepfake.base.stage import run_stage
+from deepfake.ingest.raw import RawData
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
-from deepfake.shards.manifest import read_manifest
+from deepfake.preprocess.splits import SplitRule
 
 
 def main() -> None:
-    params, raw = load_params(Params), Path("data/raw")
-    manifest = read_manifest(raw / "manifest.parquet")
-    workers, out = params.base.threads, Path("data/cut")
-    preprocess(manifest, raw, params.ingest, params.preprocess, params.base.seed, out, workers)
+    params = load_params(Params)
+    raw, rule = RawData.read(Path("data/raw"), params.ingest), SplitRule(params.base.seed)
+    preprocess(raw, params.preprocess, rule, Path("data/cut"), params.base.threads)
 
 
 if __name__ == "__main__":

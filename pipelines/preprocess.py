@@ -5,6 +5,7 @@ from pathlib import Path
 from deepfake.audit.audit import audit_crops
 from deepfake.base.parameters import Sections, load_params
 from deepfake.base.stage import run_stage
+from deepfake.ingest.raw import RawData
 from deepfake.params.audit import Audit
 from deepfake.params.base import Base
 from deepfake.params.ingest.ingest import Ingest
@@ -12,8 +13,8 @@ from deepfake.params.preprocess import Preprocess
 from deepfake.preprocess.ledger import LEDGER, read_ledger
 from deepfake.preprocess.outputs import write_reports
 from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SplitRule
 from deepfake.shards.executors import choose_executor
-from deepfake.shards.manifest import read_manifest
 
 
 class Params(Sections):
@@ -25,12 +26,13 @@ class Params(Sections):
 
 def main() -> None:
     choose_executor()
-    params, raw, faces = load_params(Params), Path("data/raw"), Path("data/faces")
-    ingest, cut, seed, workers = params.ingest, params.preprocess, params.base.seed, params.base.threads
-    manifest, ledger = read_manifest(raw / "manifest.parquet"), read_ledger(LEDGER, seed, cut.split)
-    done = preprocess(manifest, raw, ingest, cut, seed, faces, workers, Path(".resume"), ledger)
-    audit = audit_crops(manifest, done.frame, faces, ingest, params.audit, seed, workers)
-    write_reports(done, audit, manifest, raw, ingest)
+    params, faces = load_params(Params), Path("data/faces")
+    cut, seed, workers = params.preprocess, params.base.seed, params.base.threads
+    raw = RawData.read(Path("data/raw"), params.ingest)
+    rule = SplitRule(seed, read_ledger(LEDGER, seed, cut.split))
+    done = preprocess(raw, cut, rule, faces, workers, Path(".resume"))
+    audit = audit_crops(raw, done.frame, faces, params.audit, seed, workers)
+    write_reports(done, audit, raw)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from deepfake.audit.audit import audit_raw
 from deepfake.base.parameters import Sections, load_params
 from deepfake.base.stage import run_stage
+from deepfake.ingest.raw import RawData
 from deepfake.params.audit import Audit
 from deepfake.params.base import Base
 from deepfake.params.ingest.ingest import Ingest
@@ -25,8 +26,9 @@ def main() -> None:
     choose_executor()
     params = load_params(Params)
     seed, workers = params.base.seed, params.base.threads
-    audit = partial(audit_raw, ingest=params.ingest, params=params.audit, seed=seed, workers=workers)
-    validate(Path("data/raw"), params.validate_, params.ingest, audit, Path("reports/validate"))
+    audit = partial(audit_raw, params=params.audit, seed=seed, workers=workers)
+    raw = RawData.read(Path("data/raw"), params.ingest)
+    validate(raw, params.validate_, audit, Path("reports/validate"))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ from deepfake.demo.corpus import make_pair
 from deepfake.evaluate.disagreement import spread, view_logits
 from deepfake.explain.choice import Explanation
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SplitRule
 from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_examples, shard_paths
 
@@ -69,8 +71,8 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
     ingest(params.ingest, 7, tmp_path / "raw", workers=1)
     manifest = read_manifest(tmp_path / "raw" / "manifest.parquet")
     frame, statistics, _ = preprocess(
-        manifest, tmp_path / "raw", params.ingest, params.preprocess, 7, tmp_path / "faces", 1,
-        tmp_path / "resume",
+        RawData(manifest, tmp_path / "raw", params.ingest), params.preprocess, SplitRule(7),
+        tmp_path / "faces", 1, tmp_path / "resume",
     )  # fmt: skip
     predictor = make_predictor(tmp_path, params, statistics)
     assert predictor.bundle.recipe.history is not None

@@ -11,6 +11,7 @@ from helpers import REPO
 from deepfake.audit.audit import audit_raw
 from deepfake.base.parameters import load_params
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.ingest.sources import FolderSource
 from deepfake.params.whole import Params
 
@@ -34,7 +35,7 @@ def audit(shared: Path, raw: Path) -> dict[str, Any]:
         for file in files if len(files) < 100 else files[::EVERY]:
             (target / file.name).symlink_to(file)
     frame = ingest(settings, 7, raw / "out", workers=1)
-    return audit_raw(frame, raw / "out", settings, params.audit, 7, workers=1)
+    return audit_raw(RawData(frame, raw / "out", settings), params.audit, 7, workers=1)
 
 
 def test_the_known_biases_are_named(audit: dict[str, Any]) -> None:

@@ -12,8 +12,10 @@ from deepfake.audit.audit import audit_crops, audit_raw
 from deepfake.audit.names import CROP_CONTAINER, FAMILIES
 from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SplitRule
 from deepfake.shards.manifest import usable
 
 EACH, SIZE = 80, 32
@@ -39,10 +41,11 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
 def audits(params: Params, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     out = tmp_path_factory.mktemp("out")
     manifest = ingest(params.ingest, 7, out / "raw", workers=1)
-    raw = [audit_raw(manifest, out / "raw", params.ingest, params.audit, 7, workers) for workers in (1, 2)]
-    frame, _, _ = preprocess(manifest, out / "raw", params.ingest, params.preprocess, 7, out / "faces", 1)
+    source = RawData(manifest, out / "raw", params.ingest)
+    raw = [audit_raw(source, params.audit, 7, workers) for workers in (1, 2)]
+    frame, _, _ = preprocess(source, params.preprocess, SplitRule(7), out / "faces", 1)
     assert len(usable(frame)) == 2 * EACH
-    crops = audit_crops(manifest, frame, out / "faces", params.ingest, params.audit, 7, 1)
+    crops = audit_crops(source, frame, out / "faces", params.audit, 7, 1)
     return {"raw": raw[0], "by two": raw[1], "crops": crops}
 
 

@@ -19,10 +19,12 @@ from sklearn.preprocessing import StandardScaler
 from deepfake.base.parameters import parse_params
 from deepfake.demo.corpus import make_pair
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.media.encoding import jpeg_round_trip
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
-from deepfake.shards.manifest import read_manifest, usable
+from deepfake.preprocess.splits import SplitRule
+from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_examples
 
 PICTURES, SIDE = 90, 48
@@ -102,8 +104,8 @@ def examined(raw: Path, out: Path, settings: Params) -> tuple[np.ndarray, np.nda
     Returns:
         float64 [pictures, 6] and the labels.
     """
-    manifest = read_manifest(raw / "manifest.parquet")
-    frame, _, _ = preprocess(manifest, raw, settings.ingest, settings.preprocess, 7, out, 1)
+    source = RawData.read(raw, settings.ingest)
+    frame, _, _ = preprocess(source, settings.preprocess, SplitRule(7), out, 1)
     neutral = settings.preprocess.neutralise.enabled
     rows, features, labels = usable(frame).set_index("image_id"), [], []
     for path in sorted(out.rglob("shard-*.arrow")):

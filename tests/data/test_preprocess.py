@@ -17,6 +17,7 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import difference, proportion
 from deepfake.demo.corpus import make_pair, write_corpus
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.ingest.sources import FolderSource, SyntheticSource
@@ -25,7 +26,7 @@ from deepfake.preprocess import search
 from deepfake.preprocess.crops import CropRecipe, face_crops
 from deepfake.preprocess.faces import weights_digest
 from deepfake.preprocess.preprocess import _require_both_classes, preprocess
-from deepfake.preprocess.splits import split_of_group
+from deepfake.preprocess.splits import SplitRule, split_of_group
 from deepfake.shards.manifest import FACE_SCHEMA, SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_examples
 
@@ -87,8 +88,7 @@ def run(
     workers: int = 1,
     resume: Path | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    manifest = read_manifest(raw[1] / "manifest.parquet")
-    return preprocess(manifest, raw[1], raw[0], params, SEED, out, workers, resume)[:2]
+    return preprocess(RawData.read(raw[1], raw[0]), params, SplitRule(SEED), out, workers, resume)[:2]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from deepfake.base.errors import SourceError
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.ingest.thumbnails import PER_REASON, SIDE, read_rejected, shown, thumbnail
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
@@ -63,7 +64,7 @@ def test_the_sheet_shows_both_stages_and_is_byte_stable(
     faces.loc[no_face, ["reject_reason", "reject_detail"]] = ["no_face", "no face found"]
     sheets = []
     for name, frame in (("one", faces), ("two", faces.sample(frac=1, random_state=3)), ("raw", manifest)):
-        plot_quarantine(frame, manifest, out, params, tmp_path / f"{name}.png")
+        plot_quarantine(frame, RawData(manifest, out, params), tmp_path / f"{name}.png")
         sheets.append((tmp_path / f"{name}.png").read_bytes())
     assert sheets[0] == sheets[1] != sheets[2]
     heights = [Image.open(io.BytesIO(sheet)).height for sheet in sheets]
@@ -73,7 +74,7 @@ def test_the_sheet_shows_both_stages_and_is_byte_stable(
 def test_nothing_rejected_is_a_sheet_too(raw: tuple[Ingest, pd.DataFrame, Path], tmp_path: Path) -> None:
     params, manifest, out = raw
     good = manifest[manifest["reject_reason"].isna()]
-    plot_quarantine(good, good, out, params, tmp_path / "sheet.png")
+    plot_quarantine(good, RawData(good, out, params), tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 0
 
 

@@ -12,13 +12,14 @@ from ingest_data import fill, picture, source_params
 from PIL import Image
 
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.validate import Validate
 from deepfake.preprocess.leakage import check_splits
 from deepfake.validate import exhibits
 from deepfake.validate.exhibits import MAX_GROUPS, MAX_MEMBERS, Gallery, quarantine_exhibits, raw_exhibits
 from deepfake.validate.validation import validate_manifest
-from deepfake.validate.validation_report import render_report
+from deepfake.validate.validation_report import Audits, render_report
 
 HOSTILE = "'><img src=http:x onerror=alert(1)>\u202egpj.png"
 LIMITS = Validate(
@@ -76,8 +77,7 @@ def page_of(frame: pd.DataFrame, sections: list[Gallery]) -> str:
     return render_report(
         frame,
         validate_manifest(frame, LIMITS),
-        audits=AUDIT,
-        audit_plot=b"a figure",
+        audits=Audits(AUDIT, b"a figure"),
         provenance=[LICENCE],
         exhibits=sections,
     )
@@ -89,7 +89,7 @@ def paths(section: Gallery) -> list[list[str]]:
 
 def test_planted_pictures_are_shown(planted: tuple[Ingest, pd.DataFrame, Path]) -> None:
     params, frame, raw = planted
-    near, equal, quarantine = raw_exhibits(frame, raw, params)
+    near, equal, quarantine = raw_exhibits(RawData(frame, raw, params))
     assert paths(near) == [["faces/real/camera/photo.png", "faces/fake/gan/photo-again.jpg"]]
     assert near.groups[0].title == "Real and fake, not declared as one group"
     assert all(member.image for member in near.groups[0].members)
@@ -107,8 +107,8 @@ def test_page_tells_audit_and_licence_and_refers_to_nothing(
     planted: tuple[Ingest, pd.DataFrame, Path],
 ) -> None:
     params, frame, raw = planted
-    page = page_of(frame, raw_exhibits(frame, raw, params))
-    assert page == page_of(frame.sample(frac=1, random_state=2), raw_exhibits(frame, raw, params))
+    page = page_of(frame, raw_exhibits(RawData(frame, raw, params)))
+    assert page == page_of(frame.sample(frac=1, random_state=2), raw_exhibits(RawData(frame, raw, params)))
     assert "<h1>Stopped" in page
     assert "JPEG quality tells &lt;real&gt; from fake with AUC 0.98" in page
     assert "0.980 [0.950, 0.990]" in page
@@ -140,7 +140,7 @@ def test_pictures_are_bounded(
                 phash=f"{looks:016x}",
             )
         )
-    near = raw_exhibits(pd.concat([frame, *parts], ignore_index=True), raw, params)[0]
+    near = raw_exhibits(RawData(pd.concat([frame, *parts], ignore_index=True), raw, params))[0]
     assert len(near.groups) == MAX_GROUPS
     assert {len(group.members) for group in near.groups[1:]} == {MAX_MEMBERS}
     assert near.groups[1].size == 10
@@ -163,8 +163,8 @@ def test_the_page_of_preprocess_tells_splits_and_misses(planted: tuple[Ingest, p
     page = render_report(
         faces,
         check_splits(faces, params.near_duplicate_distance),
-        audits={"Before": AUDIT["Pictures as they came"]} | {"After": []},
-        exhibits=[quarantine_exhibits(faces, manifest, raw, params)],
+        audits=Audits({"Before": AUDIT["Pictures as they came"], "After": []}, b"a figure"),
+        exhibits=[quarantine_exhibits(faces, RawData(manifest, raw, params))],
         statistics=statistics,
     )
     for text in ("Preprocessing", "No leak between splits", "1,234", "25.0 %", "+25.0 %", "is a bias"):
@@ -177,7 +177,7 @@ def test_a_family_of_one_stage_only_stands_in_that_stages_column(
     _, frame, _ = planted
     rows = AUDIT["Pictures as they came"]
     later = [*rows, rows[0] | {"name": "crops/resolution", "family": "resolution", "shown": "0.123 [0, 1]"}]
-    audits = {"Before": rows, "After": later}
+    audits = Audits({"Before": rows, "After": later}, b"a figure")
     page = render_report(frame, validate_manifest(frame, LIMITS), audits=audits)
     row = page.split("<td>resolution</td>")[1].split("</tr>")[0]
     before, after = re.findall(r"<td>(.*?)</td>", row)

@@ -19,11 +19,12 @@ from PIL import Image
 
 from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SplitRule
 from deepfake.shards.executors import EXECUTOR_VARIABLE, process_pool
-from deepfake.shards.manifest import read_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 
 
@@ -150,8 +151,7 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> No
 def cut_faces(project: Path, out: Path) -> None:
     """Run preprocess on ingest's output in `project`, with the executor from the environment."""
     params, sources = settings(project)
-    manifest, raw = read_manifest(project / "data/raw/manifest.parquet"), project / "data/raw"
-    preprocess(manifest, raw, sources, params.preprocess, 7, out, 2)
+    preprocess(RawData.read(project / "data/raw", sources), params.preprocess, SplitRule(7), out, 2)
 
 
 def test_ray_writes_the_bytes_that_processes_write(tmp_path: Path) -> None:

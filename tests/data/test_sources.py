@@ -12,8 +12,10 @@ from ingest_data import FILES, fill, ingested, picture
 
 from deepfake.base.errors import ParamsError, SourceError
 from deepfake.base.parameters import parse_params
+from deepfake.ingest.raw import RawData
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SplitRule
 from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.validate.validation import validate_manifest
 
@@ -142,6 +144,7 @@ def test_a_given_split_reaches_the_manifest_and_breaks_nothing_after_it(tmp_path
     thirds = {"train": 0.34, "val": 0.33, "test": 0.33}
     changed = {"ingest.shard_size": 4, "preprocess.size": 32, "preprocess.split": thirds}
     params = parse_params(Params, tiny_params(**changed), origin="test")
-    frame, _, _ = preprocess(manifest, raw, params.ingest, params.preprocess, 7, tmp_path / "faces", 1)
+    source = RawData(manifest, raw, params.ingest)
+    frame, _, _ = preprocess(source, params.preprocess, SplitRule(7), tmp_path / "faces", 1)
     assert set(usable(frame)["split"]) <= set(SPLITS)
     assert not validate_manifest(manifest, params.validate_).failed("critical")

@@ -12,7 +12,7 @@ import pytest
 from helpers import tiny_params
 from PIL import Image, ImageFilter, ImageOps
 
-from deepfake.audit.audit import grouped_folds, judge
+from deepfake.audit.audit import Measured, grouped_folds, judge
 from deepfake.audit.names import BORDER, FAMILIES, place
 from deepfake.audit.report import audit_rows, plot_audit, require_no_shortcut
 from deepfake.audit.shortcuts import border, measure, sharpness
@@ -72,7 +72,7 @@ def blurred(picture: Image.Image) -> Image.Image:
 def audit_of(real: Any, fake: Any, params: Audit = PARAMS, pairs: bool = False) -> dict[str, Any]:
     """Audit of EACH pictures per class; `real` and `fake` turn a scene into bytes."""
     sample, measures = measured(real, fake, pairs)
-    return judge("raw", sample, measures, FAMILIES, 2 * EACH, params, seed=3)
+    return judge(Measured("raw", sample, measures, FAMILIES, 2 * EACH), params, seed=3)
 
 
 def measured(real: Any, fake: Any, pairs: bool = False) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -91,7 +91,7 @@ def alike() -> list[dict[str, Any]]:
     sample, measures = measured(encode, encode)
     rng, audits = np.random.default_rng(0), []
     for _ in range(8):
-        audits.append(judge("raw", sample, measures, FAMILIES, len(sample), PARAMS, seed=3))
+        audits.append(judge(Measured("raw", sample, measures, FAMILIES, len(sample)), PARAMS, seed=3))
         sample = sample.assign(label=rng.permutation(sample["label"]))
     return audits
 
@@ -111,7 +111,7 @@ def test_shuffled_labels_are_chance() -> None:
     sample["group"] = [f"g{i}" for i in range(300)]
     strong = np.repeat([0.0, 1.0], 150)[:, None]
     measures = {f: strong + rng.normal(0, 0.1, (300, len(v))) for f, v in FAMILIES.items()}
-    for row in audit_rows(judge("raw", sample, measures, FAMILIES, 300, PARAMS, 3)):
+    for row in audit_rows(judge(Measured("raw", sample, measures, FAMILIES, 300), PARAMS, 3)):
         assert row["low"] <= 0.5, row
 
 

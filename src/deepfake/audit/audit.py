@@ -9,6 +9,7 @@ model), shrunken logistic regression where many weak features add up (0.907 agai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.roc import auc
 from deepfake.base.statistics import with_intervals
+from deepfake.ingest.raw import RawData
 from deepfake.params.audit import Audit
-from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.manifest import usable
 from deepfake.shards.sample import sample_rows
 from deepfake.shards.shards import shard_path
@@ -39,13 +40,27 @@ _MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
 _BY_FOREST = ("container", "resolution", "sharpness")
 
 
-def audit_raw(
-    manifest: pd.DataFrame, raw: Path, ingest: Ingest, params: Audit, seed: int, workers: int
-) -> dict[str, Any]:
-    """Audit the pictures as they came.
+@dataclass(frozen=True)
+class Measured:
+    """What a stage's audit judges.
 
-    Args:
-        manifest: what ingest wrote; `raw` holds its shards.
+    Attributes:
+        stage: `raw` or `crops`.
+        sample: rows with `label`, `source` and `group`.
+        measures: float [pictures, features] by family; nan where there is no such thing.
+        families: the features of each family, in the order of its columns.
+        available: how many pictures the sample stands for.
+    """
+
+    stage: str
+    sample: pd.DataFrame
+    measures: Measures
+    families: dict[str, tuple[Feature, ...]]
+    available: int
+
+
+def audit_raw(raw: RawData, params: Audit, seed: int, workers: int) -> dict[str, Any]:
+    """Audit the pictures as they came.
 
     Returns:
         What `audit.json` holds: sample, limits, and per family AUC with interval, status, sentences
@@ -54,26 +69,19 @@ def audit_raw(
     Raises:
         SourceError: a class has fewer than two groups, or shards and manifest don't belong together.
     """
-    rows = numbered(manifest, ingest.shard_size)
+    rows = numbered(raw.manifest, raw.settings.shard_size)
     sample = sample_rows(rows, params.max_pictures, seed)
-    paths = [shard_path(raw, number) for number in sample["shard"]]
-    measures = collect(sample, paths, ingest.limits, workers)
-    return judge("raw", sample, measures, FAMILIES, len(rows), params, seed)
+    paths = [shard_path(raw.folder, number) for number in sample["shard"]]
+    measures = collect(sample, paths, raw.settings.limits, workers)
+    return judge(Measured("raw", sample, measures, FAMILIES, len(rows)), params, seed)
 
 
 def audit_crops(
-    manifest: pd.DataFrame,
-    crops: pd.DataFrame,
-    folder: Path,
-    ingest: Ingest,
-    params: Audit,
-    seed: int,
-    workers: int,
+    raw: RawData, crops: pd.DataFrame, folder: Path, params: Audit, seed: int, workers: int
 ) -> dict[str, Any]:
     """Audit the face crops: what preprocess left of each family.
 
     Args:
-        manifest: what ingest wrote: it says which shard a picture is in.
         crops: the face manifest, with `split` and `face_side`; `folder` holds its shards.
 
     Returns:
@@ -83,44 +91,31 @@ def audit_crops(
     Raises:
         SourceError: as `audit_raw`.
     """
-    shard = numbered(manifest, ingest.shard_size).set_index("image_id")["shard"]
+    shard = numbered(raw.manifest, raw.settings.shard_size).set_index("image_id")["shard"]
     picture = usable(crops)["image_id"].str.partition("-")[0]  # further faces are numbered behind a dash
     rows = usable(crops).assign(shard=picture.map(shard))
     sample = sample_rows(rows, params.max_pictures, seed)
     places = zip(sample["split"], sample["shard"], strict=True)
     paths = [shard_path(folder / split, number) for split, number in places]
-    measures = collect(sample, paths, ingest.limits, workers)
+    measures = collect(sample, paths, raw.settings.limits, workers)
     kept = [position for position, feature in enumerate(CONTAINER) if feature in CROP_CONTAINER]
     measures["container"] = measures["container"][:, kept]
     measures["resolution"] = sample[["face_side"]].to_numpy(np.float64)
     families = FAMILIES | {"container": CROP_CONTAINER, "resolution": (NATIVE_SIDE,)}
-    return judge("crops", sample, measures, families, len(rows), params, seed)
+    return judge(Measured("crops", sample, measures, families, len(rows)), params, seed)
 
 
-def judge(
-    stage: str,
-    sample: pd.DataFrame,
-    measures: Measures,
-    families: dict[str, tuple[Feature, ...]],
-    available: int,
-    params: Audit,
-    seed: int,
-) -> dict[str, Any]:
+def judge(measured: Measured, params: Audit, seed: int) -> dict[str, Any]:
     """AUC with interval, status and words of every family.
 
     The bootstrap resamples the judged pictures and does not fit the classifiers again. Intervals are
     therefore too narrow. If the classes do not differ, the 95 % interval of 120 pictures misses 0.5 in one
     case of five, not of twenty.
-
-    Args:
-        stage: `raw` or `crops`.
-        sample: rows with `label`, `source` and `group`.
-        measures: float [pictures, features] by family; nan where there is no such thing.
-        available: how many pictures the sample stands for.
     """
+    stage, sample, measures = measured.stage, measured.sample, measured.measures
     folds = grouped_folds(sample, params.folds, seed)
     result: dict[str, Any] = {}
-    for family, features in families.items():
+    for family, features in measured.families.items():
         scores = out_of_fold(family, measures[family], features, sample["label"].to_numpy(), folds, seed)
         frame = sample[["label", "group"]].assign(score=scores)
         found = with_intervals(frame, "score", {"auc": auc}, params.bootstrap_resamples, seed)["auc"]
@@ -130,7 +125,7 @@ def judge(
     counts = sample["label"].value_counts()
     return {
         "stage": stage,
-        "pictures": {"audited": len(sample), "usable": available}
+        "pictures": {"audited": len(sample), "usable": measured.available}
         | {name: int(counts.get(label, 0)) for label, name in LABEL_NAMES.items()},
         "limits": {"warn": params.warn, "stop": params.stop},
         "families": result,

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.base.errors import SourceError
+from deepfake.ingest.raw import RawData
 from deepfake.media.encoding import encode_png
 from deepfake.media.images import ImageRejected, decode_image, read_file
-from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_examples, shard_path, write_shard
@@ -68,23 +68,20 @@ def read_rejected(raw: Path) -> Iterator[tuple[str, np.ndarray]]:
         yield example["path"], decode_image(example["image"], _OWN)
 
 
-def read_kept(
-    paths: Iterable[str], manifest: pd.DataFrame, raw: Path, params: Ingest, side: int = SIDE
-) -> Iterator[tuple[str, np.ndarray]]:
+def read_kept(paths: Iterable[str], raw: RawData, side: int = SIDE) -> Iterator[tuple[str, np.ndarray]]:
     """Path and thumbnail, uint8 [height, width, 3], of those pictures that ingest kept, from its shards.
 
     Args:
         paths: of any pictures; those that ingest rejected are passed over.
-        manifest: what ingest wrote: it says in which shard of `raw` a picture lies.
     """
-    tried = usable(manifest).set_index("path")["image_id"].sort_values()
+    tried = usable(raw.manifest).set_index("path")["image_id"].sort_values()
     wanted = {tried[path]: path for path in paths if path in tried.index}
     # As ingest writes them: usable pictures by image_id, `shard_size` to a file.
-    places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // params.shard_size
+    places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // raw.settings.shard_size
     for number in np.unique(places):
-        for example in read_examples(shard_path(raw, number)):
+        for example in read_examples(shard_path(raw.folder, number)):
             image_id = example["image_id"]
             if image_id in wanted:
                 with suppress(ImageRejected):
-                    picture = decode_image(example["image"], params.limits)
+                    picture = decode_image(example["image"], raw.settings.limits)
                     yield wanted[image_id], thumbnail(picture, side)

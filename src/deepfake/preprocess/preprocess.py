@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -15,13 +14,13 @@ import pyarrow as pa
 
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
+from deepfake.ingest.raw import RawData
 from deepfake.media.images import ImageRejected
-from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
 from deepfake.preprocess.crops import Crop, CropRecipe, NoFace, face_crops
 from deepfake.preprocess.detections import DetectionCache, open_cache
 from deepfake.preprocess.face_jobs import FaceJob, common_history, plan_jobs
-from deepfake.preprocess.splits import assign_splits, split_names, split_statistics
+from deepfake.preprocess.splits import SplitRule, assign_splits, split_names, split_statistics
 from deepfake.shards.executors import open_executor
 from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import (
@@ -66,15 +65,12 @@ class Preprocessed(NamedTuple):
 
 
 def preprocess(
-    manifest: pd.DataFrame,
-    raw: Path,
-    ingest: Ingest,
+    raw: RawData,
     params: Preprocess,
-    seed: int,
+    rule: SplitRule,
     out: Path,
     workers: int,
     resume: Path | None = None,
-    ledger: Mapping[str, str] = MappingProxyType({}),
 ) -> Preprocessed:
     """Cut the largest face, or all faces, out of every usable picture.
 
@@ -83,13 +79,10 @@ def preprocess(
     reason).
 
     Args:
-        manifest: from ingest.
-        raw: folder that ingest wrote.
         out: folder of the face shards.
         workers: number of processes.
         resume: folder that keeps a killed run's finished shards and all detections for the next run. None
             keeps nothing.
-        ledger: splits of earlier versions of the data (see `ledger.py`).
 
     Raises:
         SourceError: a split would hold only one class, or the manifest and the raw shards differ; the text
@@ -101,15 +94,21 @@ def preprocess(
     from deepfake.preprocess.leakage import require_no_leak
 
     names = split_names(params.split)
-    splits = assign_splits(manifest, seed, params.split, ledger)
+    manifest, ingest, seed = raw.manifest, raw.settings, rule.seed
+    splits = assign_splits(manifest, seed, params.split, rule.ledger)
     moves = split_statistics(manifest, splits, params.split)
     manifest = manifest.assign(split=splits)
     border = params.neutralise.border if params.neutralise.enabled else 0.0
     cache = None if resume is None else open_cache(resume / "detections.sqlite3", params.faces, border)
-    settings = params.model_dump_json(), ingest.model_dump_json(), str(seed), str(sorted(ledger.items()))
-    key = resume_key(__name__, *settings, listing_digest(raw))
+    settings = (
+        params.model_dump_json(),
+        ingest.model_dump_json(),
+        str(seed),
+        str(sorted(rule.ledger.items())),
+    )
+    key = resume_key(__name__, *settings, listing_digest(raw.folder))
     with workspace(resume, "preprocess", key) as space, open_executor(workers) as pool:
-        jobs = plan_jobs(manifest, raw, ingest.shard_size, space / "faces")
+        jobs = plan_jobs(manifest, raw.folder, ingest.shard_size, space / "faces")
         history = common_history(manifest, jobs, params, ingest.limits, cache, pool)
         recipe = CropRecipe(size=params.size, limits=ingest.limits, faces=params.faces, history=history)
         every = params.faces.which == "all"

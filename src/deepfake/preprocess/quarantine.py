@@ -11,24 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfake.base.plots import QUIET, save_figure
+from deepfake.ingest.raw import RawData
 from deepfake.ingest.thumbnails import PER_REASON, SIDE, read_kept, read_rejected, shown
-from deepfake.params.ingest.ingest import Ingest
 
 _COLUMNS = 8
 
 
-def plot_quarantine(
-    frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest, path: Path
-) -> None:
+def plot_quarantine(frame: pd.DataFrame, raw: RawData, path: Path) -> None:
     """Plot up to PER_REASON rejected pictures of every reason; those that never decoded, as text.
 
     Args:
         frame: the face manifest, with the reasons of both stages.
-        manifest: from ingest; it says in which shard of `raw` a picture is.
         path: the PNG file to write.
     """
     rows = shown(frame)
-    pictures = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params))
+    pictures = dict(read_rejected(raw.folder)) | dict(read_kept(rows["path"], raw))
     counts = frame["reject_reason"].value_counts()
     lines = [
         (reason if start == 0 else None, members.iloc[start : start + _COLUMNS])

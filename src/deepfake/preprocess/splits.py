@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +35,19 @@ def split_of_group(group: str, seed: int, split: Split) -> str:
     if position < split.test:
         return "test"
     return "val" if position < split.test + split.val else "train"
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """What decides a group's split, beside the shares in params.
+
+    Attributes:
+        seed: of the hash for new groups.
+        ledger: splits of earlier versions of the data (see `ledger.py`).
+    """
+
+    seed: int
+    ledger: Mapping[str, str] = field(default_factory=dict)
 
 
 def assign_splits(

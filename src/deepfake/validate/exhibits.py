@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,8 +12,8 @@ import pandas as pd
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.plots import data_uri
 from deepfake.ingest.groups import join_groups
+from deepfake.ingest.raw import RawData
 from deepfake.ingest.thumbnails import SIDE, read_kept, read_rejected, shown
-from deepfake.params.ingest.ingest import Ingest
 from deepfake.shards.manifest import usable
 
 MAX_GROUPS = 12  # with MAX_MEMBERS and the sizes below: about a megabyte of page
@@ -53,12 +52,13 @@ class Gallery:
     groups: tuple[Group, ...]
 
 
-def raw_exhibits(manifest: pd.DataFrame, raw: Path, params: Ingest) -> list[Gallery]:
-    """Near-duplicates, equal files and quarantine of what ingest wrote to `raw`."""
-    alike, alike_note = _look_alikes(manifest, params.near_duplicate_distance)
+def raw_exhibits(raw: RawData) -> list[Gallery]:
+    """Near-duplicates, equal files and quarantine of what ingest wrote."""
+    manifest = raw.manifest
+    alike, alike_note = _look_alikes(manifest, raw.settings.near_duplicate_distance)
     equal, equal_note = _equal_files(manifest)
     rows = pd.concat([manifest.iloc[:0], *(rows for _, _, rows in alike + equal)])
-    large = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params, _LARGE))
+    large = dict(read_rejected(raw.folder)) | dict(read_kept(rows["path"], raw, _LARGE))
     for _, _, members in equal:  # one picture stands for all that are equal to it
         known = next((large[path] for path in members["path"] if path in large), None)
         if known is not None:
@@ -66,19 +66,18 @@ def raw_exhibits(manifest: pd.DataFrame, raw: Path, params: Ingest) -> list[Gall
     return [
         Gallery("Near-duplicates", alike_note, _groups(alike, large)),
         Gallery("Equal files", equal_note, _groups(equal, large)),
-        quarantine_exhibits(manifest, manifest, raw, params),
+        quarantine_exhibits(manifest, raw),
     ]
 
 
-def quarantine_exhibits(frame: pd.DataFrame, manifest: pd.DataFrame, raw: Path, params: Ingest) -> Gallery:
+def quarantine_exhibits(frame: pd.DataFrame, raw: RawData) -> Gallery:
     """Some rejected pictures of every reason.
 
     Args:
         frame: raw or face manifest; its reasons are shown.
-        manifest: what ingest wrote: it says in which shard of `raw` a picture lies.
     """
     rows = shown(frame)
-    pictures = dict(read_rejected(raw)) | dict(read_kept(rows["path"], manifest, raw, params, SIDE))
+    pictures = dict(read_rejected(raw.folder)) | dict(read_kept(rows["path"], raw, SIDE))
     counts = frame["reject_reason"].value_counts()
     found = [(reason, int(counts[reason]), members) for reason, members in rows.groupby("reject_reason")]
     found.sort(key=lambda item: (-item[1], item[0]))

@@ -6,45 +6,41 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from deepfake.audit.report import audit_rows, plot_audit, print_audit, require_no_shortcut
 from deepfake.base.errors import SourceError, ValidationFailed
 from deepfake.base.stage import read_json, write_json
-from deepfake.params.ingest.ingest import Ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.validate import Validate
-from deepfake.shards.manifest import read_manifest
 from deepfake.validate.exhibits import raw_exhibits
 from deepfake.validate.expectations import first_failure
 from deepfake.validate.validation import validate_manifest
-from deepfake.validate.validation_report import render_report
+from deepfake.validate.validation_report import Audits, render_report
 
-AuditRaw = Callable[[pd.DataFrame, Path], dict[str, Any]]
+AuditRaw = Callable[[RawData], dict[str, Any]]
 
 
-def validate(raw: Path, expected: Validate, ingest: Ingest, audit_raw: AuditRaw, out: Path) -> None:
+def validate(raw: RawData, expected: Validate, audit_raw: AuditRaw, out: Path) -> None:
     """Judge what ingest wrote.
 
     Args:
-        raw: the folder that ingest wrote, with these parameters.
-        audit_raw: the shortcut audit of a manifest and its folder.
+        audit_raw: the shortcut audit.
         out: gets verdict.json, audit.json, audit.png and report.html.
 
     Raises:
         ValidationFailed: a critical expectation failed, or a shortcut is above its limit; the page
             is there.
     """
-    frame = read_manifest(raw / "manifest.parquet")
+    frame = raw.manifest
     verdict = validate_manifest(frame, expected)
     write_json(out / "verdict.json", verdict.to_json())
     failed = [result.name for result in verdict.failed("critical") + verdict.failed("warning")]
     print(f"{len(frame)} files; expectations not met: {', '.join(failed) or 'none'}")
     shown: dict[str, Any] = {}
     try:
-        shown["provenance"] = read_json(raw / "sources.json")
+        shown["provenance"] = read_json(raw.folder / "sources.json")
         if verdict.readable:  # else there are no columns to find pictures by
-            shown["exhibits"] = raw_exhibits(frame, raw, ingest)
-            audit = audit_raw(frame, raw)
+            shown["exhibits"] = raw_exhibits(raw)
+            audit = audit_raw(raw)
             shown |= _write_audit(audit, out)
     except SourceError as error:  # such as a class of one picture: the verdict says it better
         if verdict.passed:
@@ -64,4 +60,4 @@ def _write_audit(audit: dict[str, Any], out: Path) -> dict[str, Any]:
     write_json(out / "audit.json", audit)
     plot_audit([audit], out / "audit.png")
     plot = (out / "audit.png").read_bytes()
-    return {"audits": {"Pictures as they came": audit_rows(audit)}, "audit_plot": plot}
+    return {"audits": Audits({"Pictures as they came": audit_rows(audit)}, plot)}

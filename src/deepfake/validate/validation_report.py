@@ -6,6 +6,7 @@ Validate writes it of the manifest, preprocess of the faces; the same page, with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,25 @@ QUALITY_STEP = 5
 _PATH_END = 48  # characters of a path under its picture: its end tells more than its start
 _EXIF = {True: "with EXIF", False: "without EXIF"}
 
-AuditRows = Mapping[str, Sequence[dict[str, Any]]]
+
+@dataclass(frozen=True)
+class Audits:
+    """What the page shows of shortcut audits.
+
+    Attributes:
+        rows: by what was audited, the rows of `audit_rows`; the last is the stage's own.
+        plot: PNG of `plot_audit`.
+    """
+
+    rows: Mapping[str, Sequence[dict[str, Any]]]
+    plot: bytes
 
 
 def render_report(
     frame: pd.DataFrame,
     verdict: DataVerdict,
     *,
-    audits: AuditRows | None = None,
-    audit_plot: bytes | None = None,
+    audits: Audits | None = None,
     provenance: Sequence[dict[str, Any]] = (),
     exhibits: Sequence[Gallery] = (),
     statistics: dict[str, Any] | None = None,
@@ -43,8 +54,7 @@ def render_report(
     Args:
         frame: the manifest that was judged, or the face manifest, in any order.
         verdict: what `validate_manifest` said of it, or `check_splits` of the faces.
-        audits: by what was audited, the rows of `audit_rows`; the last is the stage's own.
-        audit_plot: PNG of `plot_audit`.
+        audits: None: there was none.
         provenance: what `data/raw/sources.json` holds.
         exhibits: pictures, from `raw_exhibits` or `quarantine_exhibits`.
         statistics: of preprocess; None on validate's page.
@@ -58,8 +68,8 @@ def render_report(
     return pages.get_template("validation_report.html").render(
         verdict=verdict,
         data=_data(frame) if verdict.readable else None,
-        audits=audits or {},
-        audit_plot=None if audit_plot is None else data_uri("png", audit_plot),
+        audits=audits.rows if audits else {},
+        audit_plot=data_uri("png", audits.plot) if audits else None,
         provenance=provenance,
         exhibits=exhibits,
         statistics=statistics,
