@@ -14,7 +14,7 @@ from deepfake.bundle.bundle import RENDERED_ONLY
 from deepfake.bundle.predictor import Predictor
 from deepfake.serve.batch import Row, score_contents
 from deepfake.serve.contents import read_entry
-from deepfake.serve.listing import Listing, list_entries
+from deepfake.serve.listing import Inputs, list_entries
 from deepfake.serve.results import Journal, check_output, csv_lines, is_stream, write_table, writing
 from deepfake.serve.summary import Summary
 
@@ -70,7 +70,7 @@ def predict(request: Request, load: Callable[[], tuple[Predictor, str]]) -> int:
     return summary.unscored
 
 
-def _stream(request: Request, listing: Listing, predictor: Predictor, version: str) -> Summary:
+def _stream(request: Request, listing: Inputs, predictor: Predictor, version: str) -> Summary:
     """CSV to standard output, a device or a pipe, as the rows come."""
     summary = Summary()
     place = request.output or "standard output"
@@ -88,7 +88,7 @@ def _stream(request: Request, listing: Listing, predictor: Predictor, version: s
     return summary
 
 
-def _write(request: Request, output: Path, listing: Listing, predictor: Predictor, version: str) -> Summary:
+def _write(request: Request, output: Path, listing: Inputs, predictor: Predictor, version: str) -> Summary:
     summary, table = Summary(), list[Row]()
     weights = predictor.bundle.weights_sha256
     key = {"version": version, "weights": weights, "assume_face": request.assume_face}
@@ -116,7 +116,7 @@ def _write(request: Request, output: Path, listing: Listing, predictor: Predicto
 
 def _scored(
     request: Request,
-    listing: Listing,
+    listing: Inputs,
     predictor: Predictor,
     version: str,
     known: Mapping[tuple[str, str], list[Row]],

@@ -35,14 +35,14 @@ class Entry:
 
 
 @dataclass
-class Listing:
+class Inputs:
     """Everything that was named, in order, and what folders hold besides: words -> how many."""
 
     entries: list[Entry] = field(default_factory=list)
     passed: Counter[str] = field(default_factory=Counter)
 
 
-def list_entries(arguments: Sequence[str], stdin: BinaryIO, output: Path | None) -> Listing:
+def list_entries(arguments: Sequence[str], stdin: BinaryIO, output: Path | None) -> Inputs:
     """What is to be scored.
 
     Args:
@@ -53,7 +53,7 @@ def list_entries(arguments: Sequence[str], stdin: BinaryIO, output: Path | None)
     Raises:
         DeepfakeError: there is nothing to score.
     """
-    listing = Listing()
+    listing = Inputs()
     for argument in arguments:
         for name in _listed(stdin.read()) if argument == STDIN else [argument]:
             _add(listing, name)
@@ -72,7 +72,7 @@ def _listed(data: bytes) -> list[str]:
     return [os.fsdecode(name) for name in names if name]
 
 
-def _add(listing: Listing, text: str) -> None:
+def _add(listing: Inputs, text: str) -> None:
     if "://" in text:
         from deepfake.serve.remote import list_address
 
@@ -138,7 +138,7 @@ def _in_table(path: Path) -> list[Entry]:
     return [Entry(str(readable(place)), place) for place in places]
 
 
-def _leave_out(listing: Listing, output: Path) -> None:
+def _leave_out(listing: Inputs, output: Path) -> None:
     """The output is no picture; where it is one of those named, it must not be overwritten.
 
     Raises:
