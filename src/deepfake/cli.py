@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add_predict(commands).set_defaults(run=_predict)
 
+    doctor = commands.add_parser("doctor", help="what is wrong on this machine, and what mends it")
+    doctor.set_defaults(run=_doctor)
+
     report = commands.add_parser("report", help="tables, curves and page from a file of scores alone")
     report.add_argument(
         "--predictions", type=Path, required=True, metavar="FILE",
@@ -104,6 +107,13 @@ def _predict(options: argparse.Namespace) -> None:
     request = Request(options.paths, options.output, options.assume_face, options.workers, options.frames)
     if predict(request, lambda: load_model(options.model)):
         sys.exit(UNSCORED)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from deepfake.serve.doctor import report
+
+    if not report():
+        sys.exit(1)
 
 
 def _report(options: argparse.Namespace) -> None:

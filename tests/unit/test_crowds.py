@@ -16,7 +16,8 @@ from deepfake.media.encoding import encode_png
 from deepfake.preprocess.crops import Crop
 from deepfake.preprocess.squares import Square
 from deepfake.registry.publishing import _signature
-from deepfake.serve.batch import COLUMNS, score_files
+from deepfake.serve.batch import COLUMNS, score_contents
+from deepfake.serve.contents import Content
 
 LIMIT = 4
 
@@ -47,6 +48,7 @@ def predictor(network: Counting, monkeypatch: pytest.MonkeyPatch) -> predictors.
     """A predictor of toy pictures: a picture is the number of its faces."""
     monkeypatch.setattr(predictors, "load_detector_model", lambda *_: network)
     monkeypatch.setattr(predictors, "face_crops", lambda data, *_, **__: crowd(int(data)))
+    monkeypatch.setattr(predictors, "read_header", lambda *_: SimpleNamespace(note=""))
     recipe = SimpleNamespace(faces=SimpleNamespace(max_faces=LIMIT), limits=SimpleNamespace(max_bytes=9))
     calibration = Calibration(
         Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
@@ -65,11 +67,11 @@ def test_the_largest_faces_are_judged_and_the_others_counted(
     assert network.most <= LIMIT * 4  # four views of each face
 
 
-def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predictor, tmp_path) -> None:
+def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predictor) -> None:
     row = PictureModel(predictor).predict(pd.DataFrame({"image": [b"7"]})).iloc[0]
     assert (row["faces"], row["left_out"]) == (LIMIT, 7 - LIMIT)
     assert [*row.index] == _signature().outputs.input_names()
-    (tmp_path / "crowd").write_bytes(b"7")
-    rows = [*score_files(predictor, [tmp_path / "crowd"], "1", assume_face=False)]
+    contents = [Content("crowd", b"7")]
+    ((_, _, rows),) = score_contents(predictor, contents, {}, "1", assume_face=False, workers=1)
     assert len(rows) == LIMIT and {one["left_out"] for one in rows} == {7 - LIMIT}
     assert {*rows[0]} == {*COLUMNS}

@@ -1,6 +1,7 @@
 """Search a picture for faces. If there is none, search once more with a black frame around the picture.
 
-A detector may miss the face in a tight crop, because the crop shows nothing around the head.
+A detector may miss the face in a tight crop, because the crop shows nothing around the head. A large
+picture is also searched in tiles, for the small faces in it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ import numpy as np
 
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import Face, load_detector
+from deepfake.preprocess.tiles import TILES, search_tiles
 
 _PADDING = 0.5  # width of the black frame, as a share of the longer side
 _LONGEST = 320  # pixels: longer side before padding, at most; a large picture would take gigabytes
-SECOND_SEARCH = (_PADDING, _LONGEST)  # the second search depends on these and on the detector's parameters
+SECOND_SEARCH = (
+    _PADDING,
+    _LONGEST,
+    *TILES,
+)  # further searches depend on these and the detector's parameters
 
 
 def search(picture: np.ndarray, params: Faces) -> list[Face]:
@@ -27,7 +33,10 @@ def search(picture: np.ndarray, params: Faces) -> list[Face]:
         but their middle is inside.
     """
     detector = load_detector(params)
-    return detector.detect(picture) or _without_padding(detector.detect(_padded(picture)), picture.shape)
+    found = detector.detect(picture)
+    if not found:
+        found = _without_padding(detector.detect(_padded(picture)), picture.shape)
+    return sorted(found + search_tiles(picture, found, detector), key=lambda face: -face.score)
 
 
 def _padded(picture: np.ndarray) -> np.ndarray:
