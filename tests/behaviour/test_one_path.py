@@ -18,7 +18,7 @@ from deepfake.base.stage import read_json, write_json
 from deepfake.bundle.bundle import read_bundle
 from deepfake.bundle.predictor import Predictor
 from deepfake.demo.corpus import make_pair
-from deepfake.evaluate.disagreement import spread, view_logits
+from deepfake.evaluate.disagreement import judge, spread
 from deepfake.explain.choice import Explanation
 from deepfake.ingest.ingest import ingest
 from deepfake.ingest.raw import RawData
@@ -94,7 +94,7 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         assert (box.left, box.top, box.side) == (row.face_left, row.face_top, row.face_side)
         assert box.angle == pytest.approx(row.face_angle, abs=1e-4)
         calibration = predictor.bundle.calibration
-        logits = view_logits(predictor._model.predict_on_batch, crops[row.image_id][None], True)
+        logits = judge(predictor._model, crops[row.image_id][None], True).logits
         assert abs(float(calibration.score(logits["plain"])[0]) - verdict.score) < 1e-5
         apart = float(spread(calibration, logits)[0])
         assert verdict.verdict == calibration.verdict(verdict.score, apart)

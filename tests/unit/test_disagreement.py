@@ -9,7 +9,7 @@ import pytest
 from calibration_data import alone
 
 from deepfake.evaluate.calibration import calibrate
-from deepfake.evaluate.disagreement import spread, view_logits, views
+from deepfake.evaluate.disagreement import judge, spread, views
 
 
 def crops() -> np.ndarray:
@@ -35,13 +35,21 @@ def test_every_view_is_a_small_change_of_the_crop() -> None:
 def test_views_are_judged_in_one_batch_and_only_when_asked_for() -> None:
     batches = []
 
-    def model(pixels: np.ndarray) -> np.ndarray:
-        batches.append(len(pixels))
-        return pixels.mean(axis=(1, 2, 3), dtype=np.float32)[:, None]
+    class Model:
+        input_shape = (None, 32, 32, 3)
 
-    logits = view_logits(model, crops(), degraded=True)
-    assert batches == [12] and all(values.shape == (3,) for values in logits.values())
-    alone = view_logits(model, crops(), degraded=False)
+        def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
+            batches.append(len(pixels))
+            return pixels.mean(axis=(1, 2, 3), dtype=np.float32)[:, None]
+
+    judged = judge(Model(), crops(), degraded=True)
+    logits = judged.logits
+    assert (
+        judged.distance is None
+        and batches == [12]
+        and all(values.shape == (3,) for values in logits.values())
+    )
+    alone = judge(Model(), crops(), degraded=False).logits
     assert batches == [12, 3] and list(alone) == ["plain"]
     assert alone["plain"] == pytest.approx(logits["plain"])
 

@@ -57,7 +57,9 @@ def test_it_judges_like_a_model_of_one_logit() -> None:
     assert logits.shape == (3, 1) and logits.dtype == np.float32
     assert detector.input_shape == (None, SIDE, SIDE, 3)
     np.testing.assert_array_equal(logits[:, 0], head(fake_tokens(crops)))
-    np.testing.assert_array_equal(detector.distances(crops), head.distance(fake_tokens(crops)))
+    again, distances = detector.judge(crops)
+    np.testing.assert_array_equal(again, logits[:, 0])
+    np.testing.assert_array_equal(distances, head.distance(fake_tokens(crops)))
 
 
 @pytest.mark.usefixtures("fake_tower")

@@ -65,7 +65,7 @@ def test_hulls_are_soft_lie_inside_and_vary() -> None:
     masks = np.stack([face_hull(rng(seed), 96) for seed in range(200)])
     assert masks.min() == 0.0 and masks.max() == pytest.approx(1.0)
     area = (masks > 0.5).mean(axis=(1, 2))
-    assert area.min() > 0.02 and area.max() < 0.5 and area.std() > 0.05
+    assert area.min() > 0.015 and area.max() < 0.5 and area.std() > 0.05
     assert (masks[:, [0, -1]] > 0.5).mean() < 0.01  # no seam at the crop's edge
     assert (((masks > 0.05) & (masks < 0.95)).mean(axis=(1, 2)) > 0.02).all()
     mean = masks.mean(axis=0)

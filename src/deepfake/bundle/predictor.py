@@ -9,7 +9,7 @@ import numpy as np
 
 from deepfake.base.labels import Verdict
 from deepfake.bundle.bundle import Bundle, read_bundle
-from deepfake.evaluate.disagreement import spread, view_logits
+from deepfake.evaluate.disagreement import judge, spread
 from deepfake.media.images import ImageRejected, read_header
 from deepfake.media.squares import Square
 from deepfake.networks.detector import load_detector_model
@@ -83,16 +83,14 @@ class Predictor:
         crops = found[: self.bundle.recipe.faces.max_faces]
         calibration = self.bundle.calibration
         pixels = np.stack([crop.pixels for crop in crops])
-        logits = view_logits(self._model.predict_on_batch, pixels, calibration.max_spread is not None)
-        scores = calibration.score(logits["plain"])
-        far = (
-            self._model.distances(pixels) if isinstance(self._model, FrozenDetector) else [0.0] * len(crops)
-        )
-        judged = zip(crops, scores, spread(calibration, logits), far, strict=True)
+        judged = judge(self._model, pixels, calibration.max_spread is not None)
+        scores = calibration.score(judged.logits["plain"])
+        far = np.zeros(len(crops)) if judged.distance is None else judged.distance
+        parts = zip(crops, scores, spread(calibration, judged.logits), far, strict=True)
         left_out = len(found) - len(crops)
         note = read_header(data, self.bundle.recipe.limits).note
         return [
-            replace(self._verdict(n, *one), left_out=left_out, note=note) for n, one in enumerate(judged)
+            replace(self._verdict(n, *one), left_out=left_out, note=note) for n, one in enumerate(parts)
         ]
 
     def not_applicable(self, reason: str) -> FaceVerdict:

@@ -5,13 +5,15 @@ If a flip or a re-encoding changes a score much, the score allows no verdict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from deepfake.evaluate.calibration import Calibration
 from deepfake.media.encoding import jpeg_round_trip
+from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import FrozenDetector
 
 QUALITY, SCALE = 80, 0.75
 
@@ -39,22 +41,35 @@ def _down_and_up(crop: np.ndarray) -> np.ndarray:
     return cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def view_logits(
-    model: Callable[[np.ndarray], np.ndarray], crops: np.ndarray, degraded: bool
-) -> dict[str, np.ndarray]:
-    """Logits of every view, in one batch.
+@dataclass(frozen=True)
+class Judged:
+    """What a detector says of crops.
+
+    Attributes:
+        logits: name of the view -> float32 [n]; `plain` first.
+        distance: float32 [n], how unlike the training pictures each crop is; None where the detector does
+            not measure it.
+    """
+
+    logits: dict[str, np.ndarray]
+    distance: np.ndarray | None
+
+
+def judge(model: Detector, crops: np.ndarray, degraded: bool) -> Judged:
+    """Judge all views of crops in one batch.
 
     Args:
-        model: float32 [m, size, size, 3] -> logits [m, 1].
         crops: uint8 [n, size, size, 3].
-        degraded: False: only the plain crops, for a quarter of the work.
-
-    Returns:
-        name of the view -> float32 [n].
+        degraded: False: judge only the plain crops, for a quarter of the work.
     """
     shown = views(crops) if degraded else {"plain": crops}
-    logits = np.asarray(model(np.concatenate([*shown.values()]).astype(np.float32)))[:, 0]
-    return dict(zip(shown, np.split(logits, len(shown)), strict=True))
+    batch, distance = np.concatenate([*shown.values()]).astype(np.float32), None
+    if isinstance(model, FrozenDetector):
+        logits, distance = model.judge(batch)
+        distance = distance[: len(crops)]
+    else:
+        logits = np.asarray(model.predict_on_batch(batch))[:, 0]
+    return Judged(dict(zip(shown, np.split(logits, len(shown)), strict=True)), distance)
 
 
 def spread(calibration: Calibration, logits: dict[str, np.ndarray]) -> np.ndarray:

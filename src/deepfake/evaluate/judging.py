@@ -11,11 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.evaluate.baseline import fit_baseline
-from deepfake.evaluate.disagreement import view_logits
+from deepfake.evaluate.disagreement import judge
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.networks.detector import WEIGHTS, Detector, weights_digest
-from deepfake.networks.frozen import FrozenDetector
 from deepfake.shards.index import split_facts
 from deepfake.shards.resume import map_resumed, resume_key, shards_digest
 from deepfake.shards.shards import read_shard, shard_paths
@@ -43,10 +42,10 @@ def judge_split(model: Detector, faces: Path, split: str, degraded: bool, work: 
         detector also the distance to its training pictures.
     """
 
-    def judge(shard: Path) -> pa.Table:
+    def of_shard(shard: Path) -> pa.Table:
         return pa.concat_tables(_judge_batch(model, *batch, degraded) for batch in _batches(shard))
 
-    return _by_shard(judge, faces, split, work, f"judge {split}").to_pandas()
+    return _by_shard(of_shard, faces, split, work, f"judge {split}").to_pandas()
 
 
 def train_baseline(faces: Path, held_out: Collection[str], work: Path) -> Pipeline:
@@ -81,12 +80,12 @@ def _by_shard(
 def _judge_batch(
     model: Detector, crops: np.ndarray, image_ids: list[str], labels: list[int], degraded: bool
 ) -> pa.Table:
-    of_views = view_logits(model.predict_on_batch, crops, degraded)
-    logits = {f"{name}_logit": values for name, values in of_views.items()}
-    logits["logit"] = logits.pop("plain_logit")
-    if isinstance(model, FrozenDetector):
-        logits["distance"] = model.distances(crops)
-    return pa.table({"image_id": image_ids, **logits, "profile": list(azimuthal_profile(crops))})
+    judged = judge(model, crops, degraded)
+    columns = {f"{name}_logit": values for name, values in judged.logits.items()}
+    columns["logit"] = columns.pop("plain_logit")
+    if judged.distance is not None:
+        columns["distance"] = judged.distance
+    return pa.table({"image_id": image_ids, **columns, "profile": list(azimuthal_profile(crops))})
 
 
 def _batches(shard: Path) -> Iterator[tuple[np.ndarray, list[str], list[int]]]:

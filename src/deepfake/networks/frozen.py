@@ -63,9 +63,14 @@ class FrozenDetector:
         """Logits, float32 [n, 1], of crops [n, 224, 224, 3], RGB 0..255."""
         return self.head(self.tokens(crops))[:, None]
 
-    def distances(self, crops: np.ndarray) -> np.ndarray:
-        """How unlike the training pictures crops [n, 224, 224, 3] are; float32 [n], see `Head.distance`."""
-        return self.head.distance(self.tokens(crops))
+    def judge(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Judge crops [n, 224, 224, 3], RGB 0..255, with one pass of the tower.
+
+        Returns:
+            Logits, and distances to the training pictures (see `Head.distance`); both float32 [n].
+        """
+        tokens = self.tokens(crops)
+        return self.head(tokens), self.head.distance(tokens)
 
     @cached_property
     def twin(self) -> keras.Model:

@@ -12,7 +12,18 @@ import numpy as np
 from deepfake.media.fields import Field, as_field
 
 _CORNERS = 24
-_BAND_CHANCE = 0.3  # that the mask covers only a part of the face: eyes, or mouth and chin
+_BAND_CHANCE = 0.2  # that the mask is half a hull: the upper or the lower face
+_PARTS_CHANCE = 0.3  # that it covers eyes, nose or mouth alone: some tools change no more
+# Ellipses around parts of a face, in shares of the side: place from the crop's centre, then half axes.
+_LEFT_EYE, _RIGHT_EYE = (-0.13, -0.08, 0.10, 0.06), (0.13, -0.08, 0.10, 0.06)
+_NOSE, _MOUTH = (0.0, 0.05, 0.09, 0.13), (0.0, 0.18, 0.15, 0.08)
+_TOGETHER = (
+    (_LEFT_EYE, _RIGHT_EYE),
+    (_NOSE,),
+    (_MOUTH,),
+    (_NOSE, _MOUTH),
+    (_LEFT_EYE, _RIGHT_EYE, _NOSE),
+)
 
 
 def face_hull(rng: np.random.Generator, side: int) -> Field:
@@ -20,7 +31,8 @@ def face_hull(rng: np.random.Generator, side: int) -> Field:
 
     Its size and softness vary, as with blending tools. It is 0 at the crop's edge.
     """
-    mask = _elastic(rng, _polygon(rng, side))
+    shape = _parts if rng.random() < _PARTS_CHANCE else _polygon
+    mask = _elastic(rng, shape(rng, side))
     # Two blurs, as blending tools do: the first rounds the hull, the second softens its edge from inside.
     mask = as_field(cv2.GaussianBlur(mask, (0, 0), side * rng.uniform(0.01, 0.04)))
     mask = as_field(np.clip((mask - 0.5) / 0.5, 0, 1))
@@ -42,6 +54,17 @@ def _polygon(rng: np.random.Generator, side: int) -> Field:
     if rng.random() < _BAND_CHANCE:
         cut = round(side * (middle[1] + rng.uniform(-0.12, 0.12)))
         mask[slice(cut, None) if rng.random() < 0.5 else slice(None, cut)] = 0.0
+    return mask
+
+
+def _parts(rng: np.random.Generator, side: int) -> Field:
+    """Filled ellipses about some parts of a face."""
+    mask = np.zeros((side, side), np.float32)
+    shift, grow = rng.uniform(-0.04, 0.04, 2), rng.uniform(0.9, 1.5)
+    for right, down, wide, tall in _TOGETHER[int(rng.integers(len(_TOGETHER)))]:
+        middle = (0.5 + shift + (right, down)) * side
+        axes = np.array([wide, tall]) * grow * side
+        cv2.ellipse(mask, np.rint(middle).astype(int), np.rint(axes).astype(int), 0.0, 0.0, 360.0, 1.0, -1)
     return mask
 
 
