@@ -30,8 +30,8 @@ def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None
 
     Raises:
         ParamsError: the changed parameters do not fit the parameter models.
-        DeepfakeError: there is no git repository, or DVC failed and printed the reason. The files that git
-            keeps are then as they were.
+        DeepfakeError: there is no git repository, or DVC failed and printed the reason. The files in git
+            are then as they were before.
     """
     parse_params(Params, with_changes(read_sections(Path("params.yaml")), changes), origin=name)
     settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
@@ -49,7 +49,7 @@ def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None
 
 
 def _kept_files() -> dict[Path, bytes]:
-    """What an experiment may change of the files that git keeps, with their content, edits included.
+    """The files in git that an experiment may change, with their present content.
 
     Raises:
         DeepfakeError: there is no git repository with a commit.
@@ -68,7 +68,7 @@ def _kept_files() -> dict[Path, bytes]:
 
 
 def _exit_code(command: Sequence[str]) -> int:
-    """Run a command. Ctrl-C reaches it as well: this process waits until it has stopped its stage."""
+    """Run a command and return its exit code. After Ctrl-C, wait until it has stopped its stage."""
     with subprocess.Popen(command) as process:
         while True:
             try:
@@ -85,7 +85,7 @@ def read_changes(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[
         overrides: KEY=VALUE each, with a dotted key and a YAML value.
 
     Raises:
-        ParamsError: an override is no KEY=VALUE, or its value no YAML.
+        ParamsError: an override is no KEY=VALUE, or its value is no YAML.
     """
     changes = dict(flat_overrides(sections))
     for override in overrides:
@@ -113,10 +113,10 @@ def read_sections(file: Path) -> dict[str, Any]:
 
 
 def _parsed(text: str, origin: str) -> Any:
-    """A YAML value.
+    """Parse a YAML value. `origin` names the text in an error.
 
     Raises:
-        ParamsError: the text is no YAML; `origin` names it.
+        ParamsError: the text is no YAML.
     """
     try:
         return yaml.safe_load(text)
@@ -128,7 +128,7 @@ def _parsed(text: str, origin: str) -> Any:
 
 
 def _at_home(value: Any) -> Any:
-    """A path that begins with `~/` as a whole path, which neither DVC nor, after KEY=, the shell makes."""
+    """Replace `~/` at the start of a path by the home folder. DVC does not, nor the shell after KEY=."""
     return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~/") else value
 
 
@@ -145,7 +145,7 @@ def with_changes(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict
     """A copy of nested sections; the values of the dotted keys `changes` are replaced or added.
 
     Raises:
-        ParamsError: a key goes on below a value that is no section.
+        ParamsError: a key names something inside a value that is no section.
     """
     changed = deepcopy(dict(content))
     for key, value in changes.items():

@@ -1,8 +1,8 @@
-"""What a file is by its first bytes: its name says nothing."""
+"""A file's format by its first bytes. The file's name proves nothing."""
 
 from __future__ import annotations
 
-HEAD = 512  # bytes that are enough to tell
+HEAD = 512  # bytes that `name_of` needs
 ARCHIVES = ("ZIP", "tar", "gzip", "bzip2", "xz")
 CLIPS = ("MP4 or QuickTime video", "Matroska or WebM video", "AVI video")
 _MP4, _MATROSKA, _AVI = CLIPS
@@ -35,7 +35,7 @@ _MAGIC = {
     b"\x7fELF": "program",
     b"MZ": "program",
 }
-# Brands of the ISO base media format; whatever is none of these is a video.
+# Brands of the ISO base media format. A file with another brand is a video.
 _BRANDS = {
     b"avif": "AVIF", b"avis": "AVIF",
     b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC",
@@ -46,10 +46,10 @@ _MARKUP = {b"<svg": "SVG drawing", b"<!doctype html": "web page", b"<html": "web
 
 
 def name_of(head: bytes) -> str | None:
-    """The format's name; None where the bytes are no known format's.
+    """The format's name; None if the format is unknown.
 
     Args:
-        head: the first `HEAD` bytes of a file, or all of it.
+        head: the first `HEAD` bytes of a file, or all bytes of a shorter one.
     """
     if head[:4] == b"RIFF":
         return {b"WEBP": "WEBP", b"AVI ": _AVI}.get(head[8:12])
@@ -66,7 +66,7 @@ def name_of(head: bytes) -> str | None:
 
 
 def _brand(head: bytes) -> str:
-    """HEIC's generic brands may stand before AVIF's own, so all are looked at."""
+    """A generic brand of HEIC may come before the brand of AVIF, so all brands count."""
     size = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
     names = [_BRANDS[brand] for brand in brands if brand in _BRANDS]

@@ -60,8 +60,8 @@ class Header:
     """What a file's header says. Width and height are in pixels as stored, before EXIF rotation.
 
     Attributes:
-        scale: by how much each side is divided while the file is decoded; 1 for all but huge JPEGs.
-        more_frames: frames or pages follow the first, which alone is decoded.
+        scale: number that divides each side while the file is decoded; above 1 only for huge JPEGs.
+        more_frames: whether more frames or pages follow the first one. Only the first is decoded.
     """
 
     format: str
@@ -75,7 +75,7 @@ class Header:
 
     @property
     def note(self) -> str:
-        """What of the file is not in the decoded pixels, in words; empty where all is."""
+        """In words, what the decoded pixels do not show of the file; empty if they show all of it."""
         words = []
         if self.more_frames:
             words.append(f"only the first {'page' if self.format == 'TIFF' else 'frame'} is judged")
@@ -161,10 +161,9 @@ def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
 def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     """Decode the bytes of any format in `FORMATS` to RGB, upright after EXIF rotation.
 
-    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, transparent parts lie on white.
-    Colours with an ICC profile become sRGB; the log names a profile that can't be used.
-    Of several frames the first is taken. A JPEG with too many pixels is decoded at a half, a quarter or an
-    eighth of its sides.
+    16-bit samples are scaled to 8 bits, CMYK and palettes are converted, transparent parts become white.
+    An ICC profile is used to get sRGB; the log names one that can't be used. Only the first frame counts.
+    A JPEG with too many pixels is decoded at 1/2, 1/4 or 1/8 of its sides.
 
     Returns:
         uint8 array [height, width, 3], values 0..255, sRGB.
@@ -175,7 +174,7 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     with _opened(data, limits) as (picture, header):
         try:
             # Not ImageOps.exif_transpose: it rewrites the whole EXIF and fails on unusual tags.
-            # Pillow turns a TIFF by itself.
+            # Pillow itself turns a TIFF upright.
             orientation = UPRIGHT if header.format == "TIFF" else orientation_of(picture.getexif())
             profile = picture.info.get("icc_profile")
             sound = None if profile and header.mode == "L" else _sound_jpeg(data, header)
@@ -227,10 +226,10 @@ def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]
 
 
 def _known_format(data: bytes) -> str:
-    """A name in `FORMATS`.
+    """The file's format, one of `FORMATS`.
 
     Raises:
-        ImageRejected: the bytes are something else; the text says what.
+        ImageRejected: the file has another format; the text names it.
     """
     known = name_of(data[:HEAD])
     if known in _OTHERS:

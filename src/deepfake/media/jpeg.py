@@ -1,4 +1,4 @@
-"""JPEG files: the quality that their tables tell, and how much smaller a huge one is decoded."""
+"""JPEG files: their quality, estimated from the tables, and the scale at which a huge one is decoded."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
-_SCALES = (2, 4, 8)  # by which a decoder can shrink while it decodes
-_MOST = 4  # times the pixels that are decoded: the largest sensors of phones have 200 megapixels
+_SCALES = (2, 4, 8)  # the decoder can divide the sides by these while it decodes
+_MOST = 4  # times `max_pixels`; larger files are refused. Phones have sensors of up to 200 megapixels
 _START_OF_SCAN = 0xDA
-_FRAMES = (0xC0, 0xC1)  # baseline and extended: decoded as they are read
+_FRAMES = (0xC0, 0xC1)  # baseline and extended: the decoder needs no copy of the whole picture
 
 # Luminance table of ITU-T T.81 annex K.1 in row order. The IJG library scales it by quality.
 _STANDARD_LUMINANCE = np.array([
@@ -34,16 +34,16 @@ def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
 
 
 def reduction(data: bytes, width: int, height: int, max_pixels: int) -> int | None:
-    """By how much each side of a JPEG with too many pixels is divided while it is decoded.
+    """The number that divides each side of a JPEG with too many pixels while it is decoded.
 
     Args:
         data: the file.
-        width: of the stored picture in pixels, as `height`.
-        max_pixels: what may be decoded.
+        width, height: size of the stored picture in pixels.
+        max_pixels: limit of the decoded pixels.
 
     Returns:
-        2, 4 or 8; None where it must be refused: far too large, or of a kind that the decoder keeps whole
-        in memory before it shrinks it (progressive, or one scan for each colour).
+        2, 4 or 8. None if the file must be refused: it is far too large, or the decoder would need the
+        whole picture in memory before it shrinks it (progressive, or one scan for each colour).
     """
     if width * height > _MOST * max_pixels or not _is_one_scan(data):
         return None

@@ -35,7 +35,7 @@ def orientation_of(exif: Image.Exif) -> int:
 
 
 def to_rgb(stored: Image.Image | np.ndarray, orientation: int, profile: bytes | None) -> np.ndarray:
-    """Turn a picture upright and convert it to 8 bits a sample and to sRGB. Alpha is dropped.
+    """Turn a picture upright, convert it to 8 bits a sample and to sRGB, and put it on white.
 
     Args:
         stored: a Pillow picture of any mode, or uint8 [height, width, 3].
@@ -79,17 +79,17 @@ def _strip_to_rgb(strip: Image.Image, profile: bytes | None) -> Image.Image:
     if alpha is None:
         return seen
     ground = Image.new("RGB", seen.size, "white")
-    ground.paste(seen, mask=alpha)  # opaque pixels keep every bit
+    ground.paste(seen, mask=alpha)  # opaque pixels do not change
     return ground
 
 
 def _eight_bit(strip: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The same as `RGB`, `L` or `CMYK`, the modes that a profile can be of, and its alpha if it has one."""
-    if strip.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion clips at 255
+    """The strip as `RGB`, `L` or `CMYK` (a colour profile is for one of these), and its alpha or None."""
+    if strip.mode.startswith("I"):  # 16-bit grey; Pillow's conversion would clip at 255
         samples = np.asarray(strip).clip(0, 65535).astype(np.uint32)
         return Image.fromarray(((samples + 128) // 257).astype(np.uint8)), None
     if strip.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in strip.info:
-        colours = strip.convert("RGBA")  # keeps the colours under what is transparent
+        colours = strip.convert("RGBA")  # keeps the colours of transparent pixels
         grey = strip.mode in ("1", "L", "LA", "La")
         return colours.convert("L" if grey else "RGB"), colours.getchannel("A")
     if strip.mode == "1":

@@ -1,7 +1,8 @@
-"""PNG files with much beside the picture: texts and profiles, for which Pillow has limits of its own.
+"""PNG files with large texts or colour profiles. Pillow has its own limits for these.
 
-Pillow refuses a sound file whose text or profile unpacks to more than a megabyte. The texts decide on no
-pixel, so the reader never sees them; a large profile is unpacked here, under a limit.
+Pillow refuses a good file if a text or a profile in it unpacks to more than a megabyte. Texts change no
+pixel, so this module removes them before Pillow reads the file. It unpacks a large profile itself, up to a
+limit.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from collections.abc import Iterator
 _log = logging.getLogger(__name__)
 _SIGNATURE = 8
 _PILLOW_LIMIT = 2**20  # bytes of an unpacked profile
-_LIMIT = 2**24  # the same here; the largest tables of printers take a quarter of it
+_LIMIT = 2**24  # bytes that this module unpacks at most; the largest profiles of printers have a quarter
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-# Texts that say something of the picture: its EXIF as ImageMagick writes it, and that it has XMP.
-_KEPT = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0\0")  # the last zero: not packed
+# Texts that are facts of the picture: EXIF as ImageMagick writes it, and XMP (the last zero: not packed).
+_KEPT = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0\0")
 
 
 def tidy(data: bytes) -> tuple[bytes, bytes | None]:
-    """A PNG file without texts.
+    """Remove texts and a large profile from a PNG file.
 
     Returns:
-        The file, and its ICC profile where it is too large for Pillow and was taken out.
+        The file without them, and the ICC profile if it is too large for Pillow; otherwise None.
     """
     parts, profile, at = [data[:_SIGNATURE]], None, _SIGNATURE
     for name, start, end in _chunks(data):
@@ -38,7 +39,7 @@ def tidy(data: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of each whole chunk up to the last."""
+    """Name, start and end of each complete chunk, up to the last one (IEND)."""
     start = _SIGNATURE
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")
@@ -52,13 +53,13 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _large_profile(content: bytes) -> tuple[bytes | None, bool]:
-    """The profile of an iCCP chunk that is too large for Pillow, and whether the chunk must go."""
+    """The profile of an iCCP chunk if it is too large for Pillow, and whether to remove the chunk."""
     packed = content[content.find(b"\0") + 2 :]
     reader = zlib.decompressobj()
     try:
         profile = reader.decompress(packed, _LIMIT + 1)
     except zlib.error:
-        return None, False  # Pillow ignores such a one
+        return None, False  # Pillow ignores a broken profile
     if len(profile) <= _PILLOW_LIMIT:
         return None, False
     if len(profile) > _LIMIT:

@@ -1,4 +1,4 @@
-"""Pillow's reader of each format. It reads the header when it is made, and no pixel before it is asked."""
+"""Pillow's reader of each format. A new reader reads only the header. It decodes pixels only on demand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _heif(stream: io.BytesIO) -> Image.Image:
     return picture
 
 
-# Not Image.open: it warns about large pictures, or refuses them, before our own check can name the reason.
+# Not Image.open: it warns about large pictures, or refuses them, before images.py can name the reason.
 # It also takes a phone's JPEG with an embedded preview (MPO) for an animation.
 READERS: dict[str, Reader] = {
     "JPEG": JpegImageFile,
@@ -42,11 +42,11 @@ READERS: dict[str, Reader] = {
 }
 FORMATS = tuple(READERS)
 
-# Samples that become 8 bits without a choice of ours: no floats and no 32-bit numbers.
+# Modes that have one obvious way to 8 bits. Floats and 32-bit numbers have not.
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
-_NEW_SUBFILE, _DNG_VERSION, _REDUCED = 254, 50706, 1  # tags of TIFF, and a flag of the first
+_NEW_SUBFILE, _DNG_VERSION, _REDUCED = 254, 50706, 1  # two tags of TIFF, and a flag of the first tag
 
-# What Pillow's decoders raise on hostile or broken input.
+# Errors of Pillow's decoders on hostile or broken input.
 DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
     MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
@@ -54,12 +54,12 @@ DECODER_ERRORS = (
 
 
 def missing_package(kind: str) -> str | None:
-    """Name of the package that a format needs and that is not installed."""
+    """Name of the package that a format needs, if it is not installed; otherwise None."""
     return "pillow-heif" if kind == "HEIC" and find_spec(_HEIF) is None else None
 
 
 def unsupported_kind(picture: Image.Image) -> str | None:
-    """Why an opened picture is of a kind that can't be judged; None where it is not."""
+    """Why a picture of this kind can't be judged; None if it can."""
     if isinstance(picture, TiffImageFile):
         tags = picture.tag_v2
         if _DNG_VERSION in tags or tags.get(_NEW_SUBFILE, 0) & _REDUCED:
@@ -72,8 +72,8 @@ def unsupported_kind(picture: Image.Image) -> str | None:
 
 
 def has_more_frames(picture: Image.Image) -> bool:
-    """Whether frames or pages follow the first, which alone is judged. Nothing is decoded."""
+    """Whether more frames or pages follow the first one. Only the first is judged. Nothing is decoded."""
     try:
         return bool(getattr(picture, "is_animated", False))
     except DECODER_ERRORS:
-        return False  # what follows is broken, and is not asked for
+        return False  # the next frames are broken, but nobody needs them

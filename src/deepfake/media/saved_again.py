@@ -1,7 +1,8 @@
-"""Whether two picture files hold one picture that was only saved again.
+"""Whether two files hold the same picture, and one was only saved again.
 
-Saving one as the other was saved (JPEG tables and chroma, WebP quality) must explain the difference between
-them: a forgery, a resampled copy and a generator's reconstruction remain, however small they are.
+One picture is saved with the settings of the other file (JPEG tables and chroma, WebP quality). If this
+explains the difference of the two, one was only saved again. It never explains a forgery, a resampled copy
+or a generator's reconstruction, also if their changes are small.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from deepfake.media.images import ImageRejected, decode_image, read_header
 from deepfake.params.ingest.limits import Limits
 
-_EXPLAINED = 0.5  # share of the mean difference that saving again leaves at most
-_BLOCK, _BLOCK_GAP = 16, 4.0  # pixels, grey levels: the mean difference that it leaves in any block at most
+_EXPLAINED = 0.5  # share of the mean difference that may be left after saving again
+_BLOCK, _BLOCK_GAP = 16, 4.0  # side of a block in pixels, and the mean difference that may be left in each
 
 
 def is_saved_again(one: bytes, other: bytes, limits: Limits) -> bool:
-    """Whether one of two picture files holds what saving the other's pixels gives, but for rounding.
+    """Whether saving the pixels of one file again gives about the pixels of the other.
 
-    Pictures of equal pixels are, and those of two sizes never are.
+    True if the pixels are equal, False if the sizes differ or a file can't be decoded.
     """
     try:
         first, second = decode_image(one, limits), decode_image(other, limits)
@@ -41,7 +42,7 @@ def is_saved_again(one: bytes, other: bytes, limits: Limits) -> bool:
 
 
 def _explains(origin: np.ndarray, copy: np.ndarray, file: bytes, limits: Limits) -> bool:
-    """Whether saving `origin` as the file of `copy` was saved gives `copy`."""
+    """Whether saving `origin` with the settings of `file`, the file of `copy`, gives about `copy`."""
     apart = _gap(origin, copy).mean()
     for saved in _saved_like(origin, file, limits):
         left = _gap(saved, copy)
@@ -57,7 +58,10 @@ def _gap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _saved_like(pixels: np.ndarray, file: bytes, limits: Limits) -> Iterator[np.ndarray]:
-    """Pixels saved with the losses of a file: once for JPEG, at near qualities for WebP, never for PNG."""
+    """The pixels after saving with a file's settings: once for JPEG, at near qualities for WebP.
+
+    Nothing for other formats.
+    """
     header = read_header(file, limits)
     picture = Image.fromarray(pixels)
     if header.format == "JPEG" and header.mode in ("RGB", "L"):
@@ -68,7 +72,7 @@ def _saved_like(pixels: np.ndarray, file: bytes, limits: Limits) -> Iterator[np.
             )
         yield decode_image(saved, limits)
     elif header.format == "WEBP":
-        # A file does not state its quality; its length grows with it.
+        # The file does not state its quality, but its length grows with the quality.
         near = bisect_left(
             range(101), len(file), key=lambda quality: len(_save(picture, "WEBP", quality=quality))
         )

@@ -78,7 +78,7 @@ def usable(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def rejections(frame: pd.DataFrame) -> str:
-    """How many rows each reason rejected, the most frequent first, each with one path and what is wrong."""
+    """Number of rejected rows of each reason, the most frequent first, each with one example."""
     rejected = frame[frame["reject_reason"].notna()].sort_values("path")
     said = []
     for reason, rows in sorted(

@@ -12,7 +12,7 @@ from deepfake.params.ingest.sources import Place, Source
 
 
 class Ingest(Section):
-    root: Place  # DVC reads it from params.yaml and does not expand it: write the whole path there
+    root: Place  # in params.yaml without `~`: DVC reads it there and does not expand it
     sources: tuple[Source, ...]
     shard_size: Positive
     near_duplicate_distance: Annotated[int, Field(ge=0, le=10)]  # a larger distance joins many strangers

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 from deepfake.base.parameters import Positive, Section
 from deepfake.params.ingest.limits import ClipLimits, Unpacking
 
-# Not Path.expanduser: it raises where there is no such user.
-Place = Annotated[str, AfterValidator(os.path.expanduser)]  # of a file or folder; `~` is the user's home
+# Path of a file or folder; `~` is the user's home. Not Path.expanduser: it raises for an unknown user.
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
 SourceName = Annotated[str, Field(pattern=r"^\w[\w .+-]*$")]
 
 
@@ -76,7 +76,7 @@ class SyntheticSource(_Source):
 
 
 class FolderSource(_Files):
-    """`real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`, or splits of them."""
+    """`real/<source>/...` and `fake/<generator>/...` below `ingest.root / path`, or in split folders."""
 
     kind: Literal["folder"]
     name: SourceName = "folder"
@@ -144,7 +144,7 @@ class HuggingFaceSource(_Table):
 
 
 class VideoSource(_Files):
-    """Clips below `ingest.root / path`, in folders as those of a folder source."""
+    """Clips below `ingest.root / path`, in the same folders as those of a folder source."""
 
     kind: Literal["video"]
     name: SourceName = "video"
