@@ -14,7 +14,8 @@ SET ?=
 export PATHS ?=
 TRIALS ?=
 VERSION ?=
-WHY ?= not stated
+WHY ?=
+FORCE ?=
 PORT ?=
 
 help:  ## this list
@@ -68,11 +69,17 @@ ui: env  ## start MLflow's UI: compare runs, look at models
 predict: env  ## score pictures: PATHS="one path" or PATHS="file folder 'a name with spaces.jpg' ..."
 	@if [ -e "$$PATHS" ]; then deepfake predict "$$PATHS"; else deepfake predict $(PATHS); fi
 
-promote: env  ## put a version in production: VERSION=n [WHY="..."]
-	deepfake promote "$(VERSION)" --why "$(WHY)"
+# The reason goes through the environment: the shell then never reads what stands in it.
+promote rollback: export DEEPFAKE_WHY := $(value WHY)
+
+promote: env  ## put a version in production, if all gates pass: VERSION=n [WHY="..."] [FORCE=1: past the gates]
+	deepfake promote "$(VERSION)" --why "$$DEEPFAKE_WHY" $(if $(FORCE),--force)
 
 rollback: env  ## put the previous production version back [WHY="..."]
-	deepfake rollback --why "$(WHY)"
+	deepfake rollback --why "$$DEEPFAKE_WHY"
+
+history: env  ## promotions and rollbacks: who, when, why, which gates
+	deepfake history
 
 experiment: env scm  ## run experiments/NAME.yaml: NAME=... [SET="key=value ..."]
 	deepfake experiment "$(NAME)" $(SET)
@@ -109,4 +116,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro test weights docs app ui predict promote rollback experiment starter-train sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro test weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean

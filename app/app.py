@@ -16,8 +16,9 @@ from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.images import decode_image
 from deepfake.params.whole import Params
-from deepfake.registry.aliases import CHALLENGER, PRODUCTION, alias_version, resolve
+from deepfake.registry.aliases import CHALLENGER, PRODUCTION, alias_version
 from deepfake.registry.starter import production_or_starter
+from deepfake.registry.versions import resolve
 
 POLL_SECONDS = 5
 # The names that pictures have; what a file is, its bytes say.

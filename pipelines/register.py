@@ -1,4 +1,4 @@
-"""Stage register: check the gates, then write the model and its run to MLflow."""
+"""Stage register: the model with its run goes to MLflow, then its gates are asked."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from deepfake.base.parameters import load_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage, write_json
 from deepfake.registry.release import ReleaseParams, release
+from deepfake.registry.table import summary
 
 
 def main() -> None:
     params = load_params(ReleaseParams)
     configure(params.base)
     result = release(params)
-    write_json(Path("reports/register/gates.json"), result.gates)
-    print(f"version {result.version}; in production: {result.in_production}; gates: {result.gates}")
+    gates = {name: check.to_json() for name, check in result.checks.items()}
+    write_json(Path("reports/register/gates.json"), gates)
+    print(f"version {result.version}; in production: {result.in_production}; {summary(result.checks)}")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
             done = run(["make", "repro", f"VENV={Path(sys.executable).parents[1]}"], shared / "clone")
             assert "resuming after 1 finished epochs" in done.stdout + done.stderr
             (shared / "done").touch()
-    # A copy, because DVC locks a repository while it works in it. The copy's MLflow database still names
-    # the artefacts of the original, which stay in place.
+    # A copy, since DVC locks a repository while it works in it.
     folder = tmp_path_factory.mktemp("trained") / "clone"
     shutil.copytree(shared / "clone", folder, symlinks=True)
     return folder

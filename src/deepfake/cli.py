@@ -15,6 +15,8 @@ from deepfake.base.stage import run_stage
 from deepfake.params.whole import Params
 from deepfake.serve.options import INTERRUPTED, PIPE_CLOSED, UNSCORED, add_predict
 
+_NO_REASON = "no reason given"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `deepfake` command."""
@@ -60,12 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     register = commands.add_parser("register", help="register the working tree's model (again)")
     register.set_defaults(run=_register)
 
-    promote = commands.add_parser("promote", help="point `production` to a version")
-    promote.add_argument("version")
-    rollback = commands.add_parser("rollback", help="swap `production` and `previous`")
+    promote = commands.add_parser("promote", help="put a version in production, if all gates pass")
+    promote.add_argument("version", help="its number")
+    promote.add_argument("--force", action="store_true", help="go past gates that say no; needs --why")
+    rollback = commands.add_parser("rollback", help="put the previous production version back")
     for command, run in ((promote, _promote), (rollback, _rollback)):
-        command.add_argument("--why", default="not stated")
+        command.add_argument("--why", default="", help="is stored with the version and in the history")
         command.set_defaults(run=run)
+
+    history = commands.add_parser("history", help="promotions and rollbacks: who, when, why, which gates")
+    history.set_defaults(run=_history)
 
     ui = commands.add_parser("ui", help="MLflow's UI on the runs and models")
     ui.add_argument("--port", type=int, default=5000)
@@ -127,26 +133,45 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _register(options: argparse.Namespace) -> None:
+    from deepfake.registry.promotion import require_sound_production
     from deepfake.registry.release import ReleaseParams, release
 
     result = release(load_params(ReleaseParams))
     print(f"version {result.version}; in production: {result.in_production}")
-    for name, gate in result.gates.items():
-        if not gate["passed"]:
-            print(f"gate {name}: {gate['observed']}; required: {gate['required']}")
+    for name, check in result.checks.items():
+        print(f"gate {name}: {check.verdict}: {check.figure}; required: {check.limit}")
+    require_sound_production(load_params(Params).register_.name)
 
 
 def _promote(options: argparse.Namespace) -> None:
-    from deepfake.registry.aliases import promote
+    from deepfake.registry.promotion import promote
 
-    promote(load_params(Params).register_.name, options.version, options.why)
-    print(f"version {options.version} is in production")
+    if options.force and not options.why:
+        raise DeepfakeError('to go past the gates needs a reason: make promote VERSION=n FORCE=1 WHY="..."')
+    done = promote(
+        load_params(Params).register_, options.version, options.why or _NO_REASON, force=options.force
+    )
+    if not done.changed:
+        print(f"version {done.version} is in production already: nothing changed")
+        return
+    print(f"version {done.version} is in production; before: {done.replaced or 'none'}; gates: {done.page}")
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    from deepfake.registry.aliases import rollback
+    from deepfake.registry.promotion import rollback
 
-    print(f"version {rollback(load_params(Params).register_.name, options.why)} is in production")
+    move = rollback(load_params(Params).register_.name, options.why or _NO_REASON)
+    print(f"version {move.version} is in production; before: {move.replaced}")
+
+
+def _history(options: argparse.Namespace) -> None:
+    from deepfake.base.text import visible
+    from deepfake.registry.journal import history, settle
+
+    name = load_params(Params).register_.name
+    settle(name)
+    for move in history(name):
+        print(visible(str(move)))
 
 
 def _ui(options: argparse.Namespace) -> None:

@@ -1,174 +1,244 @@
-"""Gates: each can fail alone, and one failed gate keeps a model out of production."""
+"""Gates: each can fail alone, each is missing without what it judges by, and nothing missing passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers import tiny_params
+import yaml
+from gate_helpers import CLOCK, LIMITS, Judge, files, interval, predictions, side, write_evidence, write_raw
+from sklearn.metrics import roc_auc_score
+from starter_helpers import CALIBRATION
 
-from deepfake.base.parameters import parse_params
-from deepfake.registry import release as module
-from deepfake.registry.release import TOLERANCE, ReleaseParams, check_gates, release
+from deepfake.bundle.gates.check import FAILED, MISSING, PASSED, Check, stopped
+from deepfake.bundle.gates.contest import AGAINST, Side, check_against, check_photographs, unanswered
+from deepfake.bundle.gates.figures import check_model
+from deepfake.bundle.gates.scores import TOLERANCE, check_scores
+from deepfake.registry.registered import check_registered, signature
+from deepfake.registry.requirements import serving_requirements
 
-GATES = ("data_verdict", "test_auc", "smoke_prediction", "photographs")
-
-
-@pytest.fixture
-def params() -> ReleaseParams:
-    return parse_params(ReleaseParams, tiny_params(**{"register.min_test_auc": 0.75}), origin="test")
+Change = Callable[[dict[str, Any]], None]
 
 
-@pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
-    """The gates of a model: the verdict on its data, its AUC on test, and its gap between consumers."""
+def setting(name: str, *keys: str, value: Any) -> Change:
+    """A change of one place in one file."""
 
-    def check(
-        verdict: bool = True, auc: float = 0.9, gap: float = 0.0, rendered: bool = False
-    ) -> dict[str, dict[str, Any]]:
-        path = module.REPORTS / "validate/verdict.json"
-        judged = SimpleNamespace(bundle=SimpleNamespace(only_rendered=rendered))
-        monkeypatch.setattr(module, "read_json", {path: {"passed": verdict}}.__getitem__)
-        monkeypatch.setattr(module, "smoke_gap", lambda one: {id(judged): gap}[id(one)])
-        metrics = {"test": {"model": {"auc": {"value": auc}}}}
-        return check_gates(0.75, metrics, judged)
+    def change(content: dict[str, Any]) -> None:
+        *parents, last = (name, *keys)
+        place = content
+        for key in parents:
+            place = place[key]
+        place[last] = value
 
-    return check
+    return change
+
+
+METRICS = "evaluate/metrics.json"
+STRESS = ("stress/facts.json", "robustness", "families")
 
 
 @pytest.mark.parametrize(
-    ("facts", "failed"),
+    ("gate", "change", "figure"),
     [
-        ({}, None),
-        ({"verdict": False}, "data_verdict"),
-        ({"auc": 0.7499}, "test_auc"),
-        ({"auc": 0.75}, None),  # the limit itself passes
-        ({"gap": TOLERANCE}, "smoke_prediction"),
-        ({"gap": TOLERANCE / 2}, None),
-        ({"rendered": True}, "photographs"),
+        (
+            "data_verdict",
+            setting("validate/verdict.json", value={"passed": False, "critical_failures": ["one_class"]}),
+            "not met: one_class",
+        ),
+        (
+            "shortcut_audit",
+            setting("validate/audit.json", "families", "container", "status", value="stop"),
+            "above: raw/container",
+        ),
+        (
+            "shortcut_audit",
+            setting("preprocess/audit.json", "families", "spectrum", "status", value="stop"),
+            "above: crops/spectrum",
+        ),
+        # The estimates are above the floors; the lower ends of their intervals are not.
+        ("auc", setting(METRICS, "test", "model", "auc", value=interval(0.79)), 0.74),
+        ("caught", setting(METRICS, "test", "model", "tpr", value=interval(0.54)), 0.49),
+        ("worst_generator", setting(METRICS, "per_generator", "edit", "auc", value=interval(0.64)), 0.59),
+        (
+            "worst_source",
+            setting(METRICS, "per_source", "real/phone", value={"flagged_fake": interval(0.16)}),
+            0.21,
+        ),
+        ("calibration", setting(METRICS, "test", "model", "ece", value=interval(0.06)), 0.11),
+        ("robustness", setting(*STRESS, "blur", value={"area": {"model": interval(0.4)}}), 0.55),
     ],
 )
-def test_each_gate_looks_at_its_own_fact(
-    checked: Callable[..., dict[str, dict[str, Any]]], facts: dict[str, Any], failed: str | None
+def test_each_gate_on_a_model_can_fail_alone(
+    tmp_path: Path, gate: str, change: Change, figure: Any
 ) -> None:
-    gates = checked(**facts)
-    assert {*gates} == {*GATES}
-    assert [name for name, gate in gates.items() if not gate["passed"]] == ([failed] if failed else [])
-    observed = {name: gate["observed"] for name, gate in gates.items()}
-    assert observed == {
-        "data_verdict": facts.get("verdict", True), "test_auc": facts.get("auc", 0.9),
-        "smoke_prediction": failed != "smoke_prediction",
-        "photographs": "trained on rendered pictures; never judges photographs" if facts.get("rendered")
-        else "trained on photographs",
-    }  # fmt: skip
-    assert gates["test_auc"]["required"] == ">= 0.75"
+    content = files()
+    assert not stopped(check_model(LIMITS, write_evidence(tmp_path / "sound", content)))
+    change(content)
+    checks = check_model(LIMITS, write_evidence(tmp_path / "changed", content))
+    assert stopped(checks) == [gate]
+    assert checks[gate].verdict == FAILED and checks[gate].figure == pytest.approx(figure)
 
 
-class Registry:
-    """The aliases of one model, for `release`."""
+def test_a_limit_itself_is_good_enough(tmp_path: Path) -> None:
+    content = files()
+    auc = {"value": 0.9, "low": LIMITS.min_auc, "high": 1.0}
+    setting(METRICS, "test", "model", "auc", value=auc)(content)
+    ece = {"value": 0.0, "low": 0.0, "high": LIMITS.max_calibration_error}
+    setting(METRICS, "test", "model", "ece", value=ece)(content)
+    assert not stopped(check_model(LIMITS, write_evidence(tmp_path, content)))
 
-    def __init__(self, version: str | None, starter: bool) -> None:
-        self.version, self.starter, self.held_back = version, starter, ""
 
-    def alias_version(self, name: str, alias: str) -> SimpleNamespace | None:
-        return None if self.version is None else SimpleNamespace(version=self.version)
+@pytest.mark.parametrize(
+    ("name", "gates"),
+    [
+        ("validate/verdict.json", {"data_verdict"}),
+        ("validate/audit.json", {"shortcut_audit"}),
+        ("preprocess/audit.json", {"shortcut_audit"}),
+        (METRICS, {"auc", "caught", "worst_generator", "worst_source", "calibration"}),
+        ("stress/facts.json", {"robustness"}),
+    ],
+)
+def test_a_gate_without_its_file_stops_too(tmp_path: Path, name: str, gates: set[str]) -> None:
+    evidence = write_evidence(tmp_path)
+    (tmp_path / name).unlink()
+    checks = check_model(LIMITS, evidence)
+    assert {*stopped(checks)} == gates
+    assert {(checks[gate].verdict, checks[gate].figure) for gate in gates} == {(MISSING, f"no file {name}")}
+    (tmp_path / name).write_text("{")
+    damaged = check_model(LIMITS, evidence)
+    assert {damaged[gate].figure for gate in gates} == {f"{name} is damaged"}
 
-    def promote(self, name: str, version: str, reason: str) -> None:
-        self.version = version
 
-    def has_starter(self) -> bool:
-        return self.starter
-
-    def register_starter(self, name: str) -> None:
-        self.version = self.version or "1"
-
-    def hold_back(self, name: str, version: str, why: str) -> None:
-        self.held_back = why
+@pytest.mark.parametrize(
+    ("gate", "change"),
+    [
+        ("auc", setting(METRICS, "test", "model", "auc", "low", value=None)),
+        ("caught", lambda content: content[METRICS]["test"]["model"].pop("tpr")),
+        ("worst_generator", setting(METRICS, "per_generator", value={})),
+        ("worst_source", lambda content: content[METRICS]["per_source"].pop("real/camera")),
+        ("robustness", setting(*STRESS, value={})),
+    ],
+)
+def test_a_figure_that_nobody_measured_is_missing(tmp_path: Path, gate: str, change: Change) -> None:
+    content = files()
+    change(content)
+    checks = check_model(LIMITS, write_evidence(tmp_path, content))
+    assert stopped(checks) == [gate] and checks[gate].verdict == MISSING
 
 
 @pytest.fixture
-def released(
-    params: ReleaseParams, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[module.Release, Registry]]:
-    """Release version 2 with some failed gates, with or without a version in production."""
-
-    def run(
-        failed: tuple[str, ...], production: str | None, starter: bool = False
-    ) -> tuple[module.Release, Registry]:
-        registry = Registry(production, starter)
-        gates = {name: {"passed": name not in failed, "observed": 0, "required": ""} for name in GATES}
-        bundle = SimpleNamespace(folder=None, weights_sha256="weights")
-
-        def check(limit: float, metrics: dict[str, Any], predictor: object) -> dict[str, Any]:
-            assert (limit, metrics, predictor) == (0.75, {"test": {}}, bundle), (
-                "the model is not what is judged"
-            )
-            return gates
-
-        published: list[module.Publication] = []
-
-        def publish(publication: module.Publication) -> SimpleNamespace:
-            published.append(publication)
-            return SimpleNamespace(version="2")
-
-        monkeypatch.setattr(module, "Predictor", lambda one: one)
-        for name in ("bundle_digest", "_artifacts", "flat_figures"):
-            monkeypatch.setattr(module, name, lambda *_, **__: None)
-        monkeypatch.setattr(module, "read_json", lambda _: {"test": {}})
-        monkeypatch.setattr(module.pd, "read_csv", lambda _: None)
-        monkeypatch.setattr(module, "read_params", dict)
-        monkeypatch.setattr(module.Explanation, "from_metrics", lambda _: None)
-        monkeypatch.setattr(module, "write_bundle", lambda *_: bundle)
-        monkeypatch.setattr(module, "check_gates", check)
-        monkeypatch.setattr(module, "publish", publish)
-        for name in ("alias_version", "promote", "has_starter", "register_starter", "hold_back"):
-            monkeypatch.setattr(module, name, getattr(registry, name))
-        result = release(params)
-        (publication,) = published
-        assert (publication.weights_sha256, publication.name) == ("weights", params.register_.name)
-        assert publication.description.endswith(f"gates failed: {', '.join(failed) or 'none'}")
-        assert result.gates == gates
-        return result, registry
-
-    return run
+def ours(tmp_path: Path) -> Side:
+    return side(tmp_path / "ours")
 
 
-@pytest.mark.parametrize("failed", [(name,) for name in GATES[:-1]] + [GATES])
-def test_one_failed_gate_keeps_a_first_model_out_of_production(
-    released: Callable[..., tuple[module.Release, Registry]], failed: tuple[str, ...]
-) -> None:
-    result, registry = released(failed, None)
-    assert registry.version is None and not result.in_production and result.version == "2"
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return write_raw(tmp_path / "raw", list(predictions().frame["image_id"]))
 
 
-def test_a_first_model_that_passes_all_gates_goes_to_production(
-    released: Callable[..., tuple[module.Release, Registry]],
-) -> None:
-    result, registry = released((), None)
-    assert registry.version == "2" and result.in_production
+def test_scores_from_original_bytes_must_be_the_pipelines(ours: Side, raw: Path, tmp_path: Path) -> None:
+    assert not stopped(check_scores(ours.evidence, ours.predictor, raw))
+    known: Judge = ours.predictor  # type: ignore[assignment]
+    first = min(known.scores)
+    for score in (known.scores[first] + 2 * TOLERANCE, None):
+        other = replace(known, scores={**known.scores, first: score})
+        checks = check_scores(ours.evidence, other, raw)  # type: ignore[arg-type]
+        assert stopped(checks) == ["smoke_scores"] and checks["smoke_scores"].verdict == FAILED
+    checks = check_scores(ours.evidence, ours.predictor, tmp_path / "nothing")
+    assert stopped(checks) == ["smoke_scores"] and checks["smoke_scores"].verdict == MISSING
 
 
-def test_a_model_in_production_stays_there(
-    released: Callable[..., tuple[module.Release, Registry]],
-) -> None:
-    result, registry = released((), "1")
-    assert registry.version == "1" and not result.in_production
+def test_the_files_must_be_of_this_very_version(ours: Side, raw: Path) -> None:
+    bundle = SimpleNamespace(calibration=replace(CALIBRATION, threshold=0.7))
+    other = SimpleNamespace(bundle=bundle, predict=ours.predictor.predict)
+    checks = check_scores(ours.evidence, other, raw)  # type: ignore[arg-type]
+    assert stopped(checks) == ["evidence"] and "register this one again" in str(checks["evidence"].figure)
 
 
-def test_a_model_of_rendered_pictures_stays_beside_the_starter(
-    released: Callable[..., tuple[module.Release, Registry]],
-) -> None:
-    result, registry = released(("photographs",), None, starter=True)
-    assert registry.version == "1" and not result.in_production
-    assert registry.held_back == "trained on rendered pictures; never judges photographs"
-    result, registry = released((), None, starter=True)
-    assert registry.version == "1" and not registry.held_back  # both know photographs: a person decides
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """MLflow's folder of a sound version."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "MLmodel").write_text(yaml.safe_dump({"signature": signature().to_dict()}))
+    needed = serving_requirements("deepfake.bundle.pyfunc", "hybrid-small")
+    (folder / "requirements.txt").write_text("\n".join(needed))
+    return folder
 
 
-def test_where_nothing_else_is_a_model_of_rendered_pictures_serves(
-    released: Callable[..., tuple[module.Release, Registry]],
-) -> None:
-    result, registry = released(("photographs",), None)
-    assert registry.version == "2" and result.in_production and not registry.held_back
+def test_the_signature_must_be_the_predictors(model: Path) -> None:
+    assert not stopped(check_registered(model, "hybrid-small"))
+    stored = signature().to_dict()
+    stored["outputs"] = stored["outputs"].replace("threshold", "limit")
+    for content, verdict in (({"signature": stored}, FAILED), ({}, FAILED), (None, MISSING)):
+        if content is None:
+            (model / "MLmodel").unlink()
+        else:
+            (model / "MLmodel").write_text(yaml.safe_dump(content))
+        checks = check_registered(model, "hybrid-small")
+        assert stopped(checks) == ["signature"] and checks["signature"].verdict == verdict
+
+
+def test_the_requirements_must_name_every_package(model: Path) -> None:
+    file = model / "requirements.txt"
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if "opencv" not in line))
+    checks = check_registered(model, "hybrid-small")
+    assert stopped(checks) == ["requirements"] and checks["requirements"].figure == "without opencv-python"
+    file.unlink()
+    assert check_registered(model, "hybrid-small")["requirements"].verdict == MISSING
+
+
+def against(ours: Side, theirs: Side, raw: Path) -> dict[str, Check]:
+    return check_against(LIMITS, ours, theirs, raw, clock=lambda: CLOCK.now)
+
+
+def test_a_challenger_as_good_as_production_passes(ours: Side, raw: Path, tmp_path: Path) -> None:
+    checks = against(ours, side(tmp_path / "theirs", evidence=False), raw)
+    assert {*checks} == {*AGAINST} and not stopped(checks)
+    assert checks["auc_against_production"].figure == 0.0 and checks["latency"].figure == 1.0
+
+
+def test_a_worse_challenger_is_stopped(raw: Path, tmp_path: Path) -> None:
+    weak, strong = side(tmp_path / "weak", shift=1.0), side(tmp_path / "strong", evidence=False)
+    worse = ["auc_against_production", "caught_against_production"]
+    assert stopped(against(weak, strong, raw)) == worse
+    # Where production's own test held these pictures, none of them is needed.
+    checks = against(weak, side(tmp_path / "known"), tmp_path / "nothing")
+    assert {name for name, check in checks.items() if check.verdict == FAILED} == {*worse}
+    assert {name for name, check in checks.items() if check.verdict == MISSING} == {"latency"}
+
+
+def test_what_is_not_shown_to_be_as_good_is_stopped(raw: Path, tmp_path: Path) -> None:
+    """The estimates are close to each other, but the interval of the difference reaches far below."""
+    one = side(tmp_path / "one", shift=1.5, seed=4)
+    checks = against(one, side(tmp_path / "other", evidence=False, shift=1.5, seed=3), raw)
+    assert "auc_against_production" in stopped(checks)
+    frames = [predictions(seed=seed, shift=1.5).frame for seed in (4, 3)]
+    mine, other = (roc_auc_score(frame["label"], frame["score"]) for frame in frames)
+    assert mine > other - LIMITS.max_auc_loss
+
+
+def test_without_scores_of_production_the_comparison_is_missing(ours: Side, tmp_path: Path) -> None:
+    few = write_raw(tmp_path / "few", list(predictions().frame["image_id"][:1]))
+    checks = against(ours, side(tmp_path / "theirs", evidence=False), few)
+    assert {name for name, check in checks.items() if check.verdict == MISSING} == {*AGAINST} - {"size"}
+    assert {check.verdict for check in unanswered("its files are gone").values()} == {MISSING}
+
+
+def test_slower_or_larger_models_are_stopped(ours: Side, raw: Path, tmp_path: Path) -> None:
+    theirs = side(tmp_path / "theirs", evidence=False)
+    slow: Judge = replace(ours.predictor, seconds=2.1)  # type: ignore[type-var]
+    checks = against(Side(ours.evidence, slow), theirs, raw)  # type: ignore[arg-type]
+    assert stopped(checks) == ["latency"] and checks["latency"].figure == 2.1
+    checks = against(side(tmp_path / "large", kilobytes=4), theirs, raw)
+    assert stopped(checks) == ["size"] and checks["size"].figure == 4.0
+
+
+def test_rendered_pictures_never_replace_photographs() -> None:
+    assert check_photographs(rendered=True, replaced_rendered=False).verdict == FAILED
+    for rendered, replaced in ((True, True), (False, True), (False, False)):
+        assert check_photographs(rendered, replaced).verdict == PASSED

@@ -27,7 +27,7 @@ from deepfake.evaluate.predictions import read_predictions
 from deepfake.evaluate.tables import score_table
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
-from deepfake.registry import aliases
+from deepfake.registry import aliases, promotion, versions
 from deepfake.registry.starter import production_or_starter, register_starter, starter_folder
 from deepfake.registry.tracking.store import connect
 
@@ -152,7 +152,7 @@ def test_an_empty_registry_gets_it_once(repo: Path) -> None:
     assert data.metrics["test/model/auc"] and data.params["train.model"] == "frozen-clip-vit-b16"
     assert "ingest.root" not in data.params
     assert {Path(file.path).name for file in client.list_artifacts(found.run_id, "starter")} == FILES
-    folder, _ = aliases.resolve(f"models:/{NAME}@production")
+    folder, _ = versions.resolve(f"models:/{NAME}@production")
     assert read_bundle(folder).weights_sha256 == found.tags["weights_sha256"]
     again, new = production_or_starter(NAME)
     assert not new and str(again.version) == "1" and str(register_starter(NAME).version) == "1"
@@ -166,7 +166,7 @@ def test_a_newer_starter_replaces_a_starter_and_nothing_else(repo: Path, tmp_pat
     stand_in(repo / "models/starter", tmp_path / "newer", seed=1)
     assert str(register_starter(NAME).version) == "2"
     assert str(aliases.alias_version(NAME, aliases.PRODUCTION).version) == "2"
-    aliases.rollback(NAME, "by hand")
+    promotion.rollback(NAME, "by hand")
     register_starter(NAME)
     assert str(aliases.alias_version(NAME, aliases.PRODUCTION).version) == "1"  # a person's choice stays
 

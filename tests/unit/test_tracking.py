@@ -8,17 +8,16 @@ from pathlib import Path
 import keras
 import mlflow
 import numpy as np
-import pandas as pd
 import pytest
 from helpers import tiny_params
+from registry_helpers import NAME, publication
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
-from deepfake.registry import aliases, publishing
+from deepfake.registry import aliases, publishing, versions
 from deepfake.registry.tracking import live_curves, runs, store
 
-NAME = "deepfake-detector"
 ONE = np.ones((1, 1), np.float32)
 RUNTIME = Runtime("cpu", "test", 1, "float32", None)
 
@@ -38,20 +37,6 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def params() -> object:
     return tiny_params()
-
-
-def publication(
-    repo: Path, params: object, weights: str = "w1", bundle: str = "b1"
-) -> publishing.Publication:
-    folder = repo / f"bundle-{bundle}"
-    folder.mkdir(exist_ok=True)
-    (folder / "detector.json").write_text("{}")
-    (repo / "figure.txt").write_text("x")
-    history = pd.DataFrame([{"phase": 1, "epoch": 0, "loss": 0.5}, {"phase": 1, "epoch": 1, "loss": 0.4}])
-    return publishing.Publication(
-        NAME, "deepfake.bundle.pyfunc", folder, bundle, weights, params, history,  # type: ignore[arg-type]
-        {"test/model/auc": 0.9}, [repo / "figure.txt"], "test",
-    )  # fmt: skip
 
 
 def test_a_run_holds_params_lineage_and_live_curves(repo: Path, params) -> None:
@@ -86,29 +71,29 @@ def test_a_failed_training_goes_on_in_its_run(repo: Path, params) -> None:
 def test_publishing_is_idempotent_and_goes_to_the_training_run(repo: Path, params) -> None:
     with runs.training_run("key", params, RUNTIME) as run:
         run.finish("w1")
-    made = publishing.publish(publication(repo, params))
-    again = publishing.publish(publication(repo, params))
+    made = publishing.publish(publication(repo))
+    again = publishing.publish(publication(repo))
     assert made.version == again.version and made.run_id == run.run_id
-    other = publishing.publish(publication(repo, params, weights="w2", bundle="b2"))
+    other = publishing.publish(publication(repo, weights="w2", bundle="b2"))
     assert int(other.version) == int(made.version) + 1
     challenger = aliases.alias_version(NAME, aliases.CHALLENGER)
     assert challenger is not None and challenger.version == other.version
     run_now = store.connect().get_run(run.run_id)
     assert run_now.data.metrics["test/model/auc"] == 0.9
-    folder, version = aliases.resolve(f"models:/{NAME}@challenger")
+    folder, version = versions.resolve(f"models:/{NAME}@challenger")
     assert (folder / "detector.json").is_file() and version == str(other.version)
 
 
 def test_a_changed_report_reaches_the_registered_version_once(repo: Path, params) -> None:
-    what = publication(repo, params)
+    what = publication(repo)
     made = publishing.publish(what)
-    (repo / "figure.txt").write_text("changed")
+    what.artifacts[0].write_text("changed")
     better = replace(what, description="better words", metrics={"test/model/auc": 0.8})
     again = publishing.publish(better)
     client = store.connect()
     assert again.version == made.version and again.run_id == made.run_id
     assert client.get_model_version(NAME, str(made.version)).description == "better words"
-    (sent,) = Path(client.download_artifacts(made.run_id, repo.name)).iterdir()
+    (sent,) = Path(client.download_artifacts(made.run_id, "figures")).iterdir()
     assert sent.read_text() == "changed"
     before = client.get_model_version(NAME, str(made.version)), client.get_run(made.run_id)
     stamp = sent.stat().st_mtime_ns
@@ -116,7 +101,7 @@ def test_a_changed_report_reaches_the_registered_version_once(repo: Path, params
     after = client.get_model_version(NAME, str(made.version)), client.get_run(made.run_id)
     assert [dict(x) for x in after[0:1]] == [dict(x) for x in before[0:1]]
     assert after[1].to_dictionary() == before[1].to_dictionary()
-    (sent,) = Path(client.download_artifacts(made.run_id, repo.name)).iterdir()
+    (sent,) = Path(client.download_artifacts(made.run_id, "figures")).iterdir()
     assert sent.stat().st_mtime_ns == stamp
     assert [x.value for x in client.get_metric_history(made.run_id, "test/model/auc")] == [0.9, 0.8]
 
@@ -134,7 +119,7 @@ def test_figures_and_parameters_go_in_few_calls(
 
         monkeypatch.setattr(mlflow.MlflowClient, name, counted)
     many = {f"metric/{number}": float(number) for number in range(1500)}
-    made = publishing.publish(replace(publication(repo, params), metrics=many))
+    made = publishing.publish(replace(publication(repo), metrics=many))
     run = store.connect().get_run(made.run_id)
     assert many.items() <= run.data.metrics.items()
     assert run.data.params == {key: str(value) for key, value in flatten(params).items()}
@@ -143,41 +128,11 @@ def test_figures_and_parameters_go_in_few_calls(
 
 
 def test_a_model_without_its_run_is_rehydrated(repo: Path, params) -> None:
-    made = publishing.publish(publication(repo, params))
+    made = publishing.publish(publication(repo))
     run = store.connect().get_run(made.run_id)
     assert run.data.tags["rehydrated"] == "true"
     assert run.data.params["base.seed"] == "7"
     assert len(store.connect().get_metric_history(made.run_id, "train/loss")) == 2
-
-
-def test_promote_and_rollback_move_and_sign_the_aliases(repo: Path, params) -> None:
-    for number in (1, 2):
-        publishing.publish(publication(repo, params, f"w{number}", f"b{number}"))
-    aliases.promote(NAME, "1", "first")
-    aliases.promote(NAME, "2", "better on swaps")
-
-    def at(alias: str) -> str | None:
-        version = aliases.alias_version(NAME, alias)
-        return None if version is None else str(version.version)
-
-    assert (at(aliases.PRODUCTION), at(aliases.PREVIOUS)) == ("2", "1")
-    tags = store.connect().get_model_version(NAME, "2").tags
-    assert tags["promoted_why"] == "better on swaps" and tags["promoted_by"] and tags["promoted_at"]
-    assert aliases.rollback(NAME, "too many alarms") == "1"
-    assert (at(aliases.PRODUCTION), at(aliases.PREVIOUS)) == ("1", "2")
-    assert store.connect().get_model_version(NAME, "2").tags["rolled_back_why"] == "too many alarms"
-    aliases.promote(NAME, "1", "again")
-    assert (at(aliases.PRODUCTION), at(aliases.PREVIOUS)) == ("1", "2")
-
-
-def test_errors_say_what_to_do(repo: Path, params) -> None:
-    with pytest.raises(RegistryError, match="make repro"):
-        aliases.resolve(f"models:/{NAME}@production")
-    with pytest.raises(RegistryError, match="no previous"):
-        aliases.rollback(NAME, "x")
-    publishing.publish(publication(repo, params))
-    with pytest.raises(RegistryError, match=r"no version 9; registered: \[1\]"):
-        aliases.promote(NAME, "9", "x")
 
 
 def test_an_unreachable_server_is_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

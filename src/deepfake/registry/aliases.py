@@ -1,13 +1,8 @@
-"""Aliases of registered models: which version is in production, and how it came there."""
+"""Aliases of registered models: which version is in production, which one waits, which one was before."""
 
 from __future__ import annotations
 
-import getpass
-from datetime import UTC, datetime
-from pathlib import Path
-
 import mlflow
-import yaml
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -17,6 +12,8 @@ from deepfake.registry.tracking.store import connect
 
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
 HELD_BACK = "held_back_why"  # tag of a version that was registered and not promoted
+TRAINED_ON = "trained_on"  # tag of a version
+PHOTOGRAPHS, RENDERED = "photographs", "rendered pictures"  # its values
 
 
 def registered_model(client: mlflow.MlflowClient, name: str) -> RegisteredModel | None:
@@ -46,75 +43,28 @@ def alias_version(name: str, alias: str) -> ModelVersion | None:
     return client.get_model_version(name, str(model.aliases[alias]))
 
 
-def promote(name: str, version: str, why: str) -> None:
-    """Point `production` to a version; the one before becomes `previous`.
+def numbered_version(name: str, version: str) -> ModelVersion:
+    """The version of a number, however that is written: `01` is 1.
 
     Raises:
-        RegistryError: there is no such version.
+        RegistryError: it is no number, or there is no such version.
     """
-    client = connect()
     try:
-        client.get_model_version(name, version)
-    except MlflowException as error:
-        have = sorted(int(v.version) for v in client.search_model_versions(f"name = '{name}'"))
-        raise RegistryError(f"{name} has no version {version}; registered: {have}") from error
-    current = alias_version(name, PRODUCTION)
-    if current is not None and str(current.version) != version:
-        client.set_registered_model_alias(name, PREVIOUS, current.version)
-    client.set_registered_model_alias(name, PRODUCTION, version)
-    _sign(client, name, version, "promoted", why)
-
-
-def rollback(name: str, why: str) -> str:
-    """Swap `production` and `previous`; returns the version now in production.
-
-    Raises:
-        RegistryError: there is no previous version.
-    """
+        number = str(int(version))
+    except ValueError as error:
+        raise RegistryError(f"a version is a number such as 2, not {version!r}") from error
     client = connect()
-    current, before = alias_version(name, PRODUCTION), alias_version(name, PREVIOUS)
-    if current is None or before is None:
-        raise RegistryError(f"{name} has no previous production version to go back to")
-    client.set_registered_model_alias(name, PRODUCTION, before.version)
-    client.set_registered_model_alias(name, PREVIOUS, current.version)
-    _sign(client, name, current.version, "rolled_back", why)
-    _sign(client, name, before.version, "promoted", f"rollback of version {current.version}: {why}")
-    return str(before.version)
+    have = sorted(int(found.version) for found in client.search_model_versions(f"name = '{name}'"))
+    if int(number) not in have:
+        raise RegistryError(f"{name} has no version {number}; registered: {have}")
+    return client.get_model_version(name, number)
+
+
+def only_rendered(version: ModelVersion) -> bool:
+    """Whether a version has only seen rendered pictures; one that does not say has seen photographs."""
+    return bool(version.tags.get(TRAINED_ON) == RENDERED)
 
 
 def hold_back(name: str, version: str, why: str) -> None:
     """Say on a version why it was not promoted."""
     connect().set_model_version_tag(name, version, HELD_BACK, why)
-
-
-def _sign(client: mlflow.MlflowClient, name: str, version: str, act: str, why: str) -> None:
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    signature = {"by": getpass.getuser(), "at": when, "why": why}
-    for key, value in signature.items():
-        client.set_model_version_tag(name, version, f"{act}_{key}", value)
-
-
-def resolve(uri: str) -> tuple[Path, str]:
-    """Local folder of a registered model's bundle, and its version.
-
-    Args:
-        uri: `models:/name@alias` or `models:/name/version`.
-
-    Raises:
-        RegistryError: nothing is registered under it; the text says what to run.
-    """
-    client = connect()
-    try:
-        name, _, alias = uri.removeprefix("models:/").partition("@")
-        if alias:
-            version = client.get_model_version_by_alias(name, alias)
-        else:
-            version = client.get_model_version(*name.rsplit("/", 1))
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
-    except (MlflowException, OSError, TypeError) as error:
-        raise RegistryError(
-            f"no model {uri} in the registry ({str(error).splitlines()[0][:160]}): run `make repro`, "
-            "or give another --model"
-        ) from error
-    description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-    return folder / description["flavors"]["python_function"]["data"], str(version.version)

@@ -1,4 +1,4 @@
-"""Release: gates, bundle, registration. Runs as the last stage, and again when a registry is empty."""
+"""Release: bundle, registration, gates. Runs as the last stage, and again when a registry is empty."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
 
 from deepfake.base.parameters import Sections, read_params
 from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import StageFacts, bundle_digest, write_bundle
+from deepfake.bundle.gates.check import Checks, Evidence, stopped
+from deepfake.bundle.gates.figures import check_model
+from deepfake.bundle.gates.scores import check_scores
 from deepfake.bundle.predictor import Predictor
 from deepfake.explain.choice import Explanation
 from deepfake.params.base import Base
@@ -20,18 +24,25 @@ from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.register import Register
 from deepfake.params.train import Train
-from deepfake.registry.aliases import PRODUCTION, alias_version, hold_back, promote
-from deepfake.registry.publishing import Publication, flat_figures, publish
+from deepfake.registry.aliases import (
+    PHOTOGRAPHS,
+    PRODUCTION,
+    RENDERED,
+    TRAINED_ON,
+    alias_version,
+    hold_back,
+    only_rendered,
+)
+from deepfake.registry.journal import PROMOTED, Move, make_move, settle
+from deepfake.registry.publication import Publication, flat_figures
+from deepfake.registry.publishing import publish
+from deepfake.registry.registered import check_registered
 from deepfake.registry.starter import has_starter, register_starter
-from deepfake.shards.manifest import read_manifest
-from deepfake.shards.shards import read_examples, shard_paths
+from deepfake.registry.table import summary, write_table
+from deepfake.registry.versions import version_files
 
-_SMOKE_PICTURES = 4
-_PHOTOGRAPHS = "photographs"  # the gate that only says who goes first
 _RENDERED = "trained on rendered pictures; never judges photographs"
-TOLERANCE = 1e-5  # of a score, between any two consumers of a model
-
-RAW, FACES, MODELS, REPORTS = Path("data/raw"), Path("data/faces"), Path("models"), Path("reports")
+RAW, MODELS, REPORTS = Path("data/raw"), Path("models"), Path("reports")
 
 
 class ReleaseParams(Sections):
@@ -49,12 +60,12 @@ class Release:
     """What became of a model.
 
     Attributes:
-        gates: name -> {passed, observed, required}; deterministic, so it can be a stage's output.
+        checks: of every gate that looks at this model alone; deterministic, so it can be a stage's output.
         version: in the registry.
         in_production: whether `production` points to it.
     """
 
-    gates: dict[str, dict[str, Any]]
+    checks: Checks
     version: str
     in_production: bool
 
@@ -69,19 +80,31 @@ def release(params: ReleaseParams) -> Release:
         RegistryError: MLflow can't be reached.
     """
     name = params.register_.name
+    settle(name)
     if has_starter():
         register_starter(name)
+    version = _publish(params)
+    files = version_files(version)
+    evidence, predictor = Evidence(REPORTS), Predictor.load(files.bundle)
+    checks = check_model(params.register_.gates, evidence)
+    checks |= check_scores(evidence, predictor, RAW)
+    checks |= check_registered(files.model, params.train.model)
+    write_table(version, checks, REPORTS / "register")
+    return Release(checks, str(version.version), _in_production(version, checks))
+
+
+def _publish(params: ReleaseParams) -> ModelVersion:
+    """Make the bundle of what lies in the working tree, and register it unless it is registered."""
     metrics = read_json(REPORTS / "evaluate/metrics.json")
+    statistics = read_json(REPORTS / "preprocess/metrics.json")
+    sources = read_json(RAW / "sources.json")
+    explanation = Explanation.from_metrics(read_json(REPORTS / "explain/facts.json"))
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
-        statistics = read_json(REPORTS / "preprocess/metrics.json")
-        sources = read_json(RAW / "sources.json")
-        explanation = Explanation.from_metrics(read_json(REPORTS / "explain/facts.json"))
         found = StageFacts(sources, statistics, metrics, explanation)
         bundle = write_bundle(Path(scratch) / "bundle", MODELS, params, found)
-        gates = check_gates(params.register_.min_test_auc, metrics, Predictor(bundle))
-        version = publish(
+        return publish(
             Publication(
-                name=name,
+                name=params.register_.name,
                 loader=pyfunc.__name__,
                 bundle=bundle.folder,
                 bundle_sha256=bundle_digest(bundle.folder),
@@ -90,66 +113,26 @@ def release(params: ReleaseParams) -> Release:
                 history=pd.read_csv(REPORTS / "train/history.csv"),
                 metrics=flat_figures(metrics),
                 artifacts=_artifacts(),
-                description=_describe(metrics, gates),
+                description=_describe(metrics),
+                tags={TRAINED_ON: RENDERED if bundle.only_rendered else PHOTOGRAPHS},
             )
-        ).version
-    return Release(gates, str(version), _in_production(name, str(version), gates))
+        )
 
 
-def _in_production(name: str, version: str, gates: dict[str, dict[str, Any]]) -> bool:
-    """Promote a version where nothing is in production and it may be; whether it is there then."""
-    failed = {gate for gate, found in gates.items() if not found["passed"]}
-    current = alias_version(name, PRODUCTION)
-    if current is None and failed <= {_PHOTOGRAPHS}:
-        promote(name, version, f"first model; {_RENDERED}" if failed else "first model to pass all gates")
+def _in_production(version: ModelVersion, checks: Checks) -> bool:
+    """Promote a version where nothing is in production and all gates pass; whether it is there then."""
+    current = alias_version(version.name, PRODUCTION)
+    if current is None:
+        if stopped(checks):
+            return False
+        why = "first model to pass all gates"
+        make_move(version.name, Move(PROMOTED, str(version.version), None, why, summary(checks)))
         return True
-    if current is not None and str(current.version) == version:
+    if current.version == version.version:
         return True
-    if _PHOTOGRAPHS in failed:
-        hold_back(name, version, _RENDERED)
+    if only_rendered(version) and not only_rendered(current):
+        hold_back(version.name, str(version.version), _RENDERED)
     return False
-
-
-def check_gates(
-    min_test_auc: float, metrics: dict[str, Any], predictor: Predictor
-) -> dict[str, dict[str, Any]]:
-    """The gates in front of a first production model."""
-    verdict = read_json(REPORTS / "validate/verdict.json")
-    auc = metrics["test"]["model"]["auc"]["value"]
-    gap, rendered = smoke_gap(predictor), predictor.bundle.only_rendered
-    return {
-        "data_verdict": _gate(verdict["passed"], verdict["passed"], "every critical expectation"),
-        "test_auc": _gate(auc >= min_test_auc, auc, f">= {min_test_auc}"),
-        # Only the outcome is written: the gap itself is rounding noise.
-        "smoke_prediction": _gate(gap < TOLERANCE, gap < TOLERANCE, f"scores within {TOLERANCE}"),
-        _PHOTOGRAPHS: _gate(
-            not rendered,
-            _RENDERED if rendered else "trained on photographs",
-            "to be chosen before another model",
-        ),
-    }
-
-
-def _gate(passed: bool, observed: Any, required: str) -> dict[str, Any]:
-    return {"passed": bool(passed), "observed": observed, "required": required}
-
-
-def smoke_gap(predictor: Predictor) -> float:
-    """Largest difference between the pipeline's scores and the predictor's, from original bytes."""
-    predictions = pd.read_parquet(REPORTS / "evaluate/predictions.parquet").set_index("image_id")
-    cropped = read_manifest(FACES / "manifest.parquet").set_index("image_id")["cropped"]
-    gaps: list[float] = []
-    for shard in shard_paths(RAW):
-        for example in read_examples(shard):
-            image_id = example["image_id"]
-            if image_id in predictions.index:
-                assume_face = bool(cropped[image_id])
-                face = predictor.predict(example["image"], assume_face=assume_face)[0]
-                expected = float(predictions.at[image_id, "score"])
-                gaps.append(float("inf") if face.score is None else abs(face.score - expected))
-            if len(gaps) == _SMOKE_PICTURES:
-                return max(gaps)
-    return max(gaps, default=float("inf"))
 
 
 def _artifacts() -> list[Path]:
@@ -158,10 +141,9 @@ def _artifacts() -> list[Path]:
     return [RAW / "sources.json", *reports]
 
 
-def _describe(metrics: dict[str, Any], gates: dict[str, dict[str, Any]]) -> str:
+def _describe(metrics: dict[str, Any]) -> str:
     lines = []
     for name, figures in metrics["test"].items():
         auc = figures["auc"]
         lines.append(f"{name}: test AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]")
-    failed = [name for name, gate in gates.items() if not gate["passed"]]
-    return "; ".join([*lines, f"gates failed: {', '.join(failed) or 'none'}"])
+    return "; ".join(lines)

@@ -14,13 +14,16 @@ from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import bundle_digest, read_bundle
 from deepfake.bundle.starter import CARD, STARTER, assemble_starter
-from deepfake.registry.aliases import PRODUCTION, alias_version, promote
-from deepfake.registry.publishing import Publication, flat_figures, publish, registered_version
+from deepfake.registry.aliases import PHOTOGRAPHS, PRODUCTION, RENDERED, TRAINED_ON, alias_version
+from deepfake.registry.journal import PROMOTED, Move, make_move, settle
+from deepfake.registry.publication import Publication, flat_figures
+from deepfake.registry.publishing import publish, registered_version
+from deepfake.registry.table import LONGEST
 from deepfake.registry.tracking.store import connect, registry_lock
 
 TAG = "starter"  # of a version that is one
 _WHY = "the starter, which ships with this project"
-_LONGEST = 5000  # characters of a version's description, for every database of MLflow
+_GATES = "not asked: whoever made the project has chosen it"
 
 
 def starter_folder() -> Path:
@@ -72,26 +75,28 @@ def register_starter(name: str) -> ModelVersion:
     with registry_lock(), tempfile.TemporaryDirectory(prefix="starter-") as scratch:
         bundle = Path(scratch) / "bundle"
         params = assemble_starter(folder, bundle)
+        settle(name)
         known = registered_version(name, bundle_digest(bundle))
-        version = known or publish(_publication(name, folder, bundle, params))
+        version = publish(_publication(name, folder, bundle, params))  # also repairs what is known
         current = alias_version(name, PRODUCTION)
-        replaced = current is None or (known is None and TAG in current.tags)
-        if replaced:
-            promote(name, str(version.version), _WHY)
+        if current is None or (known is None and TAG in current.tags):
+            replaced = None if current is None else str(current.version)
+            make_move(name, Move(PROMOTED, str(version.version), replaced, _WHY, _GATES))
         return connect().get_model_version(name, str(version.version))  # with what promoting has signed
 
 
 def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object]) -> Publication:
     card = (folder / CARD).read_text(encoding="utf-8")
-    if len(card) > _LONGEST:
+    if len(card) > LONGEST:
         rest = f"\n\nThe rest of {CARD} is among the files of the run."
-        card = card[: _LONGEST - len(rest)].rpartition("\n")[0] + rest
+        card = card[: LONGEST - len(rest)].rpartition("\n")[0] + rest
+    read = read_bundle(bundle)
     return Publication(
         name=name,
         loader=pyfunc.__name__,
         bundle=bundle,
         bundle_sha256=bundle_digest(bundle),
-        weights_sha256=read_bundle(bundle).weights_sha256,
+        weights_sha256=read.weights_sha256,
         params=params,
         history=pd.read_csv(folder / "history.csv"),
         metrics=flat_figures(read_json(folder / "metrics.json")),
@@ -99,5 +104,5 @@ def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object
         description=card,
         # Where it was trained, the training's run has other files: each publication keeps its own.
         run_tag="starter_sha256",
-        tags={TAG: "ships with this project"},
+        tags={TAG: "ships with this project", TRAINED_ON: RENDERED if read.only_rendered else PHOTOGRAPHS},
     )

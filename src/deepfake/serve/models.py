@@ -25,8 +25,9 @@ def load_model(model: str | None) -> tuple[Predictor, str]:
         predictor = Predictor.load(Path(model))
         return predictor, predictor.bundle.weights_sha256[:12]
     # MLflow takes a second to import.
-    from deepfake.registry.aliases import PRODUCTION, resolve
+    from deepfake.registry.aliases import PRODUCTION
     from deepfake.registry.starter import production_or_starter
+    from deepfake.registry.versions import resolve
 
     name = load_params(Params).register_.name
     if model is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
+from pathlib import Path
 
 import mlflow
 from filelock import BaseFileLock, FileLock
@@ -12,39 +14,41 @@ from mlflow.exceptions import MlflowException
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.places import root
+from deepfake.registry.tracking.places import check_database
 
 EXPERIMENT = "deepfake"
 
 
 def registry_lock() -> BaseFileLock:
-    """Held by one process while it makes or fills the registry; `with` may be nested."""
-    folder = root() / "mlruns"
-    folder.mkdir(exist_ok=True)
-    return FileLock(folder / "registry.lock", is_singleton=True)
+    """Held by one process while it makes or changes the registry; `with` may be nested.
+
+    Raises:
+        RegistryError: `mlruns/` can't be written.
+    """
+    return FileLock(_own_folder() / "registry.lock", is_singleton=True)
 
 
 def connect() -> mlflow.MlflowClient:
     """A client of MLFLOW_TRACKING_URI, else of `mlruns/mlflow.db`, migrated and with our experiment.
 
     Raises:
-        RegistryError: the tracking server or database can't be reached.
+        RegistryError: the tracking server or database can't be reached or is broken.
     """
     for talkative in ("alembic", "mlflow.store.db.utils"):  # of a new database's tables
         logging.getLogger(talkative).setLevel(logging.WARNING)
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    # A server that is down should be named in seconds, not after Mlflow's seven long retries.
+    # A server that is down should be named in seconds, not after MLflow's seven long retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    location = None
-    if not uri:
-        folder = root() / "mlruns"
-        folder.mkdir(exist_ok=True)
-        uri, location = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or own_uri()
+    ours, folder = uri == own_uri(), _own_folder()
     try:
         with registry_lock():  # two that migrate one database at once break it
-            mlflow.set_tracking_uri(uri)
+            if ours:
+                check_database(folder / "mlflow.db", EXPERIMENT)
+            mlflow.set_tracking_uri(uri)  # also sets MLFLOW_TRACKING_URI, for this process and its children
             mlflow.set_registry_uri(uri)
             client = mlflow.MlflowClient()
             if client.get_experiment_by_name(EXPERIMENT) is None:
+                location = (folder / "artifacts").as_uri() if ours else None
                 client.create_experiment(EXPERIMENT, artifact_location=location)
             mlflow.set_experiment(EXPERIMENT)
     except (MlflowException, OSError) as error:
@@ -53,6 +57,22 @@ def connect() -> mlflow.MlflowClient:
             "server, or unset MLFLOW_TRACKING_URI to use mlruns/"
         ) from error
     return client
+
+
+def own_uri() -> str:
+    """The database of this repository, whose places are ours to mend."""
+    return f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+
+
+def _own_folder() -> Path:
+    folder = root() / "mlruns"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RegistryError(f"{folder} can't be made ({error.strerror}): the registry needs it") from error
+    if not os.access(folder, os.W_OK):
+        raise RegistryError(f"{folder} can't be written: the registry needs to")
+    return folder
 
 
 def experiment_id(client: mlflow.MlflowClient) -> str:
@@ -77,11 +97,29 @@ def serve_ui(port: int) -> None:
     if uri.startswith(("http://", "https://")):
         print(f"the tracking server has a UI of its own: open {uri}")
         return
+    _require_free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     stores = ["--backend-store-uri", uri]
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
+    if uri == own_uri():
         stores += ["--default-artifact-root", (root() / "mlruns" / "artifacts").as_uri()]
     # One worker and no job runner: this serves one person, and each of those is a process of 200 MB.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     # In this process's place, so that whoever stops it stops the server and not only its parent.
     os.execv(sys.executable, [*command, "--workers", "1", *stores])
+
+
+def _require_free(port: int) -> None:
+    """MLflow's server would start, say nothing, and never answer.
+
+    Raises:
+        RegistryError: somebody listens on the port.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise RegistryError(
+                f"port {port} of 127.0.0.1 can't be used ({error.strerror}): give another, "
+                "`deepfake ui --port N` or `make ui PORT=N`"
+            ) from error

@@ -1,0 +1,92 @@
+"""What goes to MLflow of a model; its figures and files in its run, which are not sent twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from deepfake.registry.tracking.runs import log_figures
+
+_FILES = "sha256.reports"  # tag of a run: which figures and files it holds
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Everything about a model that goes to MLflow; all of it read from files of the stages.
+
+    Attributes:
+        loader: the module whose `_load_pyfunc` makes a model of the bundle; nothing is pickled.
+        params: all sections, for people to read.
+        run_tag: name of the tag with `weights_sha256` by which the model's run is found.
+        tags: of the version, besides its digests.
+    """
+
+    name: str
+    loader: str
+    bundle: Path
+    bundle_sha256: str
+    weights_sha256: str
+    params: Mapping[str, Any]
+    history: pd.DataFrame
+    metrics: Mapping[str, float]
+    artifacts: Sequence[Path]
+    description: str
+    run_tag: str = "weights_sha256"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def log_files(client: mlflow.MlflowClient, run_id: str, what: Publication) -> None:
+    """Figures and files go to the run, unless these very ones are there."""
+    digest = _files_digest(what)
+    told = client.get_run(run_id).data.tags.get(_FILES) == digest
+    if told and _are_there(client, run_id, what):
+        return
+    curves = [
+        (f"train/{key}", float(value), int(row["epoch"]))
+        for row in what.history.to_dict("records")
+        for key, value in row.items()
+        if key not in ("phase", "epoch")
+    ]
+    log_figures(client, run_id, [*curves, *((key, value, 0) for key, value in what.metrics.items())])
+    for path in what.artifacts:
+        client.log_artifact(run_id, str(path), artifact_path=path.parent.name)
+    client.set_tag(run_id, _FILES, digest)  # last: what was killed before is sent again
+
+
+def _are_there(client: mlflow.MlflowClient, run_id: str, what: Publication) -> bool:
+    """Whether the run holds every file, by name and size."""
+    wanted = {(f"{path.parent.name}/{path.name}", path.stat().st_size) for path in what.artifacts}
+    folders = {path.parent.name for path in what.artifacts}
+    held = {(e.path, e.file_size) for folder in folders for e in client.list_artifacts(run_id, folder)}
+    return wanted <= held
+
+
+def _files_digest(what: Publication) -> str:
+    figures = json.dumps(dict(what.metrics), sort_keys=True) + what.history.to_csv(index=False)
+    digest = hashlib.sha256(figures.encode())
+    for path in what.artifacts:
+        name = f"{path.parent.name}/{path.name}"
+        digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def flat_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Nested figures under dotted names for the tracker, numbers only."""
+    flat: dict[str, float] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(f"{prefix}/{key}" if prefix else key, inner)
+        elif isinstance(value, int | float):
+            flat[prefix.removesuffix("/value")] = float(value)
+
+    walk("", metrics)
+    return flat

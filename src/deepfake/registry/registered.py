@@ -1,0 +1,66 @@
+"""Gates on a registered model: what it takes and gives, and which packages it says it needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+
+from deepfake.bundle import pyfunc
+from deepfake.bundle.gates.check import Checks, NothingToJudge, ask
+from deepfake.params.train import Model
+from deepfake.registry.requirements import serving_requirements
+
+_ANSWER = [
+    ("double", "score"), ("string", "verdict"), ("string", "reason"), ("double", "threshold"),
+    ("long", "box_left"), ("long", "box_top"), ("long", "box_side"), ("long", "faces"),
+    ("long", "left_out"),
+]  # fmt: skip
+
+
+def signature() -> ModelSignature:
+    """Bytes in (base64 over REST); one row per picture out."""
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema([ColSpec(kind, name, required=False) for kind, name in _ANSWER]),
+    )
+
+
+def check_registered(model: Path, network: Model) -> Checks:
+    """The gates on a registered version's own files.
+
+    Args:
+        model: MLflow's folder of it, with `MLmodel` and `requirements.txt`.
+        network: by its name in params.yaml.
+    """
+    return {
+        "signature": ask(_signature, model, limit="pictures' bytes in, one row per picture out"),
+        "requirements": ask(_requirements, model, network, limit="every package it imports"),
+    }
+
+
+def _signature(model: Path) -> tuple[bool, str]:
+    stored = yaml.safe_load(_text(model / "MLmodel")).get("signature") or {}
+    same = all(_schema(stored.get(key)) == _schema(value) for key, value in signature().to_dict().items())
+    return same, "as the predictor's" if same else "another"
+
+
+def _schema(text: str | None) -> Any:
+    return json.loads(text) if text else None
+
+
+def _requirements(model: Path, network: Model) -> tuple[bool, str]:
+    stored = {line.partition("==")[0].strip() for line in _text(model / "requirements.txt").splitlines()}
+    needed = {line.partition("==")[0] for line in serving_requirements(pyfunc.__name__, network)}
+    missing = sorted(needed - stored)
+    return not missing, f"without {', '.join(missing)}" if missing else "all named"
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise NothingToJudge(f"no file {path.name} in the registered model")
+    return path.read_text(encoding="utf-8")

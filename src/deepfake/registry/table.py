@@ -1,0 +1,71 @@
+"""The table of gates: as files for people and programs, on the run, and on the page of the version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+
+from deepfake.base.stage import write_json
+from deepfake.bundle.gates.check import Check, stopped
+from deepfake.registry.tracking.store import connect
+
+_HEADING = "## Gates"
+_TAG = "gate."  # tags of a version, one per gate
+LONGEST = 5000  # characters of a version's description, for every database of MLflow
+
+
+def write_table(version: ModelVersion, checks: Mapping[str, Check], folder: Path) -> Path:
+    """Write what the gates said of a version: files here, the run, tags and description of the version.
+
+    Where all of it is there already, nothing in MLflow changes.
+
+    Args:
+        folder: gets `version-N.json` and `version-N.md`.
+
+    Returns:
+        The Markdown file.
+    """
+    page = folder / f"version-{version.version}.md"
+    write_json(page.with_suffix(".json"), {name: check.to_json() for name, check in checks.items()})
+    page.write_text(f"# Gates of version {version.version}\n\n{markdown(checks)}", encoding="utf-8")
+    client = connect()
+    tags = {f"{_TAG}{name}": _one_line(check) for name, check in checks.items()}
+    if tags.items() <= client.get_model_version(version.name, version.version).tags.items():
+        return page
+    for path in (page, page.with_suffix(".json")):
+        client.log_artifact(version.run_id, str(path), artifact_path="register")
+    _describe(client, version, checks)
+    for key, value in tags.items():  # last: what was killed before is written again
+        client.set_model_version_tag(version.name, version.version, key, value)
+    return page
+
+
+def markdown(checks: Mapping[str, Check]) -> str:
+    """The table, one row per gate."""
+    rows = [f"| {name} | {c.figure} | {c.limit} | {c.verdict} |" for name, c in checks.items()]
+    return "\n".join(["| gate | figure | limit | verdict |", "| --- | --- | --- | --- |", *rows, ""])
+
+
+def summary(checks: Mapping[str, Check]) -> str:
+    """One sentence for tags and history."""
+    no = stopped(checks)
+    said = f"{len(checks) - len(no)} of {len(checks)} gates passed"
+    return said if not no else f"{said}; not {', '.join(no)}"
+
+
+def refusal(checks: Mapping[str, Check]) -> str:
+    """The gates that say no, in words."""
+    return "; ".join(f"{name} ({_one_line(checks[name])})" for name in stopped(checks))
+
+
+def _one_line(check: Check) -> str:
+    return f"{check.verdict}: {check.figure}; required: {check.limit}"
+
+
+def _describe(client: mlflow.MlflowClient, version: ModelVersion, checks: Mapping[str, Check]) -> None:
+    table = f"\n\n{_HEADING}\n\n{markdown(checks)}"
+    words = (version.description or "").partition(f"\n\n{_HEADING}")[0]
+    client.update_model_version(version.name, version.version, words[: LONGEST - len(table)] + table)
