@@ -200,5 +200,5 @@ def test_crops_of_another_size_are_an_error_in_words(
     tmp_path: Path, params: Embed, use_tower: Callable[[FakeTower], FakeTower]
 ) -> None:
     use_tower(FakeTower())
-    with pytest.raises(TrainingError, match=r"takes crops of 224 pixels, these have 64.*preprocess\.size"):
+    with pytest.raises(TrainingError, match=r"needs crops of 224 pixels, these have 64.*preprocess\.size"):
         embed(write_crops(tmp_path / "faces", 64), tmp_path / "out", params, 7, 1, None)

@@ -118,5 +118,7 @@ def write_network(path: Path) -> None:
 def test_another_file_is_refused_in_words(tmp_path: Path, write) -> None:
     path = tmp_path / "model.weights.h5"
     write(path)
-    with pytest.raises(TrainingError, match=r"model\.weights\.h5: no head of a frozen detector"):
+    with pytest.raises(
+        TrainingError, match=r"model\.weights\.h5: this is not the head of a frozen detector"
+    ):
         load_head(path)

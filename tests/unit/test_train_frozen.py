@@ -162,7 +162,7 @@ def test_distances_are_small_for_training_and_large_for_what_is_unlike_it() -> N
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"holds no features: set embed\.tower"):
+    with pytest.raises(TrainingError, match=r"has no features: set embed\.tower"):
         train_frozen(recipe(), tmp_path)
     folder = write(tmp_path / "rows", train=toy("train", 0), val=toy("val", 5))
     with pytest.raises(TrainingError, match="both classes: hold out fewer generators"):

@@ -1,1 +1,1 @@
-"""Features of every crop and of views of it, computed once, so that heads train in seconds."""
+"""Features of every crop and its views. They are computed once, so that a head trains in seconds."""

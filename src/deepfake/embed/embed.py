@@ -1,4 +1,4 @@
-"""Embed: face shards -> shards of class tokens, of every view of every crop."""
+"""Embed: face shards -> shards with the class tokens of every view of every crop."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class _Job:
 
 
 def embed(faces: Path, out: Path, params: Embed, seed: int, workers: int, resume: Path | None) -> int:
-    """Write `out/<split>/shard-*.arrow`: a row per view of a crop, with its class tokens in float16.
+    """Write `out/<split>/shard-*.arrow`: one row per view of a crop, with its class tokens in float16.
 
-    Without a tower, `out` is an empty folder: there is nothing that a later stage would read.
+    Without a tower, `out` is an empty folder, because later stages do not read it.
 
     Args:
         faces: the folder that preprocess wrote.
         workers: processes; each runs the tower on one thread.
-        resume: folder that keeps a killed run's finished shards for the next run; None: nothing is kept.
+        resume: folder that keeps the finished shards of a killed run for the next run; None: no folder.
 
     Returns:
         The number of rows.
 
     Raises:
-        TrainingError: the tower's weights can't be had, or the crops have another size than it takes.
+        TrainingError: the tower's weights can't be had, or the crops' size is not the tower's.
     """
     if params.tower is None:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         return 0
-    tower_graph()  # before any worker starts: one fetches, and the error comes at once
+    tower_graph()  # before any worker starts: only one process downloads, and an error comes at once
     key = resume_key(__name__, params.model_dump_json(), str(seed), shards_digest(faces))
     splits = sorted(path.name for path in faces.iterdir() if path.is_dir())
     with workspace(resume, "embed", key) as space, open_executor(workers) as pool:
@@ -74,7 +74,7 @@ def embed(faces: Path, out: Path, params: Embed, seed: int, workers: int, resume
 
 
 def _embed_shard(job: _Job, params: Embed, seed: int) -> pa.Table:
-    """Write the rows of one face shard; returns how many there are."""
+    """Write the rows of one face shard; returns their number."""
     tower = load_tower(1)
     rows: list[dict[str, object]] = []
     features: list[np.ndarray] = []
@@ -94,4 +94,4 @@ def _embed_shard(job: _Job, params: Embed, seed: int) -> pa.Table:
 
 def _check_side(side: int) -> None:
     if side != SIDE:
-        raise TrainingError(f"{NAME} takes crops of {SIDE} pixels, these have {side}: set preprocess.size")
+        raise TrainingError(f"{NAME} needs crops of {SIDE} pixels, these have {side}: set preprocess.size")

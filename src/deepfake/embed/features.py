@@ -1,4 +1,4 @@
-"""What the stage embed leaves: class tokens of views, read by split and by view."""
+"""Reads the output of the stage embed: the class tokens of views, by split and view."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deepfake.shards.shards import column_array, read_shard, shard_paths
 # Kinds of views.
 PLAIN, AUGMENTED, SELF_BLENDED = "plain", "augmented", "self-blended"
 JPEG60, HALF = "jpeg60", "half"
-DAMAGED = (JPEG60, HALF)  # conditions under which a study judges
+DAMAGED = (JPEG60, HALF)  # conditions of a study
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Embeddings:
 
 
 def read_embeddings(folder: Path, views: tuple[str, ...] = (), splits: tuple[str, ...] = ()) -> Embeddings:
-    """The rows of some views (by the start of their names) and splits; of all where none is named.
+    """The rows of some views (by the start of their names) and splits; an empty tuple means all.
 
     Raises:
         TrainingError: there is no such row.
     """
     parts = [*_chosen(folder, views, splits)]
     if not parts:
-        raise TrainingError(f"{folder} holds no features: set embed.tower and run the stage embed")
+        raise TrainingError(f"{folder} has no features: set embed.tower and run the stage embed")
     facts = pd.concat([facts for facts, _ in parts], ignore_index=True)
     return Embeddings(facts, np.concatenate([tokens for _, tokens in parts]))
 

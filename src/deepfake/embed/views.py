@@ -1,4 +1,4 @@
-"""The views of a crop that are embedded: as it is, changed at random, made a pseudo-fake, damaged."""
+"""The views of a crop that are embedded: plain, augmented, self-blended, damaged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class View:
 
     Attributes:
         kind: one of the names in `embed/features.py`.
-        number: of its kind, from 1; each has random numbers of its own. 0 where nothing is random.
+        number: among the views of its kind, from 1; it seeds the random numbers. 0: the view is not random.
     """
 
     kind: str
@@ -31,15 +31,16 @@ class View:
 
     @property
     def name(self) -> str:
-        """Unique in a recipe, such as `augmented-2`."""
+        """A name such as `augmented-2`, unique among the views of a crop."""
         return f"{self.kind}-{self.number}" if self.number else self.kind
 
 
 def views_of(params: Embed, split: str, label: int) -> list[View]:
-    """What is embedded of a crop of this split and label (real 0, fake 1).
+    """The views of a crop of this split and label (real 0, fake 1).
 
-    Training pictures get the random views, training reals the pseudo-fakes. Damaged views are for judging:
-    of the fakes of all splits, since a study holds whole generators out, and of reals outside training.
+    Training pictures get augmented views, and training reals get pseudo-fakes. Damaged views judge a head.
+    Fakes of all splits have them, because a study holds out whole generators; reals have them outside
+    training.
     """
     views = [View(PLAIN)]
     if split == "train":
@@ -56,8 +57,8 @@ def make_view(crop: np.ndarray, view: View, recipe: str, image_id: str, seed: in
 
     Args:
         crop: uint8 [size, size, 3], RGB.
-        recipe: name in `RECIPES`, of the augmented and the self-blended views.
-        image_id: seeds what is random, with the view's name: equal arguments give equal pixels.
+        recipe: name in `RECIPES`, for the augmented and the self-blended views.
+        image_id: seeds the random numbers, with the view's name: the same arguments give the same pixels.
 
     Returns:
         uint8 [size, size, 3].
@@ -76,7 +77,7 @@ def make_view(crop: np.ndarray, view: View, recipe: str, image_id: str, seed: in
 
 
 def _half(crop: np.ndarray) -> np.ndarray:
-    """Half as many pixels a side, and back: what a small copy keeps."""
+    """The crop after scaling to half of its side and back."""
     side = len(crop)
     small = cv2.resize(crop, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -43,11 +43,11 @@ def _down_and_up(crop: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a detector says of crops.
+    """A detector's outputs for crops.
 
     Attributes:
         logits: name of the view -> float32 [n]; `plain` first.
-        distance: float32 [n], how unlike the training pictures each crop is; None where the detector does
+        distance: float32 [n], each crop's distance from the training pictures; None if the detector does
             not measure it.
     """
 

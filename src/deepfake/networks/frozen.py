@@ -1,6 +1,6 @@
-"""A detector whose tower is frozen: features by ONNX Runtime, the head by NumPy.
+"""A detector with a frozen tower: ONNX Runtime computes features, NumPy the head.
 
-A twin of it in Keras serves those who need gradients.
+Its twin in Keras gives gradients.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import keras
     import pandas as pd
 
-FROZEN = "frozen-clip-vit-b16"  # the name of its `train.model`
+FROZEN = "frozen-clip-vit-b16"  # its name in `train.model`
 
 
 class FrozenDetector:
-    """Judges crops like a `keras.Model` of one logit does.
+    """Judges crops like a `keras.Model` with one logit.
 
     Attributes:
         head: from class tokens to the logit.
-        leave_one_out: image_id, generator, group and logit of validation fakes, each judged by a head that
-            never saw a fake of its generator; None where that was not asked.
-        graph: file with the tower's weights; None: those that the head was trained with.
-        input_shape: (None, 224, 224, 3), as Keras has it.
+        leave_one_out: image_id, generator, group and logit of validation fakes, from heads that were fitted
+            without the fake's generator; None: not computed.
+        graph: file with the tower's weights; None: the weights that the head was trained with.
+        input_shape: (None, 224, 224, 3), as in Keras.
     """
 
     input_shape = (None, SIDE, SIDE, 3)
@@ -46,7 +46,7 @@ class FrozenDetector:
         self._threads = threads
 
     def prepare(self) -> None:
-        """Load the tower, which else happens at the first crop."""
+        """Load the tower now and not at the first crop."""
         _ = self._tower
 
     def tokens(self, crops: np.ndarray) -> np.ndarray:
@@ -76,8 +76,8 @@ class FrozenDetector:
     def twin(self) -> keras.Model:
         """The same detector as one Keras graph in float32, for gradients and maps.
 
-        Its weights are the int8 tower's, its activations are not rounded: the logits are close to those of
-        `predict_on_batch`, not equal.
+        Its weights are those of the int8 tower, but its activations are not rounded. So its logits are
+        close to those of `predict_on_batch`, but not equal.
         """
         return build_twin(self.head, tower_arrays(self.graph or tower_graph()))
 
@@ -100,7 +100,7 @@ def build_twin(head: Head, arrays: dict[str, np.ndarray]) -> keras.Model:
     logit = keras.layers.Lambda(_total, output_shape=(1,), name="logit")(experts(chosen))
     model = keras.Model(pictures, logit, name=FROZEN.replace("-", "_"))
     assign_tower(model, arrays)
-    kernel = (head.weights / head.deviation).T  # the standardisation, folded into the experts
+    kernel = (head.weights / head.deviation).T  # the experts' kernel includes the standardisation
     experts.set_weights([kernel, head.biases - head.mean @ kernel])
     model.trainable = False
     return model
@@ -113,5 +113,5 @@ def _total(odds: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def differentiable(model: keras.Model | FrozenDetector) -> keras.Model:
-    """The Keras graph to take gradients of."""
+    """The Keras graph that has gradients."""
     return model.twin if isinstance(model, FrozenDetector) else model

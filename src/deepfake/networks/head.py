@@ -1,4 +1,4 @@
-"""The head of a frozen detector: experts that are linear in standardised features, and one logit."""
+"""The head of a frozen detector: linear experts on standardised features give one logit."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _ARRAYS = ("mean", "deviation", "weights", "biases", "axes", "centres")
 
 @dataclass(frozen=True)
 class Head:
-    """`experts` look for different kinds of fakes; the head adds up their odds.
+    """Each expert looks for one kind of fakes; the head adds their odds.
 
-    With one expert it is logistic regression. With several, odds(fake) = sum of the experts' odds: a face
-    is fake when any of them finds what it looks for. One direction alone has to trade one kind of fake
-    against another.
+    One expert is a logistic regression. With several, odds(fake) is the sum of the experts' odds, so a face
+    is fake if any expert finds its kind. A single linear direction must give up some fakes of one kind for
+    another kind.
 
     Attributes:
-        layers: which of the tower's class tokens are read, from 0; the last is the normalised one.
+        layers: numbers of the class tokens that are read, from 0; the last token is layer-normalised.
         mean, deviation: float32 [d], of the training features; d = len(layers) * width.
         weights: float32 [experts, d], on standardised features.
         biases: float32 [experts].
         axes: float32 [last token's width, k]: whitening of the last token within the training's sources.
-        centres: float32 [sources, k]: where each source of each class lies on these axes.
+        centres: float32 [sources, k]: the centre of each source of each class on these axes.
     """
 
     layers: tuple[int, ...]
@@ -40,7 +40,7 @@ class Head:
     centres: np.ndarray
 
     def odds(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-odds that each expert gives; float32 [n, experts] from tokens [n, tokens, width]."""
+        """Log-odds of each expert; float32 [n, experts] from tokens [n, tokens, width]."""
         return (
             standardised(flat(tokens, self.layers), self.mean, self.deviation) @ self.weights.T
             + self.biases
@@ -51,10 +51,10 @@ class Head:
         return np.asarray(np.logaddexp.reduce(self.odds(tokens), axis=1), np.float32)
 
     def distance(self, tokens: np.ndarray) -> np.ndarray:
-        """How far a face lies from all that was trained on; float32 [n] from tokens [n, tokens, width].
+        """Distance of a face from the training pictures; float32 [n] from tokens [n, tokens, width].
 
-        Mahalanobis distance of the last token to the nearest source (Lee et al. 2018, arXiv 1807.03888,
-        with sources in the place of classes).
+        It is the Mahalanobis distance of the last token to the nearest source (Lee et al. 2018, arXiv
+        1807.03888; they use classes, not sources).
         """
         places = tokens[:, -1].astype(np.float32) @ self.axes
         apart = ((places[:, None] - self.centres[None]) ** 2).sum(axis=2)
@@ -72,7 +72,7 @@ def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) 
 
 
 def save_head(head: Head, path: Path) -> None:
-    """Write a head as HDF5; equal heads give equal bytes."""
+    """Write a head as HDF5; the same head gives the same bytes."""
     with h5py.File(path, "w", track_order=False) as file:
         file.create_dataset("layers", data=np.array(head.layers, np.int64), track_times=False)
         for name in _ARRAYS:
@@ -81,14 +81,14 @@ def save_head(head: Head, path: Path) -> None:
 
 
 def load_head(path: Path) -> Head:
-    """Read what `save_head` wrote.
+    """Read the output of `save_head`.
 
     Raises:
-        TrainingError: the file is no head.
+        TrainingError: the file is not a head.
     """
     try:
         with h5py.File(path, "r") as file:
             layers = tuple(int(layer) for layer in file["layers"][:])
             return Head(layers, *(file[name][:] for name in _ARRAYS))
     except (OSError, KeyError, TypeError) as error:  # TypeError: a network's file has a group there
-        raise TrainingError(f"{path}: no head of a frozen detector ({error})") from error
+        raise TrainingError(f"{path}: this is not the head of a frozen detector ({error})") from error

@@ -1,4 +1,4 @@
-"""The head of a frozen tower, fitted on cached features: seconds instead of epochs."""
+"""The head of a frozen tower, fitted on cached features in seconds, without epochs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from deepfake.networks.head import Head, flat, standardised
 from deepfake.params.train import HeadRecipe, Train
 from deepfake.pretrained.clip_weights import SIDE
 
-_STEPS = 200  # of the solver; it stops earlier where the loss no longer moves
-_AXES = 64  # of the last token, for distances: those along which sources spread most
-_FLOOR = 1e-3  # of an axis' deviation within sources, as a share of the largest: no division by nothing
+_STEPS = 200  # limit of the solver's steps; it stops earlier if the loss is stable
+_AXES = 64  # axes of the last token for distances: those with the largest spread within sources
+_FLOOR = 1e-3  # least deviation of an axis, as a share of the largest; prevents a division by zero
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Training rows: features float32 [n, d], label and origin [n], and which are altered photographs."""
+    """Training rows: features float32 [n, d], label [n], origin [n], bool [n] for altered photographs."""
 
     features: np.ndarray
     label: np.ndarray
@@ -36,13 +36,13 @@ class _Rows:
 
 
 def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architecture, pd.DataFrame]:
-    """Fit the head on the training split's cached features.
+    """Fit the head on the train split's cached features.
 
     Args:
-        folder: what the stage embed wrote.
+        folder: the folder that embed wrote.
 
     Returns:
-        The detector, its architecture, and the history: one row, the head on training and on validation.
+        The detector, its architecture, and the history: one row with figures on training and validation.
 
     Raises:
         TrainingError: there are no features, or a class is missing.
@@ -67,13 +67,13 @@ def train_frozen(recipe: Train, folder: Path) -> tuple[FrozenDetector, Architect
 
 
 def leave_one_out_logits(recipe: Train, folder: Path) -> pd.DataFrame:
-    """Logits of validation fakes, each by a head that never saw a fake of its generator.
+    """Logits of validation fakes, each from a head that is fitted without the fake's generator.
 
-    A verdict `real` has to be rare on fakes that are new; what the head says of the generators it knows
-    says little of these.
+    The verdict `real` must be rare on fakes of new generators. The logits on known generators say little
+    about new ones.
 
     Returns:
-        image_id, generator, group and logit; a row per fake.
+        image_id, generator, group and logit; one row per fake.
     """
     train, val = read_embeddings(folder, splits=("train",)), read_embeddings(folder, (PLAIN,), ("val",))
     parts = []
@@ -86,23 +86,23 @@ def leave_one_out_logits(recipe: Train, folder: Path) -> pd.DataFrame:
 
 
 def _check_names(facts: pd.DataFrame, recipe: HeadRecipe) -> None:
-    """A generator that is misspelt would go to the wrong expert without a word."""
+    """Refuse a misspelt generator, because its fakes would silently go to the wrong expert."""
     known = sorted(set(facts.loc[facts["label"] == FAKE, "generator"]))
     if unknown := sorted({*(recipe.altered or ())} - {*known}):
         raise TrainingError(
-            f"head.altered: no fakes of {', '.join(unknown)} to learn from; there are: {', '.join(known)}"
+            f"head.altered: training has no fakes of {', '.join(unknown)}; it has: {', '.join(known)}"
         )
 
 
 def fit_head(embeddings: Embeddings, recipe: HeadRecipe, held_out: Collection[str] = ()) -> Head:
     """Fit experts on plain, augmented and self-blended views.
 
-    Self-blended views count as fakes. A source weighs as the square root of its size, and both classes
-    weigh the same: large sources teach more, but not in proportion.
+    Self-blended views count as fakes. Both classes have the same weight. Within a class, a source's weight
+    is the square root of its size: large sources count more, but not in proportion.
 
     Args:
-        embeddings: training rows; damaged views among them are not looked at.
-        held_out: generators whose fakes are not used.
+        embeddings: training rows; damaged views are ignored.
+        held_out: held-out generators; their fakes are not used.
 
     Raises:
         TrainingError: a class is missing.
@@ -139,7 +139,7 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, held_out: Collection[st
 def _training_rows(
     embeddings: Embeddings, layers: Sequence[int], altered: Collection[str] | None
 ) -> tuple[_Rows, np.ndarray, np.ndarray]:
-    """Rows with standardised features, and the mean and deviation that did it."""
+    """Rows with standardised features, and their mean and deviation before."""
     facts = embeddings.facts
     blended = facts["view"].str.startswith(SELF_BLENDED)
     features = flat(embeddings.tokens, layers)
@@ -154,7 +154,7 @@ def _training_rows(
 
 
 def _altered(facts: pd.DataFrame, altered: Collection[str] | None) -> np.ndarray:
-    """Which rows [n] show altered photographs; none where one expert looks for all fakes."""
+    """Rows [n] that show altered photographs; all False if one expert looks for all fakes."""
     if altered is None:
         return np.zeros(len(facts), bool)
     blended = facts["view"].str.startswith(SELF_BLENDED)
@@ -167,7 +167,7 @@ def _expert(
     """Logistic regression of the fakes in `part` against all reals: weights [d] and bias.
 
     Args:
-        columns: bool [d], the features it may read; the weights of the others are 0.
+        columns: bool [d], the features that the expert reads; all other weights are 0.
     """
     chosen = (rows.label == REAL) | (part & (rows.label == FAKE))
     label = rows.label[chosen]
@@ -180,7 +180,10 @@ def _expert(
 
 
 def source_weights(label: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Weights [n] with mean 1: equal sums for both classes, within a class the root of a source's size."""
+    """Weights [n] with mean 1 and the same sum for both classes.
+
+    Within a class, a source's sum is proportional to the square root of its size.
+    """
     counts = pd.Series([f"{a}/{b}" for a, b in zip(label, origin, strict=True)])
     weights = 1.0 / np.sqrt(counts.map(counts.value_counts()).to_numpy(float))
     for kind in np.unique(label):
@@ -189,7 +192,7 @@ def source_weights(label: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 
 def _places(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
-    """Whitening of the last token within sources, and each source's centre; see `Head`."""
+    """The whitening of the last token within sources, and the centre of each source; see `Head`."""
     last = embeddings.tokens[:, -1].astype(np.float64)
     names = (
         embeddings.facts["label"].astype(str) + embeddings.facts["source"] + embeddings.facts["generator"]
