@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepfake.media.images import FORMATS
+from deepfake.media.readers import FORMATS
 
 THUMBNAIL = 16  # pixels a side
 GRID = 8  # the frame is the outer ring of this grid of cells

@@ -16,7 +16,7 @@ import pyarrow as pa
 from great_expectations.expectations.row_conditions import Column
 
 from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
-from deepfake.media.images import FORMATS
+from deepfake.media.readers import FORMATS
 from deepfake.params.validate import Validate
 from deepfake.shards.manifest import SCHEMA, usable
 from deepfake.validate.expectations import (
