@@ -10,6 +10,7 @@ from deepfake.params.base import Base
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
 from deepfake.registry.tracking.runs import training_run
+from deepfake.shards.resume import alone
 from deepfake.train.fit import resume_key
 from deepfake.train.outputs import write_curves, write_model
 from deepfake.train.train import train_detector
@@ -26,7 +27,10 @@ def main() -> None:
     runtime, faces, embeddings = configure(params.base), Path("data/faces"), Path("data/embeddings")
     key = resume_key(params, faces)
     workspace = Path(".resume") / key
-    with training_run(key, read_params(), runtime) as run:  # all sections: people look them up in MLflow
+    with (
+        alone(Path(".resume")),
+        training_run(key, read_params(), runtime) as run,
+    ):  # all sections: people look them up in MLflow
         made = train_detector(params, runtime, faces, embeddings, workspace, [run.live_curves])
         model, architecture, history = made
         digest = write_model(model, architecture, params.train, Path("models/detector"))

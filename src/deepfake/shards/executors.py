@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import BrokenExecutor, Future
@@ -46,7 +47,13 @@ class ProcessPool(ProcessPoolExecutor):
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        super().__init__(workers, initializer=prepare_worker)
+        super().__init__(workers, initializer=_prepare_process)
+
+
+def _prepare_process() -> None:
+    """Ctrl-C reaches every process of a terminal: the one that started the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare_worker()
 
 
 def prepare_worker() -> None:

@@ -6,12 +6,13 @@ each, into a workspace of its own. It moves them to the output folder when all a
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 from pyarrow import feather
 
+from deepfake.base.errors import ExecutorError
 from deepfake.base.imports import code_digest
 from deepfake.shards.executors import ShardExecutor, map_shards
 
@@ -66,21 +68,55 @@ def workspace(root: Path | None, stage: str, key: str) -> Iterator[Path]:
     """The folder of a run, removed at its end. After an error or a kill it stays for the next run.
 
     Args:
-        root: folder of all workspaces. Workspaces of this stage with other keys are removed. None: a
-            temporary folder, and no run can be resumed.
+        root: folder of all workspaces; one process at a time may use it. Workspaces of this stage with
+            other keys are removed. None: a temporary folder, and no run can be resumed.
         key: from `resume_key`.
     """
     if root is None:
         with tempfile.TemporaryDirectory(prefix=f"{stage}-") as folder:
             yield Path(folder)
         return
-    space = root / f"{stage}-{key[:16]}"
-    for other in root.glob(f"{stage}-*"):
-        if other != space:
-            shutil.rmtree(other)
-    space.mkdir(parents=True, exist_ok=True)
-    yield space
-    shutil.rmtree(space)
+    with alone(root):
+        space = root / f"{stage}-{key[:16]}"
+        for other in root.glob(f"{stage}-*"):
+            if other != space:
+                shutil.rmtree(other)
+        space.mkdir(exist_ok=True)
+        yield space
+        shutil.rmtree(space)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the folder of all workspaces. The system lets go of it when this process ends, however it ends.
+
+    Raises:
+        ExecutorError: another process holds it, such as a stage that outlived its `dvc repro`.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ExecutorError(
+                f"another process{_holder(os.fstat(folder).st_ino)} runs a stage in this folder, perhaps "
+                "one whose `dvc repro` was killed: wait until it ends, or end it, then run again; what it "
+                "finished is kept"
+            ) from error
+        yield
+    finally:
+        os.close(folder)
+
+
+def _holder(inode: int) -> str:
+    """The number of the process that holds a file, in words; empty where the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():
+            fields = line.split()
+            if len(fields) > 5 and fields[5].endswith(f":{inode}") and fields[4] != "0":
+                return f" (number {fields[4]})"
+    return ""
 
 
 @dataclass(frozen=True)
