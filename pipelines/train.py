@@ -23,20 +23,16 @@ class Params(Sections):
 
 
 def main() -> None:
-    params = load_params(Params)
+    params, space = load_params(Params), Path(".resume")
     runtime, faces, embeddings = configure(params.base), Path("data/faces"), Path("data/embeddings")
     key = resume_key(params, faces)
-    workspace = Path(".resume") / key
-    with (
-        alone(Path(".resume")),
-        training_run(key, read_params(), runtime) as run,
-    ):  # all sections: people look them up in MLflow
-        made = train_detector(params, runtime, faces, embeddings, workspace, [run.live_curves])
+    with alone(space), training_run(key, read_params(), runtime) as run:  # all sections: for MLflow
+        made = train_detector(params, runtime, faces, embeddings, space / key, [run.live_curves])
         model, architecture, history = made
         digest = write_model(model, architecture, params.train, Path("models/detector"))
         run.finish(digest)
     write_curves(history, digest, Path("reports/train"))
-    shutil.rmtree(workspace, ignore_errors=True)
+    shutil.rmtree(space / key, ignore_errors=True)
 
 
 if __name__ == "__main__":
