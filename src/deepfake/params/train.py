@@ -81,13 +81,19 @@ class HeadRecipe(Section):
         altered: generators that change a photograph (swaps, composites). Self-blended pictures count as
             altered; the fakes of all other generators count as wholly made. null: one expert, which reads
             `made_layers`, learns all fakes.
+        altered_odds: how likely a fake is an altered photograph, as odds to a wholly made face.
         strength: inverse of the penalty on the weights, like scikit-learn's C.
+        source_weight: 0: all pictures of a class weigh the same; 1: all its sources weigh the same.
+        source_shrinkage: how much less the head reads directions along which sources of one class differ.
     """
 
     made_layers: Layers
     altered_layers: Layers
     altered: tuple[str, ...] | None
+    altered_odds: Annotated[float, Field(gt=0.0)]
     strength: Annotated[float, Field(gt=0.0)]
+    source_weight: Annotated[float, Field(ge=0.0, le=1.0)]
+    source_shrinkage: Annotated[float, Field(ge=0.0)]
 
 
 class Train(Section):

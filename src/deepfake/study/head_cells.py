@@ -15,7 +15,7 @@ from deepfake.shards.resume import resume_key
 from deepfake.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
 from deepfake.study.settings import BASELINE, HeadVariant
 from deepfake.study.statistics import COLUMNS
-from deepfake.train.frozen import fit_head
+from deepfake.train.experts import fit_head
 
 # `kind` is the fold's. `distance` is the distance from the training pictures. Rows of validation calibrate
 # that distance and the threshold; rows that are not judged have `judged` False.
