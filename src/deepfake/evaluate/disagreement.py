@@ -42,7 +42,7 @@ def _down_and_up(crop: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CropJudgement:
     """A detector's outputs for crops.
 
     Attributes:
@@ -55,7 +55,7 @@ class Judged:
     distance: np.ndarray | None
 
 
-def judge(model: Detector, crops: np.ndarray, degraded: bool) -> Judged:
+def judge(model: Detector, crops: np.ndarray, degraded: bool) -> CropJudgement:
     """Judge all views of crops in one batch.
 
     Args:
@@ -69,7 +69,7 @@ def judge(model: Detector, crops: np.ndarray, degraded: bool) -> Judged:
         distance = distance[: len(crops)]
     else:
         logits = np.asarray(model.predict_on_batch(batch))[:, 0]
-    return Judged(dict(zip(shown, np.split(logits, len(shown)), strict=True)), distance)
+    return CropJudgement(dict(zip(shown, np.split(logits, len(shown)), strict=True)), distance)
 
 
 def spread(calibration: Calibration, logits: dict[str, np.ndarray]) -> np.ndarray:
