@@ -1,0 +1,92 @@
+"""A registry that was moved, copied, emptied or damaged: found again, named, or written again."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from registry_helpers import NAME, publication
+
+from deepfake.base.errors import RegistryError
+from deepfake.registry.aliases import alias_version
+from deepfake.registry.publishing import publish
+from deepfake.registry.tracking.store import connect, serve_ui
+from deepfake.registry.versions import resolve
+
+URI = f"models:/{NAME}/1"
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one registered version."""
+    folder = tmp_path / "original"
+    folder.mkdir()
+    enter(folder, monkeypatch)
+    publish(publication(folder))
+    return folder
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.chdir(folder)
+
+
+def test_a_copy_finds_its_own_files_and_leaves_the_original_alone(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "a copy"
+    shutil.copytree(repo, copy)
+    before = {path: path.stat().st_mtime_ns for path in (repo / "mlruns/artifacts").rglob("*")}
+    enter(copy, monkeypatch)
+    folder, _ = resolve(URI)
+    assert copy in folder.parents
+    publish(publication(copy, "w2", "b2"))
+    assert copy in resolve(f"models:/{NAME}/2")[0].parents
+    assert {path: path.stat().st_mtime_ns for path in (repo / "mlruns/artifacts").rglob("*")} == before
+
+
+def test_an_emptied_folder_is_named_and_written_again(repo: Path) -> None:
+    shutil.rmtree(repo / "mlruns/artifacts")
+    with pytest.raises(RegistryError, match=r"files of version 1 .* are missing .* `deepfake register`"):
+        resolve(URI)
+    version = publish(publication(repo))
+    assert str(version.version) == "1" and (resolve(URI)[0] / "detector.json").is_file()
+    (figure,) = Path(connect().download_artifacts(version.run_id, "figures")).iterdir()
+    assert figure.read_text() == "x"
+
+
+def test_changed_bytes_are_refused_and_written_again(repo: Path) -> None:
+    (resolve(URI)[0] / "detector.json").write_text("{}")
+    with pytest.raises(RegistryError, match=r"not those that were registered .* `deepfake register`"):
+        resolve(URI)
+    publish(publication(repo))
+    (resolve(URI)[0].parents[1] / "MLmodel").unlink()
+    with pytest.raises(RegistryError, match="files of version 1"):
+        resolve(URI)
+    publish(publication(repo))
+    assert resolve(URI)[1] == "1"
+
+
+@pytest.mark.parametrize("uri", ["detector", "models:/", "models:/a/b/c", "models:/a@", "models:/a"])
+def test_what_is_no_uri_is_said(repo: Path, uri: str) -> None:
+    with pytest.raises(RegistryError, match="is no model: give models:/NAME@ALIAS or models:/NAME/VERSION"):
+        resolve(uri)
+
+
+def test_a_broken_database_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(tmp_path, monkeypatch)
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns/mlflow.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(RegistryError, match=r"mlflow\.db can't be used .* move it away"):
+        alias_version(NAME, "production")
+
+
+def test_a_taken_port_is_named(repo: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RegistryError, match=r"port \d+ of 127\.0\.0\.1 can't be used"):
+            serve_ui(taken.getsockname()[1])
