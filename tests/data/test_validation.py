@@ -120,7 +120,7 @@ BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str | None]] = {
     "reason_given": (spoiled(decode_ok=False), ROW_2),
     "width": (spoiled(width=3), ROW_2),
     "height": (spoiled(height=99999), ROW_2),
-    "formats": (spoiled(format="GIF"), ROW_2),
+    "formats": (spoiled(format="SVG"), ROW_2),
     "label_conflict": (spoiled(reject_reason="label_conflict"), ROW_2),
     "rejected_share": (lambda f: rejected(f, 9), FAKE_3),
     "rejected_share_gap": (lambda f: rejected(f, 3), FAKE_3),
@@ -151,7 +151,7 @@ def test_broken_manifest_fails_and_names_the_rows(name: str) -> None:
 
 
 def test_many_broken_rows_are_counted_and_ten_named() -> None:
-    verdict = validate_manifest(manifest().assign(format="GIF"), PARAMS)
+    verdict = validate_manifest(manifest().assign(format="SVG"), PARAMS)
     result = next(result for result in verdict.results if result.name == "formats")
     assert (len(result.rows), result.row_count) == (10, 40)
     assert list(result.rows) == sorted(manifest()["path"])[:10]
@@ -206,7 +206,7 @@ def test_rejected_rows_do_not_count_as_twins_or_duplicates() -> None:
 
 
 def test_verdict_does_not_depend_on_row_order() -> None:
-    frame = rejected(manifest().assign(format="GIF"), 9)
+    frame = rejected(manifest().assign(format="SVG"), 9)
     shuffled = frame.sample(frac=1, random_state=3)
     first, second = (validate_manifest(f, PARAMS).to_json() for f in (frame, shuffled))
     assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
@@ -221,7 +221,7 @@ def test_quiet_offline_and_without_lasting_effects(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     level = logging.getLogger("great_expectations").level
-    validate_manifest(manifest().assign(format="GIF"), PARAMS)
+    validate_manifest(manifest().assign(format="SVG"), PARAMS)
     assert capfd.readouterr() == ("", "")
     assert not list(tmp_path.iterdir())
     assert logging.getLogger("great_expectations").level == level
