@@ -168,7 +168,8 @@ def _model(place: Path) -> Finding:
         if has_starter():
             return Finding("model", OK, "the starter is there to be registered")
         return Finding("model", WRONG, "there is no model", "git checkout models/starter")
-    from deepfake.registry.aliases import PRODUCTION, resolve
+    from deepfake.registry.aliases import PRODUCTION
+    from deepfake.registry.versions import resolve
 
     name = load_params(Params, place / "params.yaml").register_.name
     folder, number = resolve(f"models:/{name}@{PRODUCTION}")

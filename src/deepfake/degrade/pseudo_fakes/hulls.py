@@ -62,9 +62,9 @@ def _parts(rng: np.random.Generator, side: int) -> Field:
     mask = np.zeros((side, side), np.float32)
     shift, grow = rng.uniform(-0.04, 0.04, 2), rng.uniform(0.9, 1.5)
     for right, down, wide, tall in _TOGETHER[int(rng.integers(len(_TOGETHER)))]:
-        middle = (0.5 + shift + (right, down)) * side
-        axes = np.array([wide, tall]) * grow * side
-        cv2.ellipse(mask, np.rint(middle).astype(int), np.rint(axes).astype(int), 0.0, 0.0, 360.0, 1.0, -1)
+        x, y = ((0.5 + shift + (right, down)) * side).tolist()
+        axes = round(wide * grow * side), round(tall * grow * side)
+        cv2.ellipse(mask, (round(x), round(y)), axes, 0.0, 0.0, 360.0, (1.0,), -1)
     return mask
 
 

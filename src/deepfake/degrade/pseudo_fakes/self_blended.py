@@ -76,7 +76,7 @@ def _moved(rng: np.random.Generator, pixels: Pixels) -> Field:
     moved = cv2.warpAffine(
         pixels, move, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
-    return as_field(_bent(rng, moved) if rng.random() < 0.5 else moved)
+    return as_field(_bent(rng, np.asarray(moved, np.uint8)) if rng.random() < 0.5 else moved)
 
 
 def _bent(rng: np.random.Generator, pixels: Pixels) -> Pixels:
