@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,8 @@ def outputs(folder: Path) -> dict[str, str]:
     """Path -> hash of everything that the stages of a clone wrote."""
     stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def heeds_ctrl_c() -> None:
+    """Give a child its Ctrl-C back (`preexec_fn`): a shell takes it from what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

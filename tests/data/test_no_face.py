@@ -11,8 +11,10 @@ from ingest_data import fill, picture
 from deepfake.base.errors import SourceError
 from deepfake.base.parameters import parse_params
 from deepfake.ingest.ingest import ingest
+from deepfake.ingest.raw import RawData
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
+from deepfake.preprocess.splits import SplitRule
 
 
 def test_no_face_anywhere_is_one_sentence_with_an_example(tmp_path: Path) -> None:
@@ -25,4 +27,5 @@ def test_no_face_anywhere_is_one_sentence_with_an_example(tmp_path: Path) -> Non
         r"no usable face in any of the \d+ real training pictures, such as set/real/cam/\d\.png: .*cropped"
     )
     with pytest.raises(SourceError, match=words):
-        preprocess(manifest, tmp_path / "raw", params.ingest, params.preprocess, 7, tmp_path / "faces", 1)
+        raw = RawData(manifest, tmp_path / "raw", params.ingest)
+        preprocess(raw, params.preprocess, SplitRule(7), tmp_path / "faces", 1)

@@ -85,14 +85,13 @@ def test_two_processes_do_not_share_a_workspace(tmp_path: Path) -> None:
         "    print('ready', flush=True)\n    sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", hold, str(tmp_path)]
-    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert other.stdout is not None and other.stdout.readline() == "ready\n"
-    words = rf"another process \(number {other.pid}\) runs a stage in this folder.*: wait until it ends"
-    with pytest.raises(ExecutorError, match=words), workspace(tmp_path, "stage", "key"):
-        pytest.fail("both have it")
-    assert (tmp_path / "stage-key").is_dir(), "the other one's shards are untouched"
-    other.kill()
-    other.wait()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "ready\n"
+        words = rf"another process \(number {other.pid}\) runs a stage in this folder.*: wait until it ends"
+        with pytest.raises(ExecutorError, match=words), workspace(tmp_path, "stage", "key"):
+            pytest.fail("both have it")
+        assert (tmp_path / "stage-key").is_dir(), "the other one's shards are untouched"
+        other.kill()
     with workspace(tmp_path, "stage", "key") as space:
         assert space.is_dir()
 

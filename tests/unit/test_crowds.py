@@ -15,7 +15,7 @@ from deepfake.evaluate.scaling import Scaling
 from deepfake.media.encoding import encode_png
 from deepfake.preprocess.crops import Crop
 from deepfake.preprocess.squares import Square
-from deepfake.registry.publishing import _signature
+from deepfake.registry.registered import signature
 from deepfake.serve.batch import COLUMNS, score_contents
 from deepfake.serve.contents import Content
 
@@ -70,7 +70,7 @@ def test_the_largest_faces_are_judged_and_the_others_counted(
 def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predictor) -> None:
     row = PictureModel(predictor).predict(pd.DataFrame({"image": [b"7"]})).iloc[0]
     assert (row["faces"], row["left_out"]) == (LIMIT, 7 - LIMIT)
-    assert [*row.index] == _signature().outputs.input_names()
+    assert [*row.index] == signature().outputs.input_names()
     contents = [Content("crowd", b"7")]
     ((_, _, rows),) = score_contents(predictor, contents, {}, "1", assume_face=False, workers=1)
     assert len(rows) == LIMIT and {one["left_out"] for one in rows} == {7 - LIMIT}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import clean_environment
+from helpers import clean_environment, heeds_ctrl_c
 from serve_helpers import GreyPredictor, album, exit_code, stand_in
 
 from deepfake import cli
@@ -177,4 +177,5 @@ def _process(*arguments: object, stdout: object = subprocess.PIPE) -> subprocess
     return subprocess.Popen(
         [sys.executable, "-c", SLOW, str(tests), *map(str, arguments)],
         stdout=stdout, stderr=subprocess.PIPE, text=True, env=clean_environment(), cwd=tests.parent,
+        preexec_fn=heeds_ctrl_c,
     )  # fmt: skip

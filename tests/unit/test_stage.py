@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import REPO
+from helpers import REPO, heeds_ctrl_c
 
 from deepfake.base import stage
 from deepfake.base.stage import run_stage
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_a_stage_with_its_workers_in_one_sentence(tmp_path: Path) ->
     environment = os.environ | {"PYTHONPATH": str(REPO / "src")}
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], env=environment, start_new_session=True,
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, text=True, preexec_fn=heeds_ctrl_c,
     )  # fmt: skip
     while len([*tmp_path.iterdir()]) < 3:
         assert process.poll() is None
