@@ -188,7 +188,7 @@ def test_a_picture_gets_verdict_score_threshold_box_and_heat_map(
     sidebar = page.get_by_test_id("stSidebar")
     for words in (
         "Model version 1",
-        "first model; trained on rendered",
+        "first model to pass all gates",
         "spectrum baseline",
         "real/camera",
     ):
