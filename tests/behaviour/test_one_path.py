@@ -99,6 +99,8 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         apart = float(spread(calibration, logits)[0])
         assert verdict.verdict == calibration.verdict(verdict.score, apart)
         assert verdict.reason == calibration.reason(verdict.score, apart)
+        assert [*verdict.views] == [*logits] and verdict.views["plain"] == verdict.score
+        assert max(verdict.views.values()) - min(verdict.views.values()) == pytest.approx(apart, abs=1e-5)
     heat = predictor.explain(verdict)
     assert heat.shape == verdict.crop.shape[:2] and heat.min() >= 0.0 and heat.max() <= 1.0
     nothing = replace(predictor.bundle, explanation=Explanation(None, 20, None))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ class FaceVerdict:
         crop: the judged pixels, uint8 [size, size, 3].
         left_out: smaller usable faces of the same picture that are not judged, since it shows too many.
         note: what else a reader of the verdict has to know, such as frames that are not judged.
+        views: score of each view of the crop by name (see `deepfake.evaluate.disagreement.views`), `plain`
+            first; only `plain` where the model judges no others.
     """
 
     face: int | None
@@ -42,6 +45,7 @@ class FaceVerdict:
     crop: np.ndarray | None = None
     left_out: int = 0
     note: str = ""
+    views: Mapping[str, float] = field(default_factory=dict)
 
 
 class Predictor:
@@ -86,11 +90,18 @@ class Predictor:
         judged = judge(self._model, pixels, calibration.max_spread is not None)
         scores = calibration.score(judged.logits["plain"])
         far = np.zeros(len(crops)) if judged.distance is None else judged.distance
+        of_views = {name: calibration.score(logits) for name, logits in judged.logits.items()}
         parts = zip(crops, scores, spread(calibration, judged.logits), far, strict=True)
         left_out = len(found) - len(crops)
         note = read_header(data, self.bundle.recipe.limits).note
         return [
-            replace(self._verdict(n, *one), left_out=left_out, note=note) for n, one in enumerate(parts)
+            replace(
+                self._verdict(n, *one),
+                left_out=left_out,
+                note=note,
+                views={name: float(of_view[n]) for name, of_view in of_views.items()},
+            )
+            for n, one in enumerate(parts)
         ]
 
     def not_applicable(self, reason: str) -> FaceVerdict:
