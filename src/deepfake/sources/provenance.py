@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.params.ingest.sources import HuggingFaceSource, KaggleSource, Source
 from deepfake.shards.manifest import usable
@@ -17,11 +18,15 @@ NOT_STATED = "not stated"
 def provenance(
     sources: tuple[Source, ...], frame: pd.DataFrame, unused: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """One record per source: name, kind, licence, citation, url, revision, files, usable per class.
+    """One record per source: name, kind, licence, citation, url, revision, files, usable per class;
+    terms by source, where the parameters state them.
 
     Args:
         frame: the manifest. Its paths begin with the sources' names.
         unused: what lies in a source and can't be used, in words by its name; such a record has it as well.
+
+    Raises:
+        SourceError: the parameters state terms of a source that no picture comes from.
     """
     records = [_record(source, frame) for source in sources]
     return [one | ({"unused": unused[one["name"]]} if one["name"] in unused else {}) for one in records]
@@ -31,6 +36,11 @@ def _record(source: Source, frame: pd.DataFrame) -> dict[str, Any]:
     rows = frame[frame["path"].str.startswith(f"{source.name}/")]
     kept = usable(rows)["label"]
     url, revision = _address(source)
+    if unknown := sorted({*source.terms} - {*rows["source"]}):
+        raise SourceError(
+            f"source {source.name!r}: no picture comes from {', '.join(unknown)}: correct the names in its "
+            f"`terms`; there are {', '.join(sorted({*rows['source']}))}"
+        )
     return {
         "name": source.name,
         "kind": source.kind,
@@ -40,7 +50,7 @@ def _record(source: Source, frame: pd.DataFrame) -> dict[str, Any]:
         "revision": revision,
         "files": len(rows),
         "usable": {name: int((kept == label).sum()) for label, name in LABEL_NAMES.items()},
-    }
+    } | ({"terms": dict(source.terms)} if source.terms else {})
 
 
 def _address(source: Source) -> tuple[str | None, str | None]:

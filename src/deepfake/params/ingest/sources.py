@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -23,6 +24,9 @@ class _Source(Section):
     licence: str | None = None
     citation: str | None = None
     url: str | None = None
+    terms: Mapping[
+        str, str
+    ] = {}  # licences by the manifest's `source`, where it holds sources of many owners
 
 
 class _Files(_Source):
