@@ -132,7 +132,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
     Raises:
         ImageRejected: with the reason the picture can't be used.
     """
-    with _opened(data, limits) as (_, header):
+    with opened(data, limits) as (_, header):
         return header
 
 
@@ -142,7 +142,7 @@ def container_facts(data: bytes, limits: Limits) -> ContainerFacts:
     Raises:
         ImageRejected: with the reason the picture can't be used.
     """
-    with _opened(data, limits) as (picture, header):
+    with opened(data, limits) as (picture, header):
         is_jpeg = isinstance(picture, JpegImageFile)
         tables = dict(sorted(picture.quantization.items())) if isinstance(picture, JpegImageFile) else {}
         return ContainerFacts(
@@ -171,7 +171,7 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     Raises:
         ImageRejected: with the reason the picture can't be used.
     """
-    with _opened(data, limits) as (picture, header):
+    with opened(data, limits) as (picture, header):
         try:
             # Not ImageOps.exif_transpose: it rewrites the whole EXIF and fails on unusual tags.
             # Pillow itself turns a TIFF upright.
@@ -202,7 +202,12 @@ def _sound_jpeg(data: bytes, header: Header) -> np.ndarray | None:
 
 
 @contextmanager
-def _opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]:
+def opened(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Header]]:
+    """The picture after all checks of its header, and the header; no pixel is decoded.
+
+    Raises:
+        ImageRejected: with the reason the picture can't be used.
+    """
     if len(data) > limits.max_bytes:
         raise ImageRejected("too_many_bytes", f"{len(data)} bytes, at most {limits.max_bytes}")
     known = _known_format(data)

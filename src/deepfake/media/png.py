@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 _SIGNATURE = 8
 _PILLOW_LIMIT = 2**20  # bytes of an unpacked profile
 _LIMIT = 2**24  # bytes that this module unpacks at most; the largest profiles of printers have a quarter
+_MOST_TEXTS, _TEXT_LIMIT = 32, 2**14  # texts of a file, bytes of one of them
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # Texts that are facts of the picture: EXIF as ImageMagick writes it, and XMP (the last zero: not packed).
 _KEPT = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0\0")
@@ -66,3 +67,35 @@ def _large_profile(content: bytes) -> tuple[bytes | None, bool]:
         _log.warning("a colour profile of more than %d bytes is ignored", _LIMIT)
         return None, True
     return profile, True
+
+
+def read_texts(data: bytes) -> dict[str, str]:
+    """The texts of a PNG file by keyword; only the first of each keyword.
+
+    Args:
+        data: a PNG file, untrusted. At most 32 texts are read, and at most 16 KiB of each.
+    """
+    found: dict[str, str] = {}
+    for name, start, end in _chunks(data):
+        if name in _TEXTS and len(found) < _MOST_TEXTS:
+            keyword, _, rest = data[start + 8 : end - 4].partition(b"\0")
+            found.setdefault(keyword[:79].decode("latin-1"), _text(name, rest))
+    return found
+
+
+def _text(chunk: bytes, rest: bytes) -> str:
+    """The text behind the keyword of a tEXt, zTXt or iTXt chunk; empty if it is broken."""
+    if chunk == b"tEXt":
+        return rest[:_TEXT_LIMIT].decode("latin-1")
+    packed = chunk == b"zTXt"
+    if chunk == b"iTXt":  # two flags, then language and translated keyword, each ended by a zero
+        packed, *parts = rest[:1] == b"\1", *rest[2:].split(b"\0", 2)
+        rest = parts[-1] if len(parts) == 3 else b""
+    else:
+        rest = rest[1:]
+    if packed:
+        try:
+            rest = zlib.decompressobj().decompress(rest, _TEXT_LIMIT)
+        except zlib.error:
+            return ""
+    return rest[:_TEXT_LIMIT].decode("latin-1" if chunk == b"zTXt" else "utf-8", "replace")
