@@ -16,7 +16,7 @@ from deepfake.media.encoding import encode_png
 from deepfake.preprocess.crops import Crop
 from deepfake.preprocess.squares import Square
 from deepfake.registry.registered import signature
-from deepfake.serve.batch import COLUMNS, score_contents
+from deepfake.serve.batch import COLUMNS, How, score_contents
 from deepfake.serve.contents import Content
 
 LIMIT = 4
@@ -72,6 +72,6 @@ def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predic
     assert (row["faces"], row["left_out"]) == (LIMIT, 7 - LIMIT)
     assert [*row.index] == signature().outputs.input_names()
     contents = [Content("crowd", b"7")]
-    ((_, _, rows),) = score_contents(predictor, contents, {}, "1", assume_face=False, workers=1)
+    ((_, _, rows),) = score_contents(predictor, contents, {}, How("1"))
     assert len(rows) == LIMIT and {one["left_out"] for one in rows} == {7 - LIMIT}
     assert {*rows[0]} == {*COLUMNS}

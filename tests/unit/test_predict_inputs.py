@@ -179,7 +179,9 @@ def test_a_damaged_archive_keeps_what_came_before_and_stops_nothing(
     assert found["b.png"]["score"] and "is damaged" in found["cut.tar"]["reason"]
 
 
-def test_frames_of_a_clip_are_judged_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clip_gets_a_verdict_and_so_do_its_frames(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clip = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for number in range(12):
@@ -187,9 +189,14 @@ def test_frames_of_a_clip_are_judged_one_by_one(tmp_path: Path, capsys: pytest.C
     writer.release()
     assert exit_code(clip, "--frames", 3) == 0
     found = rows(capsys)
-    assert list(found) == ["clip.avi#frame-2", "clip.avi#frame-6", "clip.avi#frame-10"]
+    assert list(found) == ["clip.avi", "clip.avi#frame-2", "clip.avi#frame-6", "clip.avi#frame-10"]
     scores = [float(row["score"]) for row in found.values()]
-    assert scores == pytest.approx([40 / 255, 120 / 255, 200 / 255], abs=0.02)
+    assert scores == pytest.approx(
+        [120 / 255, 40 / 255, 120 / 255, 200 / 255], abs=0.02
+    )  # first: the median
+    assert found["clip.avi"]["verdict"] == "uncertain"
+    assert "1 of 3 frames look fake" in found["clip.avi"]["reason"]
+    assert "not on clips" in found["clip.avi"]["note"] and found["clip.avi#frame-6"]["note"] == "at 0:00.6"
 
 
 def test_a_parquet_table_names_pictures_beside_it(

@@ -149,7 +149,7 @@ def test_rows_of_another_picture_or_another_run_are_not_taken(
     tmp_path: Path, predictor: GreyPredictor
 ) -> None:
     folder, output = album(tmp_path / "album", "a.png", "b.png"), tmp_path / "scores.csv"
-    key = {"version": "1", "weights": "0" * 64, "assume_face": False}
+    key = {"version": "1", "weights": "0" * 64, "assume_face": False, "frames": 8}
     for content, judged in ((key, 1), (key | {"version": "2"}, 2)):
         row = {"name": str(folder / "a.png"), "sha256": "of other bytes", "rows": []}
         rows = [dict.fromkeys(results.COLUMNS) | {"path": str(folder / "b.png"), "score": 0.25}]

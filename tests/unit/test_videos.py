@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.media.videos import ClipRejected, read_frames
+from deepfake.media.videos import ClipRejected, read_frames, read_scenes
 from deepfake.params.ingest.limits import ClipLimits, Limits
 
 LIMITS = Limits(max_bytes=1 << 20, max_pixels=10_000, min_side=32)
@@ -40,6 +40,26 @@ def test_frames_are_evenly_spaced_and_are_those_of_their_numbers(
 def test_a_short_clip_gives_every_frame_once(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "c.mkv", 3)
     assert [number for number, _ in read_frames(clip, 8, CLIP, LIMITS)] == [0, 1, 2]
+
+
+def test_frames_after_cuts_come_on_top_and_scenes_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "cuts.mkv"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"FFV1"), 10, (64, 64))
+    for number in range(30):
+        writer.write(np.full((64, 64, 3), 80 * (number // 10) + number % 10, np.uint8))
+    writer.release()
+    found = list(read_scenes(path, 1, CLIP, LIMITS))
+    assert [(frame.number, frame.scene) for frame in found] == [(10, 1), (15, 1)]
+    found = list(read_scenes(path, 3, CLIP, LIMITS))
+    assert [(frame.number, frame.scene, frame.seconds) for frame in found] == [
+        (5, 0, 0.5), (10, 1, 1.0), (15, 1, 1.5), (20, 2, 2.0), (25, 2, 2.5),
+    ]  # fmt: skip
+    assert dict(read_frames(path, 3, CLIP, LIMITS))[15].tolist() == found[2].pixels.tolist()
+
+
+def test_a_fade_is_no_cut(tmp_path: Path) -> None:
+    found = list(read_scenes(write_clip(tmp_path / "c.mkv", 30), 2, CLIP, LIMITS))
+    assert [(frame.number, frame.scene) for frame in found] == [(7, 0), (22, 0)]
 
 
 def test_colours_are_rgb(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Many pictures: one row per face, and no file that stops the others."""
+"""Many pictures and clips: one row per face, and no file that stops the others."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from deepfake.bundle.predictor import FaceVerdict, Predictor
+from deepfake.serve.clips import ClipVerdict, clip_faces, clock, judge_clip
 from deepfake.serve.contents import Content
 
 COLUMNS = (
@@ -20,19 +22,33 @@ _AHEAD = 2  # pictures per worker that are read before their turn: memory stays 
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class How:
+    """How pictures and clips are judged.
+
+    Attributes:
+        version: name of the model's version, for the rows.
+        assume_face: the pictures are face crops.
+        workers: pictures in work at the same time.
+        frames: evenly spaced ones of each clip.
+    """
+
+    version: str
+    assume_face: bool = False
+    workers: int = 1
+    frames: int = 8
+
+
 def score_contents(
     predictor: Predictor,
     contents: Iterable[Content],
     known: Mapping[tuple[str, str], list[Row]],
-    version: str,
-    assume_face: bool,
-    workers: int,
+    how: How,
 ) -> Iterator[tuple[Content, str, list[Row]]]:
     """Judge pictures in threads, and give them in their order.
 
     Args:
         known: rows of an earlier run by name and digest; such a picture is not judged again.
-        workers: pictures in work at the same time.
 
     Yields:
         The content, the sha256 of its bytes, and its rows with `COLUMNS`.
@@ -43,17 +59,21 @@ def score_contents(
             faces = [predictor.not_applicable(content.problem)]
         elif (content.name, digest) in known:
             return known[content.name, digest]
+        elif content.clip is not None:
+            return _clip_rows(
+                content.name, judge_clip(predictor, content.clip, how.frames, how.assume_face), how
+            )
         else:
-            faces = predictor.predict(content.data, assume_face)
-        return [{"path": content.name, **_row(face), "model_version": version} for face in faces]
+            faces = predictor.predict(content.data, how.assume_face)
+        return [_row(content.name, face, how) for face in faces]
 
     waiting: deque[tuple[Content, str, Future[list[Row]]]] = deque()
-    pool = ThreadPoolExecutor(workers)
+    pool = ThreadPoolExecutor(how.workers)
     try:
         for content in contents:
-            digest = hashlib.sha256(content.data).hexdigest()
+            digest = _digest(content)
             waiting.append((content, digest, pool.submit(work, content, digest)))
-            if len(waiting) >= _AHEAD * workers:
+            if len(waiting) >= _AHEAD * how.workers:
                 yield _done(waiting)
         while waiting:
             yield _done(waiting)
@@ -66,8 +86,29 @@ def _done(waiting: deque[tuple[Content, str, Future[list[Row]]]]) -> tuple[Conte
     return content, digest, future.result()
 
 
-def _row(face: FaceVerdict) -> Row:
+def _digest(content: Content) -> str:
+    if content.clip is None:
+        return hashlib.sha256(content.data).hexdigest()
+    try:
+        with content.clip.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""  # its reader says why
+
+
+def _clip_rows(name: str, clip: ClipVerdict, how: How) -> list[Row]:
+    """The clip's verdict on each face, then each face of each frame."""
+    rows = [_row(name, face, how) for face in clip_faces(clip)]
+    seen = [(one, number) for number, track in enumerate(clip.tracks) for one in track.appearances]
+    for one, number in sorted(seen, key=lambda pair: (pair[0].frame, pair[1])):
+        row = _row(f"{name}#frame-{one.frame}", one.face, how)
+        rows.append(row | {"face": number, "note": f"at {clock(one.seconds)}"})
+    return rows
+
+
+def _row(name: str, face: FaceVerdict, how: How) -> Row:
     return {
+        "path": name,
         "face": face.face,
         "score": None if face.score is None else round(face.score, 8),
         "verdict": face.verdict,
@@ -77,5 +118,6 @@ def _row(face: FaceVerdict) -> Row:
         "box_top": face.box.top if face.box else None,
         "box_side": face.box.side if face.box else None,
         "left_out": face.left_out,
+        "model_version": how.version,
         "note": face.note,
     }

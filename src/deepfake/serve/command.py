@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from deepfake.bundle.bundle import RENDERED_ONLY
 from deepfake.bundle.predictor import Predictor
-from deepfake.serve.batch import Row, score_contents
+from deepfake.serve.batch import How, Row, score_contents
 from deepfake.serve.contents import read_entry
 from deepfake.serve.listing import Inputs, list_entries
 from deepfake.serve.results import Journal, check_output, csv_lines, is_stream, write_table, writing
@@ -30,7 +30,7 @@ class Request:
         output: file of the results; None is standard output, as CSV.
         assume_face: the pictures are face crops.
         workers: pictures in work at the same time.
-        frames: of each clip.
+        frames: evenly spaced ones of each clip.
     """
 
     paths: Sequence[str]
@@ -91,7 +91,10 @@ def _stream(request: Request, listing: Inputs, predictor: Predictor, version: st
 def _write(request: Request, output: Path, listing: Inputs, predictor: Predictor, version: str) -> Summary:
     summary, table = Summary(), list[Row]()
     weights = predictor.bundle.weights_sha256
-    key = {"version": version, "weights": weights, "assume_face": request.assume_face}
+    key = {
+        "version": version, "weights": weights, "assume_face": request.assume_face,
+        "frames": request.frames,
+    }  # fmt: skip
     journal = Journal(output, key)
     if journal.known:
         print(f"goes on after {len(journal.known)} pictures that are scored already", file=sys.stderr)
@@ -123,8 +126,9 @@ def _scored(
 ) -> Iterator[tuple[str, str, list[Row]]]:
     """Name, digest and rows of each picture, with the progress on standard error."""
     limits = predictor.bundle.recipe.limits
-    contents = (each for entry in listing.entries for each in read_entry(entry, limits, request.frames))
-    judged = score_contents(predictor, contents, known, version, request.assume_face, request.workers)
+    contents = (each for entry in listing.entries for each in read_entry(entry, limits))
+    how = How(version, request.assume_face, request.workers, request.frames)
+    judged = score_contents(predictor, contents, known, how)
     pause = 0.1 if sys.stderr.isatty() else _PATIENCE
     with tqdm(desc="score", unit="file", total=len(listing.entries), mininterval=pause) as bar:
         for content, digest, rows in judged:

@@ -1,4 +1,4 @@
-"""From what was named to bytes: a file is one picture, an archive or a clip holds many."""
+"""From what was named to bytes: a file is one picture or one clip, an archive holds many pictures."""
 
 from __future__ import annotations
 
@@ -7,34 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deepfake.base.errors import SourceError
-from deepfake.media.encoding import encode_png
 from deepfake.media.formats import ARCHIVES, CLIPS, HEAD, name_of
 from deepfake.media.images import ImageRejected, read_file
-from deepfake.media.videos import ClipRejected, read_frames
-from deepfake.params.ingest.limits import ClipLimits, Limits, Unpacking
+from deepfake.params.ingest.limits import Limits, Unpacking
 from deepfake.serve.listing import TABLES, Entry
 from deepfake.sources.archive import read_members
 
 
 @dataclass(frozen=True)
 class Content:
-    """One picture's bytes, or why there are none.
+    """One picture's bytes, or why there are none, or the file of a clip.
 
     Attributes:
-        name: of the file; `archive/member` in an archive, `clip#frame-12` in a clip.
+        name: of the file; `archive/member` in an archive.
+        clip: its frames are read when it is judged, so they never wait in memory. None: it is a picture.
     """
 
     name: str
     data: bytes = b""
     problem: str = ""
+    clip: Path | None = None
 
 
-def read_entry(entry: Entry, limits: Limits, frames: int) -> Iterator[Content]:
-    """The pictures of an entry, at least one; nothing is raised for what can't be read.
-
-    Args:
-        frames: how many evenly spaced frames of a clip are taken.
-    """
+def read_entry(entry: Entry, limits: Limits) -> Iterator[Content]:
+    """The pictures of an entry, at least one; nothing is raised for what can't be read."""
     try:
         if entry.problem:
             raise ImageRejected("unreadable", entry.problem)
@@ -47,10 +43,10 @@ def read_entry(entry: Entry, limits: Limits, frames: int) -> Iterator[Content]:
         if kind in ARCHIVES:
             yield from _members(entry.name, entry.place, limits)
         elif kind in CLIPS:
-            yield from _frames(entry.name, entry.place, limits, frames)
+            yield Content(entry.name, clip=entry.place)
         else:
             yield Content(entry.name, read_file(entry.place, limits))
-    except (ImageRejected, ClipRejected, SourceError) as problem:
+    except (ImageRejected, SourceError) as problem:
         yield Content(entry.name, problem=str(problem))
 
 
@@ -75,8 +71,3 @@ def _members(name: str, archive: Path, limits: Limits) -> Iterator[Content]:
             yield Content(f"{name}/{member}", problem=problem)
         else:
             yield Content(f"{name}/{member}", data)
-
-
-def _frames(name: str, clip: Path, limits: Limits, frames: int) -> Iterator[Content]:
-    for number, pixels in read_frames(clip, frames, ClipLimits(), limits):
-        yield Content(f"{name}#frame-{number}", encode_png(pixels))

@@ -17,7 +17,7 @@ EXIT_CODES = (
 def add_predict(commands: Any) -> argparse.ArgumentParser:
     """Add `predict` to the subparsers of the command line; its parser comes back."""
     predict: argparse.ArgumentParser = commands.add_parser(
-        "predict", help="score pictures: one row per face", epilog=EXIT_CODES,
+        "predict", help="score pictures and clips: one row per face", epilog=EXIT_CODES,
         description="Score pictures. A summary and the progress go to standard error.",
     )  # fmt: skip
     predict.add_argument(
@@ -39,7 +39,12 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
         "leaves FILE.part; the same command goes on from it",
     )  # fmt: skip
     predict.add_argument("--workers", type=_positive, default=1, help="pictures in work at once (1)")
-    predict.add_argument("--frames", type=_positive, default=8, help="frames that a clip gives (8)")
+    predict.add_argument(
+        "--frames",
+        type=_positive,
+        default=8,
+        help="evenly spaced frames of each clip (8); frames after cuts come on top",
+    )
     return predict
 
 

@@ -25,7 +25,8 @@ class Summary:
     def add(self, rows: list[Row]) -> None:
         """Count the rows of one picture."""
         self.files += 1
-        self._verdicts.update(row["verdict"] for row in rows if row["score"] is not None)
+        faces = [row for row in rows if row["path"] == rows[0]["path"]]  # not again in a clip's frames
+        self._verdicts.update(row["verdict"] for row in faces if row["score"] is not None)
         if rows[0]["score"] is None:
             self.unscored += 1
             self._reasons[rows[0]["reason"].partition(":")[0]] += 1

@@ -1,0 +1,95 @@
+"""A page on one picture that stands alone: verdicts, evidence, origin, model and limits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.base.page import templates
+from deepfake.base.plots import data_uri
+from deepfake.bundle.bundle import RENDERED_ONLY
+from deepfake.bundle.predictor import FaceVerdict, Predictor
+from deepfake.explain.panels import overlay
+from deepfake.media.encoding import encode_jpeg, encode_png
+from deepfake.media.images import decode_image
+from deepfake.serve.pictures import boxed, enlarged
+from deepfake.serve.provenance import APART, NOTHING, read_provenance
+from deepfake.serve.words import COLOURS, EVIDENCE, HEADLINES, SIGNS, moves, percent, rules, why
+
+_LONGEST, _CROP = 900, 224  # pixels
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The picture that a report is about.
+
+    Attributes:
+        name: of the file, for people.
+        data: its bytes; `Predictor.predict` has judged them.
+        when: date and time, for people.
+    """
+
+    name: str
+    data: bytes
+    when: str
+
+
+def picture_report(
+    subject: Subject,
+    faces: Sequence[FaceVerdict],
+    heats: Mapping[int, np.ndarray],
+    predictor: Predictor,
+    version: str,
+) -> str:
+    """One HTML file without scripts that loads nothing from elsewhere.
+
+    Args:
+        faces: verdicts on at least one face, each with its crop.
+        heats: heat maps that were made, by the face's number; float32 [size, size], 0..1.
+        version: of the model.
+    """
+    bundle = predictor.bundle
+    limits, calibration = bundle.recipe.limits, bundle.calibration
+    provenance = read_provenance(subject.data, limits)
+    picture = boxed(decode_image(subject.data, limits), faces, _LONGEST)
+    shown = [
+        {
+            "number": (face.face or 0) + 1,
+            "headline": HEADLINES[face.verdict], "sign": SIGNS[face.verdict],
+            "colour": COLOURS[face.verdict], "score": face.score,
+            "why": why(face, calibration), "moves": moves(face.views), "box": face.box,
+            "crop": _shown(face.crop),
+            "heat": _shown(overlay(face.crop, heats[face.face])) if face.face in heats else None,
+        }
+        for face in faces
+        if face.crop is not None
+    ]  # fmt: skip
+    page = templates(Path(__file__).parent).get_template("picture_report.html")
+    return page.render(
+        subject=subject,
+        sha256=hashlib.sha256(subject.data).hexdigest(),
+        note=faces[0].note,
+        left_out=faces[0].left_out,
+        faces=shown,
+        picture=data_uri("jpeg", encode_jpeg(picture, 90, "yuv444")),
+        provenance=provenance,
+        provenance_note=APART if provenance.claims else NOTHING,
+        low=calibration.real_below,
+        high=min(calibration.threshold, 1.0),
+        rules=rules(calibration),
+        method=bundle.explanation.sentence,
+        version=version,
+        weights=bundle.weights_sha256,
+        auc=bundle.card["test"]["model"]["auc"],
+        fpr=percent(bundle.card["test"]["model"]["fpr"]["value"]),
+        rendered=RENDERED_ONLY if bundle.only_rendered else "",
+        evidence=EVIDENCE,
+    )
+
+
+def _shown(crop: np.ndarray) -> str:
+    return data_uri("png", encode_png(enlarged(crop, _CROP)))

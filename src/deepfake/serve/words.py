@@ -1,0 +1,84 @@
+"""A verdict in words, for people: the headline, and its reason in one plain sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deepfake.base.labels import Verdict
+from deepfake.base.plots import REAL_COLOUR
+from deepfake.bundle.predictor import FaceVerdict
+from deepfake.evaluate.calibration import IN_BAND, UNLIKE, UNSTABLE, Calibration
+
+_GREY = "#6b6b6b"  # dark enough for white text; the figures' grey is not
+# A second sign beside the colour, for readers who do not see colours.
+SIGNS = {Verdict.REAL: "✓", Verdict.FAKE: "✕", Verdict.UNCERTAIN: "?", Verdict.NOT_APPLICABLE: "–"}
+COLOURS = {
+    # A darker orange than the figures': white text on it has a contrast of 4.6.
+    Verdict.REAL: REAL_COLOUR, Verdict.FAKE: "#b8492a", Verdict.UNCERTAIN: _GREY,
+    Verdict.NOT_APPLICABLE: _GREY,
+}  # fmt: skip
+HEADLINES = {
+    Verdict.REAL: "Looks real",
+    Verdict.FAKE: "Looks fake",
+    Verdict.UNCERTAIN: "Uncertain",
+    Verdict.NOT_APPLICABLE: "Not applicable",
+}
+VIEWS = {
+    "plain": "as it is",
+    "flip": "mirrored",
+    "jpeg80": "JPEG at quality 80",
+    "scale75": "scaled to 75 % and back",
+}
+EVIDENCE = "A score is evidence, not proof: do not act on a single score."
+_BAND = "Its score is between the two limits, where scores of real and of fake pictures overlap."
+
+
+def why(face: FaceVerdict, calibration: Calibration) -> str:
+    """The reason of a verdict on a picture's face in one plain sentence."""
+    if face.verdict == Verdict.FAKE:
+        return (
+            f"At most {percent(calibration.target_fpr)} of real pictures like those of the test score "
+            f"{calibration.threshold:.3f} or more."
+        )
+    if face.verdict == Verdict.REAL:
+        return (
+            f"At most {percent(calibration.conformal_error)} of fakes like those of the test score below "
+            f"{calibration.real_below:.3f}."
+        )
+    known = {
+        IN_BAND: _BAND,
+        UNSTABLE: "Mirroring, JPEG or scaling moves its score too far.",
+        UNLIKE: "The face is unlike all faces that the model was trained on.",
+    }
+    return known.get(face.reason, f"{face.reason[:1].upper()}{face.reason[1:]}.")
+
+
+def moves(views: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Each view of a face in words, with its score; empty where only the face itself is judged."""
+    return [(VIEWS[name], score) for name, score in views.items()] if len(views) > 1 else []
+
+
+def rules(calibration: Calibration) -> list[str]:
+    """What makes a verdict, one sentence after the other."""
+    of_each = " of each source" if calibration.rule == "worst-source" else ""
+    found = [
+        f"Fake from {calibration.threshold:.3f}: at most {percent(calibration.target_fpr)} of new real "
+        f"pictures{of_each} should score this high. {calibration.val_reals} real pictures of validation set "
+        "this limit.",
+        f"Real below {calibration.real_below:.3f}: at most {percent(calibration.conformal_error)} of fakes "
+        f"should score this low. {calibration.val_fakes} fakes of validation set this limit.",
+        "Between the two: uncertain.",
+    ]
+    if calibration.max_spread is not None:
+        found.append(
+            "Uncertain too: a face whose score moves by more than "
+            f"{calibration.max_spread:.3f} under mirroring, JPEG 80 or scaling."
+        )
+    if calibration.max_distance is not None:
+        found.append("Uncertain too: a face unlike all faces of the training.")
+    return found
+
+
+def percent(rate: float | None) -> str:
+    """A rate, 0..1, with two digits."""
+    return "unknown" if rate is None else f"{100.0 * rate:.2g} %"
