@@ -58,14 +58,14 @@ def picture_report(
     picture = boxed(decode_image(subject.data, limits), faces, _LONGEST)
     shown = [
         {
-            "number": (face.face or 0) + 1,
+            "number": number + 1,
             "headline": HEADLINES[face.verdict], "sign": SIGNS[face.verdict],
             "colour": COLOURS[face.verdict], "score": face.score,
             "why": why(face, calibration), "moves": moves(face.views), "box": face.box,
             "crop": _shown(face.crop),
-            "heat": _shown(overlay(face.crop, heats[face.face])) if face.face in heats else None,
+            "heat": _shown(overlay(face.crop, heats[number])) if number in heats else None,
         }
-        for face in faces
+        for number, face in enumerate(faces)
         if face.crop is not None
     ]  # fmt: skip
     page = templates(Path(__file__).parent).get_template("picture_report.html")

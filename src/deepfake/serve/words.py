@@ -63,8 +63,8 @@ def rules(calibration: Calibration) -> list[str]:
     of_each = " of each source" if calibration.rule == "worst-source" else ""
     found = [
         f"Fake from {calibration.threshold:.3f}: at most {percent(calibration.target_fpr)} of new real "
-        f"pictures{of_each} should score this high. {calibration.val_reals} real pictures of validation set "
-        "this limit.",
+        f"pictures{of_each} should score this high. {calibration.val_reals} real pictures of validation "
+        "set this limit.",
         f"Real below {calibration.real_below:.3f}: at most {percent(calibration.conformal_error)} of fakes "
         f"should score this low. {calibration.val_fakes} fakes of validation set this limit.",
         "Between the two: uncertain.",
