@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.labels import FAKE, REAL
-from deepfake.embed.features import Embeddings
+from deepfake.embed.features import JUDGING, Embeddings
 
 TOKENS, WIDTH = 13, 8
 _SPLITS = ("train", "val", "test")
@@ -48,5 +48,5 @@ def _views(row: dict) -> list[dict]:
     if row["split"] == "train":
         names += ["augmented-1"] + ["self-blended-1"] * (row["label"] == REAL)
     if row["label"] == FAKE or row["split"] != "train":
-        names += ["jpeg60", "half"]
+        names += JUDGING
     return [row | {"view": name} for name in names]

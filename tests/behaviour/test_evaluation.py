@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from behaviour_data import write_faces
 
+from deepfake.base.errors import ParamsError
 from deepfake.base.labels import FAKE
 from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.evaluate.evaluate import HeldOut, predict_splits
@@ -117,6 +118,24 @@ def test_baselines_know_no_fakes_that_the_model_was_not_fitted_on(
     everything = predict_splits(Toy(), faces, params, 7, tmp_path / "everything", HeldOut())
     for column in ("baseline_logit", "metadata_logit"):
         assert not np.array_equal(everything.frame[column], before.frame[column])
+
+
+def test_the_mean_over_views_is_the_logit_where_it_is_asked_for(
+    faces: Path, tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    params = make_params(**{"evaluate.mean_of_views": True}).evaluate
+    found = predict_splits(Toy(), faces, params, 7, tmp_path / "mean", HeldOut())
+    frame, calibration = found.frame, found.first.calibration
+    views = frame[["plain_logit", "flip_logit", "jpeg80_logit", "scale75_logit"]]
+    np.testing.assert_allclose(frame["logit"], views.mean(axis=1), rtol=1e-5)
+    assert calibration is not None and calibration.mean_of_views
+    scores = calibration.score(views.to_numpy())
+    np.testing.assert_allclose(frame["spread"], scores.max(axis=1) - scores.min(axis=1), atol=1e-6)
+    plain = predict_splits(Toy(), faces, make_params().evaluate, 7, tmp_path / "plain", HeldOut())
+    np.testing.assert_array_equal(frame["plain_logit"], plain.frame["logit"])
+    assert not np.array_equal(frame["logit"], plain.frame["logit"])
+    with pytest.raises(ParamsError, match="mean_of_views needs the views"):
+        make_params(**{"evaluate.mean_of_views": True, "evaluate.disagreement_quantile": 1.0})
 
 
 def test_without_views_a_quarter_of_the_passes_is_made(

@@ -16,7 +16,7 @@ from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
 from deepfake.embed import embed as stage
 from deepfake.embed.embed import embed
-from deepfake.embed.features import read_embeddings
+from deepfake.embed.features import JUDGING, read_embeddings
 from deepfake.media.encoding import encode_png
 from deepfake.networks.tower import TOKENS
 from deepfake.params.embed import Embed
@@ -26,8 +26,8 @@ from deepfake.shards.shards import FACE_EXAMPLE, read_shard, shard_path, shard_p
 
 PER_SHARD = 2
 # Rows in train: a real with plain, augmented and self-blended views, and a fake with plain, augmented and
-# both damaged views. In other splits each of the two has plain and both damaged views.
-ROWS = {"train": 2 * 7, "val": 2 * 6, "test": 2 * 6}
+# the five judging views. In other splits each of the two has plain and the judging views.
+ROWS = {"train": 2 * 10, "val": 2 * 12, "test": 2 * 12}
 
 
 class FakeTower:
@@ -96,10 +96,10 @@ def embedded(tmp_path: Path, params: Embed, use_tower: Callable[[FakeTower], Fak
 def test_a_row_per_view_in_the_order_of_the_crops(embedded: Path) -> None:
     assert sorted(path.name for path in embedded.iterdir()) == sorted(ROWS)
     table = read_shard(shard_paths(embedded / "train")[0])
-    assert table["image_id"].to_pylist() == ["train-0-0"] * 3 + ["train-0-1"] * 4
+    assert table["image_id"].to_pylist() == ["train-0-0"] * 3 + ["train-0-1"] * 7
     assert table["view"].to_pylist() == [
         *("plain", "augmented-1", "self-blended-1"),
-        *("plain", "augmented-1", "jpeg60", "half"),
+        *("plain", "augmented-1", *JUDGING),
     ]
     rows = read_embeddings(embedded)
     assert len(rows.facts) == sum(ROWS.values())
@@ -125,7 +125,7 @@ def test_tokens_are_those_of_their_own_row(embedded: Path) -> None:
         (("plain",), (), 12, {"plain"}),
         (("augmented",), (), 4, {"augmented-1"}),
         (("plain", "half"), ("val",), 8, {"plain", "half"}),
-        ((), ("val", "test"), 24, {"plain", "jpeg60", "half"}),
+        ((), ("val", "test"), 48, {"plain", *JUDGING}),
     ],
 )
 def test_rows_are_read_by_view_and_split(

@@ -9,7 +9,8 @@ import pytest
 from calibration_data import alone
 
 from deepfake.evaluate.calibration import calibrate
-from deepfake.evaluate.disagreement import judge, spread, views
+from deepfake.evaluate.disagreement import judge, spread
+from deepfake.media.views import everyday_views
 
 
 def crops() -> np.ndarray:
@@ -23,7 +24,7 @@ def crops() -> np.ndarray:
 
 def test_every_view_is_a_small_change_of_the_crop() -> None:
     plain = crops()
-    seen = views(plain)
+    seen = everyday_views(plain)
     assert list(seen) == ["plain", "flip", "jpeg80", "scale75"]
     assert np.array_equal(seen["flip"][:, :, ::-1], plain)
     for name in ("jpeg80", "scale75"):

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepfake.base.errors import ParamsError, SourceError
 from deepfake.base.labels import FAKE, REAL
+from deepfake.embed.features import JUDGING
 from deepfake.study.folds import (
     Fold,
     calibration_rows,
@@ -28,6 +29,7 @@ from deepfake.study.head_cells import (
     finished_scores,
     head_cell_key,
     head_scores,
+    in_conditions,
     resampled,
 )
 from deepfake.study.head_figures import measure_heads, own_frames
@@ -85,7 +87,7 @@ def test_a_fit_sees_training_views_of_the_kinds_asked_for_and_nothing_held_out()
 def test_a_generator_without_clips_is_judged_whole_and_swaps_only_outside_training() -> None:
     facts = toy_embeddings().facts
     rows = facts[judged_rows(facts, GAN)]
-    assert {*rows["view"]} == {"plain", "jpeg60", "half"}
+    assert {*rows["view"]} == {"plain", *JUDGING}
     fakes, reals = rows[rows["label"] == FAKE], rows[rows["label"] == REAL]
     assert {*fakes["generator"]} == {"gan"} and {*fakes["split"]} == {"train", "val", "test"}
     assert {*reals["split"]} == {"val", "test"} and {*reals["source"]} == {"photos", "video"}
@@ -151,7 +153,7 @@ def test_figures_are_scikit_learns_on_the_right_pictures(study: HeadStudy) -> No
     assert [*scores.columns] == HEAD_COLUMNS
     figures = measure_heads(scores, ["swap"], study.pipelines, 20)
     assert figures.clips == ["swap", "all swaps"] and figures.others == ["diffusion", "gan"]
-    assert set(figures.aucs) == {"clean", "half", "jpeg60"}
+    assert set(figures.aucs) == {"clean", "mean of views", "half", "jpeg60"}
     clean = scores[scores["judged"] & (scores["condition"] == "clean") & (scores["variant"] == "first")]
     gan = clean[clean["held_out"] == "gan"]
     expected = roc_auc_score(gan["label"], gan["logit"])
@@ -228,3 +230,19 @@ def test_mistakes_in_a_study_of_heads_are_told_before_anything_is_fitted() -> No
     assert isinstance(typo, HeadStudy)
     with pytest.raises(ParamsError, match=r"variant a: unknown key train\.head\.strenght"):
         next(variant_cells(typo, tiny_params(), [GAN]))
+
+
+def test_the_mean_of_views_is_over_the_plain_crop_and_its_everyday_views() -> None:
+    logits = {"plain": 1.0, "flip": 2.0, "jpeg80": 3.0, "scale75": 6.0, "jpeg60": -9.0, "half": 9.0}
+    views = [
+        {"image_id": "a", "view": view, "logit": value, "distance": value} for view, value in logits.items()
+    ]
+    scores = in_conditions(
+        pd.DataFrame([*views, {"image_id": "b", "view": "plain", "logit": 5.0, "distance": 5.0}])
+    )
+    found = scores.set_index(["image_id", "condition"])
+    assert found["logit"].to_dict() == {
+        ("a", "clean"): 1.0, ("b", "clean"): 5.0, ("a", "mean of views"): 3.0,
+        ("a", "jpeg60"): -9.0, ("a", "half"): 9.0,
+    }  # fmt: skip
+    assert found.loc[("a", "mean of views"), "distance"] == 1.0

@@ -11,8 +11,9 @@ from helpers import tiny_params
 from PIL import Image
 
 from deepfake.base.parameters import parse_params
-from deepfake.embed.features import AUGMENTED, HALF, JPEG60, PLAIN, SELF_BLENDED
+from deepfake.embed.features import AUGMENTED, HALF, JPEG60, JUDGING, SELF_BLENDED
 from deepfake.embed.views import View, make_view, views_of
+from deepfake.media.views import PLAIN, everyday_view, everyday_views
 from deepfake.params.whole import Params
 
 RANDOM = [View(AUGMENTED, 1), View(SELF_BLENDED, 1)]
@@ -33,22 +34,22 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
     ("split", "label", "names"),
     [
         ("train", 0, ["plain", "augmented-1", "augmented-2", "self-blended-1"]),
-        ("train", 1, ["plain", "augmented-1", "augmented-2", "jpeg60", "half"]),
-        ("val", 0, ["plain", "jpeg60", "half"]),
-        ("val", 1, ["plain", "jpeg60", "half"]),
-        ("test", 0, ["plain", "jpeg60", "half"]),
-        ("holdout", 1, ["plain", "jpeg60", "half"]),
+        ("train", 1, ["plain", "augmented-1", "augmented-2", *JUDGING]),
+        ("val", 0, ["plain", *JUDGING]),
+        ("val", 1, ["plain", *JUDGING]),
+        ("test", 0, ["plain", *JUDGING]),
+        ("holdout", 1, ["plain", *JUDGING]),
     ],
 )
 @pytest.mark.parametrize("damaged", [True, False])
 def test_which_views_a_crop_gets(split: str, label: int, names: list[str], damaged: bool) -> None:
     settings = {"embed.augmented": 2, "embed.self_blended": 1, "embed.damaged": damaged}
     embed = parse_params(Params, tiny_params(**settings), origin="test").embed
-    wanted = [name for name in names if damaged or name not in (JPEG60, HALF)]
+    wanted = [name for name in names if damaged or name not in JUDGING]
     assert [view.name for view in views_of(embed, split, label)] == wanted
 
 
-@pytest.mark.parametrize("kind", [PLAIN, AUGMENTED, SELF_BLENDED, JPEG60, HALF])
+@pytest.mark.parametrize("kind", [PLAIN, AUGMENTED, SELF_BLENDED, *JUDGING])
 def test_equal_arguments_give_equal_pixels_of_the_crops_shape(kind: str) -> None:
     crop, view = soft_picture(), View(kind, int(kind in (AUGMENTED, SELF_BLENDED)))
     before = crop.copy()
@@ -109,3 +110,11 @@ def test_a_self_blended_view_is_a_forgery_whatever_augmentation_does() -> None:
     crop = soft_picture()
     np.testing.assert_array_equal(make_view(crop, View(AUGMENTED, 1), "none", "image", 7), crop)
     assert error(make_view(crop, View(SELF_BLENDED, 1), "none", "image", 7), crop) > 0.0
+
+
+def test_everyday_views_are_those_that_evaluation_judges() -> None:
+    crop = soft_picture()
+    for kind, pixels in everyday_views(crop[None]).items():
+        np.testing.assert_array_equal(make_view(crop, View(kind), "wild", "image", 7), pixels[0])
+    with pytest.raises(ValueError, match="no view 'flop'; there are plain, flip"):
+        everyday_view(crop, "flop")

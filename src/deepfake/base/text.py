@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+NOT_STATED = "not stated"  # of terms and citations
 _MARKUP = frozenset("\\`*_[]<>#|~")  # of Markdown
 
 

@@ -88,7 +88,7 @@ class Predictor:
         calibration = self.bundle.calibration
         pixels = np.stack([crop.pixels for crop in crops])
         judged = judge(self._model, pixels, calibration.max_spread is not None)
-        scores = calibration.score(judged.logits["plain"])
+        scores = calibration.score(judged.logit(calibration.mean_of_views))
         far = np.zeros(len(crops)) if judged.distance is None else judged.distance
         of_views = {name: calibration.score(logits) for name, logits in judged.logits.items()}
         parts = zip(crops, scores, spread(calibration, judged.logits), far, strict=True)

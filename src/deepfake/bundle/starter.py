@@ -18,7 +18,7 @@ import pandas as pd
 from deepfake.base.errors import RegistryError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.stage import read_json, write_json
-from deepfake.base.text import plain
+from deepfake.base.text import NOT_STATED, plain
 from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, BundleParams, StageFacts, write_bundle
 from deepfake.evaluate.predictions import read_predictions, write_predictions
 from deepfake.explain.choice import Explanation
@@ -27,7 +27,6 @@ from deepfake.networks.frozen import FROZEN
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
 from deepfake.pretrained.wheels import wheel_facts
-from deepfake.sources.provenance import NOT_STATED
 
 CARD, STARTER = "model_card.md", "starter.json"
 _COPIED = (  # as the stages left them

@@ -11,12 +11,13 @@ import pandas as pd
 import pyarrow as pa
 
 from deepfake.base.errors import TrainingError
+from deepfake.media.views import EVERYDAY
 from deepfake.shards.shards import column_array, read_shard, shard_paths
 
 # Kinds of views.
-PLAIN, AUGMENTED, SELF_BLENDED = "plain", "augmented", "self-blended"
+AUGMENTED, SELF_BLENDED = "augmented", "self-blended"
 JPEG60, HALF = "jpeg60", "half"
-DAMAGED = (JPEG60, HALF)  # conditions of a study
+JUDGING = (JPEG60, HALF, *EVERYDAY)  # beside the plain view; a study judges heads on them
 
 
 @dataclass(frozen=True)

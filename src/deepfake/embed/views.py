@@ -1,4 +1,4 @@
-"""The views of a crop that are embedded: plain, augmented, self-blended, damaged."""
+"""The views of a crop that are embedded: plain, augmented, self-blended, damaged, everyday."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.degrade.augment import augment
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.degrade.recipes import RECIPES
-from deepfake.embed.features import AUGMENTED, DAMAGED, HALF, JPEG60, PLAIN, SELF_BLENDED
+from deepfake.embed.features import AUGMENTED, HALF, JPEG60, JUDGING, SELF_BLENDED
 from deepfake.media.encoding import jpeg_round_trip
+from deepfake.media.views import EVERYDAY, PLAIN, everyday_view
 from deepfake.params.embed import Embed
 
 
@@ -38,9 +39,9 @@ class View:
 def views_of(params: Embed, split: str, label: int) -> list[View]:
     """The views of a crop of this split and label (real 0, fake 1).
 
-    Training pictures get augmented views, and training reals get pseudo-fakes. Damaged views judge a head.
-    Fakes of all splits have them, because a study holds out whole generators; reals have them outside
-    training.
+    Training pictures get augmented views, and training reals get pseudo-fakes. Damaged and everyday
+    views judge a head. Fakes of all splits have them, because a study holds out whole generators. Reals
+    have them outside training.
     """
     views = [View(PLAIN)]
     if split == "train":
@@ -48,7 +49,7 @@ def views_of(params: Embed, split: str, label: int) -> list[View]:
         if label == REAL:
             views += [View(SELF_BLENDED, number + 1) for number in range(params.self_blended)]
     if params.damaged and (label == FAKE or split != "train"):
-        views += [View(kind) for kind in DAMAGED]
+        views += [View(kind) for kind in JUDGING]
     return views
 
 
@@ -69,6 +70,8 @@ def make_view(crop: np.ndarray, view: View, recipe: str, image_id: str, seed: in
         return jpeg_round_trip(crop, 60, "yuv420")
     if view.kind == HALF:
         return _half(crop)
+    if view.kind in EVERYDAY:
+        return everyday_view(crop, view.kind)
     key = hashlib.sha256(f"{seed} {view.name} {image_id}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(key[:8], "big"))
     if view.kind == SELF_BLENDED:

@@ -87,6 +87,7 @@ class Calibration:
         worst_source: the source of reals that set the threshold; None: no single source did.
         max_distance: if a face is further than this from all training pictures, the verdict is
             `uncertain`; None: distances are not measured, or there were too few pictures for a limit.
+        mean_of_views: the score is that of the mean logit over a crop's views, not of the plain crop's.
     """
 
     scaling: Scaling
@@ -104,6 +105,7 @@ class Calibration:
     rule: ThresholdRule
     worst_source: str | None
     max_distance: float | None = None
+    mean_of_views: bool = False
 
     def score(self, logits: np.ndarray) -> np.ndarray:
         """Calibrated probability that a face is fake; float64, 0..1, the shape of `logits`."""
@@ -203,6 +205,7 @@ def wary_of_the_new(calibration: Calibration, leave_one_out: pd.DataFrame) -> Ca
     for _, rows in leave_one_out.groupby("generator"):
         groups = rows["group"].to_numpy()
         if enough(groups, error):
+            # Plain crops vary more than a mean over views: the bound is on the safe side.
             scores = calibration.score(rows["logit"].to_numpy(np.float64))
             lowest = min(lowest, -conformal_quantile(-scores, groups, error))
     return replace(calibration, fake_min=lowest, real_below=min(calibration.real_below, lowest))

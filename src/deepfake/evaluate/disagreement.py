@@ -1,44 +1,19 @@
-"""The views of a crop, and the spread of their scores; evaluation and serving share them.
+"""The scores of a crop's everyday views, their mean and their spread; evaluation and serving share them.
 
-If a flip or a re-encoding changes a score much, the score allows no verdict.
+If a flip or a re-encoding changes a score much, the score allows no verdict. The mean over the views is
+less noisy than the plain crop's logit alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from deepfake.evaluate.calibration import Calibration
-from deepfake.media.encoding import jpeg_round_trip
+from deepfake.media.views import PLAIN, everyday_views
 from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import FrozenDetector
-
-QUALITY, SCALE = 80, 0.75
-
-
-def views(crops: np.ndarray) -> dict[str, np.ndarray]:
-    """Crops, and the same crops after everyday processing.
-
-    Args:
-        crops: uint8 [n, size, size, 3], RGB.
-
-    Returns:
-        name of the view -> uint8 [n, size, size, 3]; `plain` first.
-    """
-    return {
-        "plain": crops,
-        "flip": np.ascontiguousarray(crops[:, :, ::-1]),
-        "jpeg80": np.stack([jpeg_round_trip(crop, QUALITY, "yuv420") for crop in crops]),
-        "scale75": np.stack([_down_and_up(crop) for crop in crops]),
-    }
-
-
-def _down_and_up(crop: np.ndarray) -> np.ndarray:
-    side = crop.shape[0]
-    small = cv2.resize(crop, (round(SCALE * side),) * 2, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
 @dataclass(frozen=True)
@@ -54,6 +29,15 @@ class CropJudgement:
     logits: dict[str, np.ndarray]
     distance: np.ndarray | None
 
+    def logit(self, mean_of_views: bool) -> np.ndarray:
+        """Float32 [n]: the plain crop's logit, or the mean over the views."""
+        return mean_logit(self.logits) if mean_of_views else self.logits[PLAIN]
+
+
+def mean_logit(logits: dict[str, np.ndarray]) -> np.ndarray:
+    """The mean over the views; float32 [n] from float32 [n] of each view."""
+    return np.asarray(np.mean([*logits.values()], axis=0), np.float32)
+
 
 def judge(model: Detector, crops: np.ndarray, degraded: bool) -> CropJudgement:
     """Judge all views of crops in one batch.
@@ -62,7 +46,7 @@ def judge(model: Detector, crops: np.ndarray, degraded: bool) -> CropJudgement:
         crops: uint8 [n, size, size, 3].
         degraded: False: judge only the plain crops, for a quarter of the work.
     """
-    shown = views(crops) if degraded else {"plain": crops}
+    shown = everyday_views(crops) if degraded else {PLAIN: crops}
     batch, distance = np.concatenate([*shown.values()]).astype(np.float32), None
     if isinstance(model, FrozenDetector):
         logits, distance = model.judge(batch)

@@ -12,7 +12,7 @@ import pandas as pd
 from deepfake.evaluate.abstention import with_verdicts
 from deepfake.evaluate.calibration import Sample, calibrate, distance_limit, spread_limit, wary_of_the_new
 from deepfake.evaluate.compared import add_compared
-from deepfake.evaluate.disagreement import spread
+from deepfake.evaluate.disagreement import mean_logit, spread
 from deepfake.evaluate.holdout import holdout_generators
 from deepfake.evaluate.judging import judge_split, train_baseline
 from deepfake.evaluate.metadata_baseline import metadata_logits
@@ -63,6 +63,9 @@ def predict_splits(
     """
     rows = read_manifest(faces / "manifest.parquet")
     frame = _raw_outputs(model, faces, usable(rows), params, seed, work, held_out.all)
+    views = _view_logits(frame) if params.looks_at_views else {}
+    if params.mean_of_views:
+        frame = frame.assign(plain_logit=frame["logit"], logit=mean_logit(views))
     val = frame[frame["split"] == "val"]
     if not isinstance(model, FrozenDetector):  # a frozen detector's head has no epochs
         val = val[~chooses_epoch(val, seed)]
@@ -78,8 +81,9 @@ def predict_splits(
         calibrations[MODEL] = wary_of_the_new(calibrations[MODEL], model.leave_one_out)
     for name, (logit, score) in _COLUMNS.items():
         frame[score] = calibrations[name].score(frame[logit].to_numpy())
-    if params.looks_at_views:
-        frame["spread"] = spread(calibrations[MODEL], _view_logits(frame))
+    calibrations[MODEL] = replace(calibrations[MODEL], mean_of_views=params.mean_of_views)
+    if views:
+        frame["spread"] = spread(calibrations[MODEL], views)
         limit = spread_limit(frame.loc[val.index, "spread"].to_numpy(), params.disagreement_quantile)
         calibrations[MODEL] = replace(calibrations[MODEL], max_spread=limit)
     if "distance" in frame:

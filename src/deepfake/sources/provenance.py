@@ -9,10 +9,9 @@ import pandas as pd
 
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
+from deepfake.base.text import NOT_STATED
 from deepfake.params.ingest.sources import HuggingFaceSource, KaggleSource, Source
 from deepfake.shards.manifest import usable
-
-NOT_STATED = "not stated"
 
 
 def provenance(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.evaluate.calibration import Calibration
+from deepfake.evaluate.disagreement import judge
 from deepfake.evaluate.judging import train_baseline
 from deepfake.evaluate.predictions import BASELINE, MODEL, Predictions
 from deepfake.media.spectrum import azimuthal_profile
@@ -52,12 +53,19 @@ class Pair:
             By column of `LOGITS`, float32 [n]. The baseline sees whole grey levels.
         """
         parts = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
-        model = [self.model.predict_on_batch(part.astype(np.float32))[:, 0] for part in parts]
+        model = [self._logit(part) for part in parts]
         baseline = [self.baseline.decision_function(azimuthal_profile(part)) for part in parts]
         found = {MODEL: model, BASELINE: baseline}
         return {
             LOGITS[name]: np.concatenate([np.empty(0), *found[name]]).astype(np.float32) for name in LOGITS
         }
+
+    def _logit(self, crops: np.ndarray) -> np.ndarray:
+        """The logit that becomes the score, as in the stage evaluate."""
+        if not self.calibrations[MODEL].mean_of_views:
+            return np.asarray(self.model.predict_on_batch(crops.astype(np.float32)))[:, 0]
+        grey = np.clip(np.rint(crops), 0, 255).astype(np.uint8)  # the views are those of pictures
+        return judge(self.model, grey, degraded=True).logit(mean_of_views=True)
 
 
 def load_pair(detector: Path, faces: Path, predictions: Predictions, work: Path) -> Pair:

@@ -14,10 +14,13 @@ import pandas as pd
 
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import FAKE, REAL
-from deepfake.embed.features import DAMAGED, PLAIN
+from deepfake.embed.features import HALF, JPEG60
+from deepfake.media.views import EVERYDAY, PLAIN
 from deepfake.study.settings import HeadStudy, Kind
 
-CONDITIONS = {PLAIN: "clean", **{view: view for view in DAMAGED}}  # view -> name in tables
+# Name in tables -> the views whose logits' mean is a picture's logit. The starter takes the mean of views.
+CONDITIONS = {"clean": (PLAIN,), "mean of views": (PLAIN, *EVERYDAY), JPEG60: (JPEG60,), HALF: (HALF,)}
+_JUDGED = {view for views in CONDITIONS.values() for view in views}
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def judged_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:
         held_out = (facts["label"] == REAL) & (facts["source"] == fold.source)
         others = (facts["label"] == FAKE) & outside
     fresh = held_out & ~facts["group"].isin(seen)
-    return np.asarray((fresh | others) & facts["view"].isin(CONDITIONS))
+    return np.asarray((fresh | others) & facts["view"].isin(_JUDGED))
 
 
 def calibration_rows(facts: pd.DataFrame, fold: Fold) -> np.ndarray:

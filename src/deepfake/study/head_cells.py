@@ -95,8 +95,20 @@ def finished_scores(cell: HeadCell, embeddings: Embeddings, digest: str, work: P
 
 
 def _finished(scores: pd.DataFrame, variant: str, fold: Fold, seed: int) -> pd.DataFrame:
-    conditions = scores["view"].map(CONDITIONS)
-    named = scores.assign(
-        variant=variant, held_out=fold.name, kind=fold.kind, seed=seed, condition=conditions
-    )
+    named = in_conditions(scores).assign(variant=variant, held_out=fold.name, kind=fold.kind, seed=seed)
     return named.sort_values(["condition", "image_id"], ignore_index=True)[HEAD_COLUMNS]
+
+
+def in_conditions(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per picture and condition, from one row per view; the logit is the mean over its views.
+
+    Everything but the logit is that of the condition's first view. A picture without all of a condition's
+    views has no row there.
+    """
+    parts = []
+    for name, views in CONDITIONS.items():
+        logits = [scores[scores["view"] == view].set_index("image_id")["logit"] for view in views]
+        mean = pd.concat(logits, axis=1, join="inner").mean(axis=1).rename("logit")
+        first = scores[scores["view"] == views[0]].drop(columns="logit")
+        parts.append(first.merge(mean, left_on="image_id", right_index=True).assign(condition=name))
+    return pd.concat(parts, ignore_index=True)

@@ -137,5 +137,5 @@ def _plot_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:
     """Write a plot per condition; returns the clean plot's bytes for the page."""
     for condition, measured in figures.aucs.items():
         shown = measured.only(measured.all_generators, (first, BASELINE))
-        plot_matrix(shown, condition, out / f"{condition}.png")
+        plot_matrix(shown, condition, out / f"{condition.replace(' ', '-')}.png")
     return {"AUC on the held-out fakes, clean": (out / "clean.png").read_bytes()}

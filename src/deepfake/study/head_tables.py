@@ -41,13 +41,18 @@ def _headline(figures: HeadFigures) -> Table:
         row = {"variant": variant}
         for condition, measured in figures.aucs.items():
             row[f"without clips, {condition}"] = shown(measured.only(figures.others).mean(variant))
-        row |= {name: shown(clean.cell(variant, name)) for name in figures.clips}
+        row |= {
+            f"{name}, {condition}": shown(figures.aucs[condition].cell(variant, name))
+            for condition in ("clean", "mean of views")
+            for name in figures.clips
+        }
         worst = min(figures.generators, key=lambda name: clean.cell(variant, name).value)
         rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
         "AUC on held-out pictures. Without clips: one generator is held out at a time; all its pictures "
         "are compared with all reals outside training; the figure is the mean over generators. From clips: "
-        "the fakes outside training are compared with the frames of their own clips, clean. 95 % intervals "
+        "the fakes outside training are compared with the frames of their own clips. Mean of views: the "
+        "logit is the mean over the plain crop, its mirror image, JPEG 80 and 0.75 scale. 95 % intervals "
         "over groups of pictures."
     )
     return Table("Held out of training", note, pd.DataFrame(rows))

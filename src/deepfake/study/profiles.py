@@ -11,10 +11,11 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from deepfake.embed.features import DAMAGED, PLAIN
+from deepfake.embed.features import JUDGING
 from deepfake.embed.views import View, make_view
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
+from deepfake.media.views import PLAIN
 from deepfake.shards.resume import resume_key
 from deepfake.shards.shards import (
     array_column,
@@ -29,7 +30,7 @@ _FACTS = ("image_id", "label", "source", "generator", "group")
 
 
 def profiled_views(faces: Path, digest: str, work: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Facts [rows] and azimuthal profiles, float32 [rows, radii], of every crop and its damaged views.
+    """Facts [rows] and azimuthal profiles, float32 [rows, radii], of crops and their judging views.
 
     Args:
         faces: the folder that preprocess wrote.
@@ -64,5 +65,5 @@ def _views(split: str, shard: Path) -> Iterator[tuple[dict[str, Any], np.ndarray
     for example in read_examples(shard):
         facts = {name: example[name] for name in _FACTS} | {"split": split}
         crop = decode_crop(example["image"])
-        for kind in (PLAIN, *DAMAGED):
+        for kind in (PLAIN, *JUDGING):
             yield facts | {"view": kind}, make_view(crop, View(kind), "wild", example["image_id"], 0)

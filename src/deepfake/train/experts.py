@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.labels import FAKE, REAL
-from deepfake.embed.features import AUGMENTED, PLAIN, SELF_BLENDED, Embeddings
+from deepfake.embed.features import AUGMENTED, SELF_BLENDED, Embeddings
+from deepfake.media.views import PLAIN
 from deepfake.networks.head import Head, flat, standardised
 from deepfake.params.train import HeadRecipe
 

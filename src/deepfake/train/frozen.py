@@ -11,7 +11,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.labels import FAKE
-from deepfake.embed.features import PLAIN, Embeddings, read_embeddings
+from deepfake.embed.features import Embeddings, read_embeddings
+from deepfake.media.views import PLAIN
 from deepfake.networks.detector import Architecture
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import Head
