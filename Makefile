@@ -107,8 +107,8 @@ COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras -
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 lock: env-dev  ## make both locks again from pyproject.toml (tests need all extras except gpu)
-	$(COMPILE) --output-file requirements.lock pyproject.toml
-	$(COMPILE) $(addprefix --extra ,dev docs distributed huggingface kaggle ray) --constraint requirements.lock \
+	$(COMPILE) --extra pipeline --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(addprefix --extra ,pipeline dev docs distributed huggingface kaggle ray) --constraint requirements.lock \
 	  --output-file requirements-dev.lock pyproject.toml
 
 clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fetched files)

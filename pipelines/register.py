@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepfake.base.parameters import load_params
-from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage, write_json
 from deepfake.registry.release import ReleaseParams, release
 from deepfake.registry.table import summary
@@ -13,7 +12,6 @@ from deepfake.registry.table import summary
 
 def main() -> None:
     params = load_params(ReleaseParams)
-    configure(params.base)
     result = release(params)
     gates = {name: check.to_json() for name, check in result.checks.items()}
     write_json(Path("reports/register/gates.json"), gates)

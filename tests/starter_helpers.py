@@ -11,7 +11,7 @@ from helpers import tiny_params
 from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
 from deepfake.base.stage import write_json
-from deepfake.bundle.starter import write_starter
+from deepfake.bundle.shipping import write_starter
 from deepfake.degrade.recipes import describe
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import MODEL, Predictions, calibrated, write_predictions

@@ -8,12 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.base.parameters import load_params
 from deepfake.base.stage import run_stage
-from deepfake.params.whole import Params
 from deepfake.serve.options import INTERRUPTED, PIPE_CLOSED, UNSCORED, add_predict
+
+# Each command imports what it needs: `--help` answers at once.
+if TYPE_CHECKING:
+    from deepfake.params.whole import Params
 
 _NO_REASON = "no reason given"
 
@@ -133,6 +136,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _register(options: argparse.Namespace) -> None:
+    from deepfake.base.parameters import load_params
     from deepfake.registry.promotion import require_sound_production
     from deepfake.registry.release import ReleaseParams, release
 
@@ -140,7 +144,7 @@ def _register(options: argparse.Namespace) -> None:
     print(f"version {result.version}; in production: {result.in_production}")
     for name, check in result.checks.items():
         print(f"gate {name}: {check.verdict}: {check.figure}; required: {check.limit}")
-    require_sound_production(load_params(Params).register_.name)
+    require_sound_production(_params().register_.name)
 
 
 def _promote(options: argparse.Namespace) -> None:
@@ -148,9 +152,7 @@ def _promote(options: argparse.Namespace) -> None:
 
     if options.force and not options.why:
         raise DeepfakeError('to go past the gates needs a reason: make promote VERSION=n FORCE=1 WHY="..."')
-    done = promote(
-        load_params(Params).register_, options.version, options.why or _NO_REASON, force=options.force
-    )
+    done = promote(_params().register_, options.version, options.why or _NO_REASON, force=options.force)
     if not done.changed:
         print(f"version {done.version} is in production already: nothing changed")
         return
@@ -160,7 +162,7 @@ def _promote(options: argparse.Namespace) -> None:
 def _rollback(options: argparse.Namespace) -> None:
     from deepfake.registry.promotion import rollback
 
-    move = rollback(load_params(Params).register_.name, options.why or _NO_REASON)
+    move = rollback(_params().register_.name, options.why or _NO_REASON)
     print(f"version {move.version} is in production; before: {move.replaced}")
 
 
@@ -168,7 +170,7 @@ def _history(options: argparse.Namespace) -> None:
     from deepfake.base.text import visible
     from deepfake.registry.journal import history, settle
 
-    name = load_params(Params).register_.name
+    name = _params().register_.name
     settle(name)
     for move in history(name):
         print(visible(str(move)))
@@ -187,10 +189,11 @@ def _weights(options: argparse.Namespace) -> None:
 
 
 def _starter(options: argparse.Namespace) -> None:
-    from deepfake.base.parameters import read_params
-    from deepfake.bundle.starter import write_starter
+    from deepfake.base.parameters import load_params, read_params
+    from deepfake.bundle.shipping import write_starter
+    from deepfake.bundle.starter import starter_folder
     from deepfake.registry.release import MODELS, RAW, REPORTS, ReleaseParams
-    from deepfake.registry.starter import register_starter, starter_folder
+    from deepfake.registry.starter import register_starter
 
     params = load_params(ReleaseParams)
     write_starter(starter_folder(), params, read_params(), RAW, MODELS, REPORTS)
@@ -223,13 +226,20 @@ def _study(options: argparse.Namespace) -> None:
     last = "embed" if isinstance(study, HeadStudy) else "preprocess"
     run_experiment(f"study-{options.name}", read_changes(study.data, options.overrides), last)
     content = read_sections(Path("params.yaml"))  # as DVC has just changed it
-    runtime, out = configure(load_params(Params).base), Path("reports/study") / options.name
+    runtime, out = configure(_params().base), Path("reports/study") / options.name
     folders = StudyFolders(Path("data/faces"), Path("data/embeddings"), Path(".resume/study"), out)
     if isinstance(study, HeadStudy):
         lines = run_head_study(options.name, study, content, runtime, folders)
     else:
         lines = run_study(options.name, study, content, runtime, folders)
     print("\n".join([*lines, f"see {out / 'study.html'}"]))
+
+
+def _params() -> Params:
+    from deepfake.base.parameters import load_params
+    from deepfake.params.whole import Params
+
+    return load_params(Params)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -25,7 +25,7 @@ from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.sources import FolderSource
 from deepfake.shards.manifest import SCHEMA, read_manifest, usable
 from deepfake.shards.shards import read_examples, shard_paths
-from deepfake.sources import LAYOUT
+from deepfake.sources.layout import LAYOUT
 
 
 def params(root: Path, shard_size: int = 4, **source: object) -> Ingest:

@@ -10,7 +10,7 @@ from ingest_data import ingested, source_params
 
 from deepfake.media.images import decode_image
 from deepfake.shards.manifest import usable
-from deepfake.sources import list_items
+from deepfake.sources.listing import list_items
 
 VIDEO = {"kind": "video", "name": "clips", "path": ".", "frames": 3}
 

@@ -22,13 +22,14 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.bundle import starter as bundle_starter
 from deepfake.bundle.bundle import read_bundle
-from deepfake.bundle.starter import assemble_starter, write_starter
+from deepfake.bundle.shipping import write_starter
+from deepfake.bundle.starter import assemble_starter, starter_folder
 from deepfake.evaluate.predictions import read_predictions
 from deepfake.evaluate.tables import score_table
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
 from deepfake.registry import aliases, promotion, versions
-from deepfake.registry.starter import production_or_starter, register_starter, starter_folder
+from deepfake.registry.starter import production_or_starter, register_starter
 from deepfake.registry.tracking.store import connect
 
 NAME = "deepfake-detector"

@@ -14,6 +14,8 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
 from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
+from deepfake.networks.engine import ENGINE, GRAPH, NOT_EXPORTED, Engine
+from deepfake.networks.frozen import FROZEN
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.train import Train
@@ -49,6 +51,7 @@ class Bundle:
         recipe: how pictures become crops: what preprocess did, with what it took from the data.
         card: what the model was trained on and how it did on test, for people to read.
         explanation: which method explains its scores, and how that did on test.
+        engine: which program computes its scores.
     """
 
     folder: Path
@@ -58,10 +61,16 @@ class Bundle:
     weights_sha256: str
     card: dict[str, Any]
     explanation: Explanation
+    engine: Engine
 
     @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
+
+    @property
+    def graph(self) -> Path:
+        """What ONNX Runtime computes, where it is the engine."""
+        return self.folder / GRAPH
 
     @property
     def only_rendered(self) -> bool:
@@ -101,7 +110,7 @@ def write_bundle(
 
     Args:
         folder: is made anew.
-        models: holds `detector/`, `calibration.json` and `references.png`.
+        models: holds `detector/`, `calibration.json`, `references.png` and `served/`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -109,6 +118,9 @@ def write_bundle(
     shutil.copyfile(detector_weights(params.preprocess.faces), folder / FACE_DETECTOR)
     if found.explanation.method is not None:  # nothing else reads them
         shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
+    engine = _engine(models / "served", params.train.model)
+    if engine.runtime == "onnx":
+        shutil.copyfile(models / "served" / GRAPH, folder / GRAPH)
     train = params.train
     recipe = CropRecipe(
         size=params.preprocess.size,
@@ -131,9 +143,21 @@ def write_bundle(
             "augmentation": read_json(models / "detector" / _AUGMENTATION),
         },
         "explanation": asdict(found.explanation),
+        "engine": engine.to_json(),
     }
     write_json(folder / FACTS, facts)
     return read_bundle(folder)
+
+
+def _engine(served: Path, model: str) -> Engine:
+    """What the stage export has decided; Keras where it has not run."""
+    if (served / ENGINE).is_file():
+        return Engine.from_json(read_json(served / ENGINE))
+    return _unexported(model)
+
+
+def _unexported(model: str) -> Engine:
+    return Engine("tower") if model == FROZEN else Engine("keras", refused=NOT_EXPORTED)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -150,14 +174,17 @@ def read_bundle(folder: Path) -> Bundle:
         )
     recipe = CropRecipe.model_validate(facts["recipe"])
     faces = recipe.faces.model_copy(update={"weights": str(folder / FACE_DETECTOR)})
+    architecture = Architecture.from_json(facts["architecture"])
     return Bundle(
         folder=folder,
-        architecture=Architecture.from_json(facts["architecture"]),
+        architecture=architecture,
         calibration=Calibration.from_json(facts["calibration"]),
         recipe=recipe.model_copy(update={"faces": faces}),
         weights_sha256=facts["weights_sha256"],
         card=facts["card"],
         explanation=Explanation(**facts["explanation"]),
+        # Earlier releases had one engine for each kind of model, and did not name it.
+        engine=Engine.from_json(facts["engine"]) if "engine" in facts else _unexported(architecture.model),
     )
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from deepfake.base.errors import DeepfakeError
 from deepfake.base.labels import Verdict
 from deepfake.bundle.bundle import Bundle, read_bundle
+from deepfake.bundle.starter import is_starter, read_starter
 from deepfake.evaluate.disagreement import judge, spread
 from deepfake.media.images import ImageRejected, read_header
 from deepfake.media.squares import Square
-from deepfake.networks.detector import load_detector_model
+from deepfake.networks.detector import Detector, Served, load_detector_model
 from deepfake.networks.frozen import FrozenDetector
+from deepfake.networks.onnx import OnnxDetector
 from deepfake.preprocess.crops import Crop, NoFace, face_crops
 
 
@@ -52,13 +57,27 @@ class Predictor:
     """A loaded bundle; used by the app, the CLI, REST and the registration's smoke test alike."""
 
     def __init__(self, bundle: Bundle) -> None:
+        """Load the engine's model.
+
+        Raises:
+            DeepfakeError: the engine is Keras, which is not installed; or the files are damaged.
+        """
         self.bundle = bundle
-        self._model = load_detector_model(bundle.architecture, bundle.weights)
+        if bundle.engine.runtime == "onnx":
+            self._model: Served = OnnxDetector(bundle.graph)
+        else:
+            self._model = self._reference
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
-        """From a bundle's folder."""
-        return cls(read_bundle(folder))
+        """From a bundle's folder, or from the starter's, which needs no registry either."""
+        return cls(read_starter(folder) if is_starter(folder) else read_bundle(folder))
+
+    @cached_property
+    def _reference(self) -> Detector:
+        """The model that was trained; gradients need it."""
+        with _needs("this model, whose scores Keras computes,"):
+            return load_detector_model(self.bundle.architecture, self.bundle.weights)
 
     def prepare(self) -> None:
         """Load what the first picture would load: a frozen model's tower, fetched where it is missing.
@@ -117,18 +136,21 @@ class Predictor:
 
         Raises:
             ValueError: the verdict has no crop.
+            DeepfakeError: the method needs gradients, and TensorFlow is not installed.
         """
         if face.crop is None:
             raise ValueError(f"nothing to explain: {face.verdict}, {face.reason}")
         method = self.bundle.explanation.method
         if method is None:
             return None
-        # Keras comes with them: a frozen detector judges without it.
-        from deepfake.explain.methods import METHODS
+        from deepfake.explain.methods import METHODS, SCORES_ONLY, TITLES
         from deepfake.explain.references import decode_references
 
         references = decode_references(self.bundle.references.read_bytes())
-        return METHODS[method](self._model, face.crop[None], references)[0]
+        with _needs(f"the heat map of this model ({TITLES[method]})"):
+            # Gradients come from Keras alone; a method that asks only for scores needs it not.
+            model = self._model if method in SCORES_ONLY else self._reference
+            return METHODS[method](model, face.crop[None], references)[0]
 
     def _verdict(
         self, number: int, crop: Crop, score: float, spread: float, distance: float
@@ -143,3 +165,19 @@ class Predictor:
             box=crop.square,
             crop=crop.pixels,
         )
+
+
+@contextmanager
+def _needs(what: str) -> Iterator[None]:
+    """Say what to install where serving alone is installed.
+
+    Raises:
+        DeepfakeError: replaces a ModuleNotFoundError.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise DeepfakeError(
+            f"{what} needs the package {error.name}, which serving alone leaves out: "
+            "pip install 'deepfake-detector[pipeline]'"
+        ) from error

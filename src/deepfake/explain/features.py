@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING
+
 import numpy as np
-import tensorflow as tf
 
 from deepfake.explain.heat import batches
-from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
+
+if TYPE_CHECKING:
+    import keras
 
 
 def feature_model(model: keras.Model) -> keras.Model:
@@ -15,6 +17,10 @@ def feature_model(model: keras.Model) -> keras.Model:
 
     The spectral branch has no feature maps, because a spectrum has no place in the picture.
     """
+    import keras
+
+    from deepfake.networks.branches import RESIDUAL_FEATURES, RGB_FEATURES
+
     layers = [layer for layer in model.layers if layer.name in (RGB_FEATURES, RESIDUAL_FEATURES)]
     return keras.Model(model.inputs, [*(layer.output for layer in layers), model.outputs[0]])
 
@@ -29,6 +35,8 @@ def maps_and_gradients(model: keras.Model, crops: np.ndarray) -> list[tuple[np.n
     Returns:
         Pairs of float32 [n, height, width, channels]; each branch has its own height and width.
     """
+    import tensorflow as tf
+
     features = feature_model(model)
     parts = []
     for batch in batches(crops):

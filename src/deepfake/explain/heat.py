@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import keras
 import numpy as np
-import tensorflow as tf
 
-from deepfake.networks.detector import Detector
+from deepfake.networks.detector import Served
+
+if TYPE_CHECKING:
+    import keras
 
 _BATCH = 64
 
@@ -21,7 +22,7 @@ def batches(crops: np.ndarray) -> Iterator[np.ndarray]:
     return (crops[at : at + _BATCH] for at in range(0, max(len(crops), 1), _BATCH))
 
 
-def logits(model: Detector, crops: np.ndarray) -> np.ndarray:
+def logits(model: Served, crops: np.ndarray) -> np.ndarray:
     """The logits, float32 [n], of crops [n, size, size, 3], RGB 0..255; n may be 0."""
     if not len(crops):
         return np.empty(0, np.float32)
@@ -31,6 +32,8 @@ def logits(model: Detector, crops: np.ndarray) -> np.ndarray:
 
 def pixel_gradients(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """Gradients of the logits with respect to the pixels; float32 [n, size, size, 3]."""
+    import tensorflow as tf
+
     with tf.GradientTape() as tape:
         values = tf.convert_to_tensor(pictures, tf.float32)
         tape.watch(values)
@@ -41,6 +44,8 @@ def pixel_gradients(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def traced_gradients(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """`pixel_gradients` for many calls on one model: three times as fast, after some seconds of tracing."""
+    import tensorflow as tf
+
     shape = tf.TensorSpec(model.inputs[0].shape, tf.float32)
 
     @tf.function(input_signature=[shape])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from deepfake.explain.effort import effort
@@ -12,6 +12,9 @@ from deepfake.explain.heat import blurred, pixel_gradients, stretched, traced_gr
 from deepfake.explain.references import with_detail
 from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import differentiable
+
+if TYPE_CHECKING:
+    import keras
 
 _ROUNDING = 1e-6  # logits per pixel
 _SMOOTH = 1 / 32  # sigma of the map, share of the side, because people can't see single pixels

@@ -13,8 +13,10 @@ from deepfake.explain.occlusion import occlusion
 from deepfake.explain.patch_logits import patch_logits
 from deepfake.explain.random_occlusion import random_occlusion
 from deepfake.explain.tokens import attention_flow, patch_tokens, token_cam
-from deepfake.networks.detector import Detector
+from deepfake.networks.detector import Detector, Served
 from deepfake.networks.frozen import FrozenDetector
+
+SCORES_ONLY = ("occlusion",)  # needs no gradients, so any engine can compute it
 
 # (model, crops [n, size, size, 3] in RGB 0..255, references) -> heat float32 [n, size, size], 0..1.
 Explainer = Callable[[Detector, np.ndarray, np.ndarray], np.ndarray]
@@ -32,11 +34,11 @@ class Method:
     of_maps: Callable[..., np.ndarray] | None
     of_tower: Callable[..., np.ndarray] | None
 
-    def fitting(self, model: Detector) -> Callable[..., np.ndarray] | None:
+    def fitting(self, model: Served) -> Callable[..., np.ndarray] | None:
         """The function for a model; None: the method does not apply."""
         return self.of_tower if isinstance(model, FrozenDetector) else self.of_maps
 
-    def __call__(self, model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+    def __call__(self, model: Served, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
         """Heat float32 [n, size, size], 0..1, of crops [n, size, size, 3], RGB 0..255.
 
         Raises:

@@ -8,13 +8,13 @@ import numpy as np
 
 from deepfake.explain.heat import logits, stretched
 from deepfake.explain.references import with_detail
-from deepfake.networks.detector import Detector
+from deepfake.networks.detector import Served
 
 _ROUNDING = 1e-4  # logits
 _CELLS = 8  # patches per side
 
 
-def occlusion(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+def occlusion(model: Served, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Zeiler and Fergus 2014, with 8 x 8 patches that do not overlap.
 
     Args:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from deepfake.explain.features import maps_and_gradients
 from deepfake.explain.heat import stretched, summed
+
+if TYPE_CHECKING:
+    import keras
 
 
 def patch_logits(model: keras.Model, crops: np.ndarray, references: np.ndarray) -> np.ndarray:

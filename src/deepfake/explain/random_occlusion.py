@@ -6,7 +6,7 @@ import numpy as np
 
 from deepfake.explain.heat import logits, stretched
 from deepfake.explain.references import with_detail
-from deepfake.networks.detector import Detector
+from deepfake.networks.detector import Served
 
 _CELLS = 7  # patches per side; each is 2 x 2 patches of the tower
 _PAIRS = 20  # pairs of passes; the second covers what the first keeps; 2 seconds on two cores
@@ -15,7 +15,7 @@ _ROUNDING = 1e-4  # logits
 _SEED = 0  # the same patterns for every picture, so a map does not depend on the batch
 
 
-def random_occlusion(model: Detector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
+def random_occlusion(model: Served, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
     """A linear model of the logit over patches, with a random half covered (Ribeiro et al. 2016, LIME).
 
     If only one patch is covered, the traces in the others remain and the logit hardly falls. Measured on 12

@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from math import isqrt
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from deepfake.explain.gradcam import weighted_maps
 from deepfake.explain.heat import enlarged, stretched
-from deepfake.networks.clip import attention_weights, token_sequences
 from deepfake.networks.frozen import FrozenDetector
 
 _BATCH = 4  # a gradient through ViT-B/16 needs 200 MB per picture
@@ -25,6 +22,8 @@ _BLOCK = 10  # of Grad-CAM++'s grid, from 0: the last with influence on the logi
 
 def token_cam(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Grad-CAM++ on the grid of tokens after a block. See `grad_cam_plus_plus` for arguments and result."""
+    from deepfake.networks.clip import token_sequences
+
     tokens = token_sequences(model.twin)[_BLOCK]
     pairs = [(grid(seen[0]), grid(slopes[0])) for seen, slopes in _with_gradients(model, [tokens], crops)]
     return _heat(np.concatenate([weighted_maps(*pair) for pair in pairs]), crops)
@@ -41,6 +40,10 @@ def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarra
     Returns:
         float32 [n, size, size], stretched to 0..1: 0 is the lowest logit, 1 the highest.
     """
+    import keras
+
+    from deepfake.networks.clip import token_sequences
+
     seen = keras.Model(model.twin.inputs, token_sequences(model.twin))
     maps = []
     for pictures in _batches(crops):
@@ -55,6 +58,8 @@ def attention_flow(model: FrozenDetector, crops: np.ndarray, references: np.ndar
 
     Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6. See `patch_tokens` for arguments and result.
     """
+    from deepfake.networks.clip import attention_weights
+
     maps = [followed(*pair) for pair in _with_gradients(model, attention_weights(model.twin), crops)]
     return _heat(_square(np.concatenate(maps)), crops)
 
@@ -90,6 +95,8 @@ def _heat(maps: np.ndarray, crops: np.ndarray) -> np.ndarray:
 
 
 def _batches(crops: np.ndarray) -> Iterator[Any]:
+    import tensorflow as tf
+
     for at in range(0, len(crops), _BATCH):
         yield tf.convert_to_tensor(crops[at : at + _BATCH], tf.float32)
 
@@ -98,6 +105,9 @@ def _with_gradients(
     model: FrozenDetector, tensors: list[Any], crops: np.ndarray
 ) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
     """For each batch: values of the twin's tensors, and the logit's gradients with respect to them."""
+    import keras
+    import tensorflow as tf
+
     seen = keras.Model(model.twin.inputs, [*tensors, model.twin.outputs[0]])
     for pictures in _batches(crops):
         with tf.GradientTape() as tape:

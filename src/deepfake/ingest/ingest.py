@@ -29,7 +29,8 @@ from deepfake.shards.executors import open_executor
 from deepfake.shards.manifest import SCHEMA, rejections, to_frame, usable, write_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.shards.shards import RAW_EXAMPLE, shard_path, stream, write_shard
-from deepfake.sources import Item, list_items
+from deepfake.sources.item import Item
+from deepfake.sources.listing import list_items
 from deepfake.sources.provenance import provenance
 
 _CHUNK = 256  # files that a worker looks into at a time

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _FLOATS = 1024  # pixels: side of the largest square that is averaged as floats; these take 12 MiB
 
@@ -68,7 +72,8 @@ def resize(square: np.ndarray, side: int) -> np.ndarray:
     """Change the size of a square: area averages if it shrinks, bilinear interpolation if it grows.
 
     The pixels are those of OpenCV's INTER_AREA. The averages are computed as products with a sparse matrix,
-    first along one axis, then along the other, in half of OpenCV's time.
+    first along one axis, then along the other, in half of OpenCV's time. Where SciPy is not installed, as
+    for serving alone, OpenCV computes them.
 
     Args:
         square: uint8 [native, native, 3].
@@ -78,7 +83,7 @@ def resize(square: np.ndarray, side: int) -> np.ndarray:
     """
     native = len(square)
     # OpenCV is fast for whole-number ratios, and it needs no memory for floats.
-    if not side < native <= _FLOATS or native % side == 0:
+    if not side < native <= _FLOATS or native % side == 0 or not _has_scipy():
         return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
     shares = _shares(native, side)
     columns = shares @ cv2.transpose(square).astype(np.float32).reshape(native, -1)
@@ -86,9 +91,16 @@ def resize(square: np.ndarray, side: int) -> np.ndarray:
     return cv2.convertScaleAbs((shares @ rows).reshape(side, side, 3))  # rounds to the nearest
 
 
+@lru_cache(maxsize=1)
+def _has_scipy() -> bool:
+    return find_spec("scipy") is not None
+
+
 @lru_cache(maxsize=1024)  # 25 kB each; sources of face crops have few sizes
 def _shares(native: int, side: int) -> csr_array:
     """Share of every old pixel in every new pixel along one axis, float32 [side, native]."""
+    from scipy.sparse import csr_array
+
     scale = native / side
     edges, old = np.arange(side + 1) * scale, np.arange(native)
     overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from deepfake.base.stage import read_json, write_json
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import load_head, save_head
+from deepfake.networks.onnx import OnnxDetector
 
 if TYPE_CHECKING:
     import keras
 
 WEIGHTS = "model.weights.h5"
 Detector: TypeAlias = "keras.Model | FrozenDetector"  # both: `predict_on_batch` and `input_shape`
+Served: TypeAlias = "Detector | OnnxDetector"  # what gives verdicts; it has both too
 
 BRANCHES = ("rgb", "residual", "spectral")
 _LEAVE_ONE_OUT = "leave_one_out.parquet"  # see `FrozenDetector`

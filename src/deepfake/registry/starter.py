@@ -9,11 +9,10 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.places import root
 from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import bundle_digest, read_bundle
-from deepfake.bundle.starter import CARD, STARTER, assemble_starter
+from deepfake.bundle.starter import CARD, assemble_starter, has_starter, starter_folder
 from deepfake.registry.aliases import PHOTOGRAPHS, PRODUCTION, RENDERED, TRAINED_ON, alias_version
 from deepfake.registry.journal import PROMOTED, Move, make_move, settle
 from deepfake.registry.publication import Publication, flat_figures
@@ -24,16 +23,6 @@ from deepfake.registry.tracking.store import connect, registry_lock
 TAG = "starter"  # of a version that is one
 _WHY = "the starter, which ships with this project"
 _GATES = "not asked: whoever made the project has chosen it"
-
-
-def starter_folder() -> Path:
-    """Where the starter lies in the repository, whether it is there or not."""
-    return root() / "models" / "starter"
-
-
-def has_starter() -> bool:
-    """Whether a starter lies in the repository."""
-    return (starter_folder() / STARTER).is_file()
 
 
 def production_or_starter(name: str) -> tuple[ModelVersion, bool]:

@@ -162,7 +162,7 @@ def _registry(place: Path) -> Finding:
 
 def _model(place: Path) -> Finding:
     from deepfake.bundle.bundle import read_bundle
-    from deepfake.registry.starter import has_starter
+    from deepfake.bundle.starter import has_starter
 
     if _registry(place).state != OK:
         if has_starter():

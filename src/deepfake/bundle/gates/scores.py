@@ -7,10 +7,11 @@ from pathlib import Path
 
 from deepfake.bundle.gates.check import Checks, Evidence, NothingToJudge, ask
 from deepfake.bundle.predictor import Predictor
+from deepfake.evaluate.calibration import ROUNDING
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.shards import read_examples, shard_paths
 
-TOLERANCE = 1e-5  # of a score, between any two consumers of a model
+TOLERANCE = ROUNDING  # of a score, between any two consumers of a model
 _SMOKE_PICTURES = 4
 
 

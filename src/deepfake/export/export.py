@@ -1,0 +1,84 @@
+"""Export: the detector as an ONNX graph, compared with Keras on pictures of the test split."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from deepfake.base.stage import write_json
+from deepfake.evaluate.calibration import ROUNDING, Calibration
+from deepfake.evaluate.disagreement import judge
+from deepfake.media.encoding import decode_crop
+from deepfake.networks.detector import Detector
+from deepfake.networks.engine import ENGINE, GRAPH, Engine
+from deepfake.networks.frozen import FrozenDetector
+from deepfake.networks.onnx import OnnxDetector, export_onnx
+from deepfake.shards.shards import read_shards
+
+COMPARED = 50  # pictures; each is compared with its views, so 200 scores are
+_BATCH = 25
+# What Keras and tf2onnx raise for a layer or an operator that they can't write.
+_IMPOSSIBLE = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, AssertionError)
+
+
+def export(model: Detector, calibration: Calibration, faces: Path, out: Path) -> Engine:
+    """Write `detector.onnx` and `engine.json`. A graph that can't be used is removed again.
+
+    Args:
+        model: the reference.
+        calibration: of the model; scores are compared, because verdicts rest on them.
+        faces: face shards; the first pictures of the test split are compared.
+        out: is made anew.
+
+    Returns:
+        The decision, as it is written.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    engine = Engine("tower")
+    if not isinstance(model, FrozenDetector):
+        engine = _decide(model, calibration, compared_crops(faces), out / GRAPH)
+    if engine.runtime != "onnx":
+        (out / GRAPH).unlink(missing_ok=True)
+    write_json(out / ENGINE, engine.to_json())
+    return engine
+
+
+def compared_crops(faces: Path) -> np.ndarray:
+    """The first crops of the test split, which are a random part; uint8 [up to 50, size, size, 3]."""
+    files = read_shards(faces / "test", ["image"])["image"].slice(0, COMPARED)
+    return np.stack([decode_crop(file.as_py()) for file in files])
+
+
+def _decide(model: Detector, calibration: Calibration, crops: np.ndarray, graph: Path) -> Engine:
+    try:
+        export_onnx(model, graph)
+    except _IMPOSSIBLE as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        return Engine("keras", refused=f"it can't be written as an ONNX graph ({why})")
+    return compare(model, OnnxDetector(graph), calibration, crops)
+
+
+def compare(
+    reference: Detector, other: OnnxDetector, calibration: Calibration, crops: np.ndarray
+) -> Engine:
+    """Whether a graph may judge in the place of the reference.
+
+    Args:
+        crops: uint8 [n, size, size, 3]. All their views are judged.
+    """
+    largest = 0.0
+    for at in range(0, len(crops), _BATCH):
+        ours, theirs = (
+            np.stack([calibration.score(logits) for logits in judge(one, part, True).logits.values()])
+            for part in [crops[at : at + _BATCH]]
+            for one in (reference, other)
+        )
+        largest = max(largest, float(np.abs(ours - theirs).max()))
+    measured = round(largest, 9)
+    if not largest <= ROUNDING:  # also where a score is not a number
+        words = f"scores of ONNX Runtime differ by up to {largest:.0e}; allowed are {ROUNDING:.0e}"
+        return Engine("keras", measured, len(crops), words)
+    return Engine("onnx", measured, len(crops))
