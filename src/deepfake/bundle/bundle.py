@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from deepfake.base.engine import ENGINE, GRAPH, NOT_EXPORTED, Engine
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
 from deepfake.media.history import History
 from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
-from deepfake.networks.engine import ENGINE, GRAPH, NOT_EXPORTED, Engine
 from deepfake.networks.frozen import FROZEN
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess

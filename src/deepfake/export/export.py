@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfake.base.engine import ENGINE, GRAPH, Engine
 from deepfake.base.stage import write_json
 from deepfake.evaluate.calibration import ROUNDING, Calibration
 from deepfake.evaluate.disagreement import judge
 from deepfake.media.encoding import decode_crop
 from deepfake.networks.detector import Detector
-from deepfake.networks.engine import ENGINE, GRAPH, Engine
 from deepfake.networks.frozen import FrozenDetector
 from deepfake.networks.onnx import OnnxDetector, export_onnx
 from deepfake.shards.shards import read_shards
