@@ -39,6 +39,9 @@ repro: env scm  ## run the whole pipeline (params.yaml), register the model
 	dvc repro
 	deepfake register
 
+verify: env  ## build again in a second folder and other surroundings, compare every output with dvc.lock
+	deepfake verify
+
 scm:  # DVC must be told where a copy of the repository has no git, and where it has one again
 	@if git rev-parse --git-dir >/dev/null 2>&1; then \
 	  if grep -qs no_scm .dvc/config.local; then dvc config --local --unset core.no_scm; fi; \
@@ -116,4 +119,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro test weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro verify test weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean

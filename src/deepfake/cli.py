@@ -90,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     starter.set_defaults(run=_starter)
 
+    verify = commands.add_parser("verify", help="build again elsewhere, compare every output with dvc.lock")
+    verify.set_defaults(run=_verify)
+
     experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -199,6 +202,13 @@ def _starter(options: argparse.Namespace) -> None:
     write_starter(starter_folder(), params, read_params(), RAW, MODELS, REPORTS)
     version = register_starter(params.register_.name).version
     print(f"{starter_folder()}: registered as version {version}; commit the folder")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from deepfake.base.places import root
+    from deepfake.lab.verify import verify
+
+    print("\n".join(verify(root())))
 
 
 def _experiment(options: argparse.Namespace) -> None:

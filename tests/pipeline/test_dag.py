@@ -154,20 +154,9 @@ def test_all_that_the_page_shows_is_a_dependency_of_the_stage_report() -> None:
         assert path in declared or path.parent in declared, path
 
 
-@pytest.mark.parametrize("stage", ORDER)
-def test_tensorflow_finds_its_environment_when_a_script_imports_it(stage: str) -> None:
-    files = {script(stage), *project_files(script(stage), REPO / "src")}
-    imported = {name for path in files for name in imports_at_the_top(path)}
-    if imported & {"keras", "tensorflow"}:
-        assert DAG[stage]["cmd"].startswith("${tensorflow} ")
-
-
-def imports_at_the_top(path: Path) -> set[str]:
-    """First parts of what a file imports when it is imported itself."""
-    body = ast.parse(path.read_text()).body
-    plain = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
-    parts = [str(node.module) for node in body if isinstance(node, ast.ImportFrom)]
-    return {name.split(".")[0] for name in plain + parts}
+def test_every_stage_gets_the_environment_of_its_arithmetic() -> None:
+    for stage in ORDER:
+        assert DAG[stage]["cmd"] == f"${{python}} ${{base.arithmetic}} pipelines/{stage}.py"
 
 
 def test_an_import_inside_a_function_is_followed(tmp_path: Path) -> None:

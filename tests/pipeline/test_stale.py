@@ -117,6 +117,7 @@ def test_a_room_reruns_its_stage_and_those_that_stand_on_it(
             {"train", "evaluate", "report", "register"},
         ),
         ("precision: auto", "precision: float32", {"train", "evaluate", "stress", "explain", "register"}),
+        ("arithmetic: portable", "arithmetic: fast", ALL),
         ("size: 64 ", "size: 72 ", {"preprocess", "train", "register"}),
     ],
 )

@@ -67,6 +67,7 @@ def configure(base: Machine) -> Runtime:
     cv2.setNumThreads(1)  # OpenCV runs in the input pipeline's threads; more would compete for cores
     keras.utils.set_random_seed(base.seed)
     tf.config.experimental.enable_op_determinism()
+    exact_batch_norm()
     strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
     return Runtime(
         device="gpu" if gpus else "cpu",
@@ -75,6 +76,25 @@ def configure(base: Machine) -> Runtime:
         precision=_precision(base.precision, gpus),
         strategy=strategy,
     )
+
+
+def exact_batch_norm() -> None:
+    """Let batch norm take 1 / sqrt(variance) in float64, so that all processors get the same digits.
+
+    In float32, TensorFlow starts from the processor's own estimate, and AMD's and Intel's tables differ.
+    """
+    import tensorflow as tf
+
+    def _exact(
+        x: Any, mean: Any, variance: Any, offset: Any, scale: Any, variance_epsilon: float, name: Any = None
+    ) -> Any:
+        inverse = tf.math.rsqrt(tf.cast(variance, tf.float64) + variance_epsilon)
+        inverse = tf.cast(inverse, variance.dtype)
+        factor = inverse if scale is None else inverse * scale
+        shift = -mean * factor if offset is None else offset - mean * factor
+        return x * tf.cast(factor, x.dtype) + tf.cast(shift, x.dtype)
+
+    tf.nn.batch_normalization = _exact  # Keras looks it up at each use
 
 
 def _pin_threads(threads: int) -> None:

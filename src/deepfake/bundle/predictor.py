@@ -12,13 +12,14 @@ import numpy as np
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.labels import Verdict
+from deepfake.base.runtime import exact_batch_norm
 from deepfake.bundle.bundle import Bundle, read_bundle
 from deepfake.bundle.starter import is_starter, read_starter
 from deepfake.evaluate.disagreement import judge, spread
 from deepfake.media.images import ImageRejected, read_header
 from deepfake.media.squares import Square
 from deepfake.networks.detector import Detector, Served, load_detector_model
-from deepfake.networks.frozen import FrozenDetector
+from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.onnx import OnnxDetector
 from deepfake.preprocess.crops import Crop, NoFace, face_crops
 
@@ -77,6 +78,8 @@ class Predictor:
     def _reference(self) -> Detector:
         """The model that was trained; gradients need it."""
         with _needs("this model, whose scores Keras computes,"):
+            if self.bundle.architecture.model != FROZEN:  # the stages do, and scores must be theirs
+                exact_batch_norm()
             return load_detector_model(self.bundle.architecture, self.bundle.weights)
 
     def prepare(self) -> None:

@@ -20,6 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 from pyarrow import feather
 
+from deepfake.base.arithmetic import VARIABLE
 from deepfake.base.errors import ExecutorError
 from deepfake.base.imports import code_digest
 from deepfake.shards.executors import ShardExecutor, map_shards
@@ -28,14 +29,14 @@ Job = TypeVar("Job")
 
 
 def resume_key(worker: str, *inputs: str) -> str:
-    """Identity of a run: its code, parameters and inputs. A run resumes only work of the same identity.
+    """Identity of a run: code, arithmetic, parameters, inputs. Only work of the same identity is resumed.
 
     Args:
         worker: name of the module that works on the shards. The code that it imports counts too.
         inputs: everything else that decides the results: parameters as JSON, digests of the files read.
     """
     digest = hashlib.sha256(code_digest(worker).encode())
-    for text in inputs:
+    for text in (os.environ.get(VARIABLE, ""), *inputs):
         digest.update(f"\0{text}".encode())
     return digest.hexdigest()
 

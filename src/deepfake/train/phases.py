@@ -101,16 +101,17 @@ def compile_phase(model: keras.Model, phase: Phase, recipe: Train, steps: int) -
         warmup_steps=warm_up,
         decay_steps=max(1, steps - warm_up),
     )
-    accumulation = recipe.gradient_accumulation
+    accumulation, jax = recipe.gradient_accumulation, keras.backend.backend() == "jax"
     model.compile(
         optimizer=keras.optimizers.AdamW(
             schedule,  # counts batches, also if one update takes several batches
             weight_decay=recipe.weight_decay,
             gradient_accumulation_steps=accumulation if accumulation > 1 else None,
         ),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        # Its gradient divides. TensorFlow's float32 quotient starts from the processor's own estimate.
+        loss=keras.losses.BinaryCrossentropy(from_logits=True, dtype="float32" if jax else "float64"),
         metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
-        jit_compile=keras.backend.backend() == "jax",  # TensorFlow on CPUs: slower, and not bit-stable
+        jit_compile=jax,  # TensorFlow on CPUs: slower, and not bit-stable
     )
     # Built before the first step, because TensorFlow would otherwise trace that step twice.
     model.optimizer.build(model.trainable_variables)

@@ -63,7 +63,7 @@ class RecipeModel(keras.Model):
     def _training_loss(self, labels: Any, features: Any, logits: Any) -> Any:
         """The loss of one replica. The sum over replicas is the mean over the batch."""
         smooth = labels * (1.0 - self._label_smoothing) + self._label_smoothing / 2.0
-        loss = self.compute_loss(y=smooth, y_pred=logits)
+        loss = keras.ops.cast(self.compute_loss(y=smooth, y_pred=logits), "float32")
         if self._consistency > 0.0:
             apart = two_view_loss(features[::2], features[1::2], logits[::2], logits[1::2])
             loss += self._consistency * apart / self.distribute_strategy.num_replicas_in_sync
