@@ -55,6 +55,7 @@ TOP_ROOMS = {
     "cli": "the command `deepfake`",
     "app/": "Streamlit pages, no room",
     "serve": "file → faces → scores → verdict",
+    "present": "words, marks, origin, report",
     "bundle": "what is registered, its predictor",
     "MLflow": "runs, models, alias @production",
 }

@@ -12,6 +12,7 @@ from typing import Any
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.serve.clips import ClipVerdict, clip_faces, clock, judge_clip
 from deepfake.serve.contents import Content
+from deepfake.serve.uploads import is_clip, judge_uploaded_clip
 
 COLUMNS = (
     "path", "face", "score", "verdict", "reason", "threshold",
@@ -63,6 +64,9 @@ def score_contents(
             return _clip_rows(
                 content.name, judge_clip(predictor, content.clip, how.frames, how.assume_face), how
             )
+        elif is_clip(content.data):  # of an archive or an upload
+            clip = judge_uploaded_clip(predictor, content.data, how.frames, how.assume_face)
+            return _clip_rows(content.name, clip, how)
         else:
             faces = predictor.predict(content.data, how.assume_face)
         return [_row(content.name, face, how) for face in faces]

@@ -34,10 +34,12 @@ def unpack(name: str, data: bytes, limits: Limits, most: int) -> list[Content]:
         return list(islice(read_entry(Entry(name, path), limits), most))
 
 
-def judge_uploaded_clip(predictor: Predictor, data: bytes, frames: int) -> ClipVerdict:
+def judge_uploaded_clip(
+    predictor: Predictor, data: bytes, frames: int, assume_face: bool = False
+) -> ClipVerdict:
     """`judge_clip` on the bytes of a clip."""
     with _as_file(data) as path:
-        return judge_clip(predictor, path, frames)
+        return judge_clip(predictor, path, frames, assume_face)
 
 
 @contextmanager

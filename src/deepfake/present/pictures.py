@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.serve.words import COLOURS
+from deepfake.present.words import COLOURS
 
 _WHITE = (255, 255, 255)
 _RIM, _LINE = 9, 5  # pixels: the coloured line lies in a white one, so it is visible on every background

@@ -15,7 +15,7 @@ from deepfake.media import metadata
 from deepfake.media.images import ImageRejected
 from deepfake.media.metadata import parse_manifest, read_metadata
 from deepfake.params.ingest.limits import Limits
-from deepfake.serve.provenance import Provenance, read_provenance
+from deepfake.present.file_origin import FileOrigin, read_file_origin
 
 LIMITS = Limits(max_bytes=1 << 20, max_pixels=10_000, min_side=32)
 PLAIN = Image.fromarray(np.full((40, 48, 3), 120, np.uint8))
@@ -31,8 +31,8 @@ def saved(kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def told(data: bytes) -> Provenance:
-    return read_provenance(data, LIMITS)
+def told(data: bytes) -> FileOrigin:
+    return read_file_origin(data, LIMITS)
 
 
 def png(packed: bool = False, **texts: str) -> bytes:

@@ -16,9 +16,9 @@ from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.panels import overlay
 from deepfake.media.encoding import encode_jpeg, encode_png
 from deepfake.media.images import decode_image
-from deepfake.serve.pictures import boxed, enlarged
-from deepfake.serve.provenance import APART, NOTHING, read_provenance
-from deepfake.serve.words import COLOURS, EVIDENCE, HEADLINES, SIGNS, moves, percent, rules, why
+from deepfake.present.file_origin import APART, NOTHING, read_file_origin
+from deepfake.present.pictures import boxed, enlarged
+from deepfake.present.words import COLOURS, EVIDENCE, HEADLINES, SIGNS, moves, percent, rules, why
 
 _LONGEST, _CROP = 900, 224  # pixels
 
@@ -54,7 +54,7 @@ def picture_report(
     """
     bundle = predictor.bundle
     limits, calibration = bundle.recipe.limits, bundle.calibration
-    provenance = read_provenance(subject.data, limits)
+    origin = read_file_origin(subject.data, limits)
     picture = boxed(decode_image(subject.data, limits), faces, _LONGEST)
     shown = [
         {
@@ -76,8 +76,8 @@ def picture_report(
         left_out=faces[0].left_out,
         faces=shown,
         picture=data_uri("jpeg", encode_jpeg(picture, 90, "yuv444")),
-        provenance=provenance,
-        provenance_note=APART if provenance.claims else NOTHING,
+        origin=origin,
+        origin_note=APART if origin.claims else NOTHING,
         low=calibration.real_below,
         high=min(calibration.threshold, 1.0),
         rules=rules(calibration),

@@ -34,7 +34,7 @@ _MADE = {
 
 
 @dataclass(frozen=True)
-class Provenance:
+class FileOrigin:
     """What a file says of its origin.
 
     Attributes:
@@ -54,7 +54,7 @@ class Provenance:
         }  # fmt: skip
 
 
-def read_provenance(data: bytes, limits: Limits) -> Provenance:
+def read_file_origin(data: bytes, limits: Limits) -> FileOrigin:
     """Read what a picture's file says of its origin.
 
     Args:
@@ -65,7 +65,7 @@ def read_provenance(data: bytes, limits: Limits) -> Provenance:
     """
     found, container = read_metadata(data, limits), container_facts(data, limits)
     generator = [*_generator_claims(found)]
-    return Provenance(
+    return FileOrigin(
         claims=(*_manifest_claims(found.manifest), *generator, *_camera_claims(found)),
         facts=dict(_facts(found, container)),
         says_generated=bool(generator) or _manifest_says_generated(found.manifest),

@@ -1,0 +1,85 @@
+"""A clip on the page Detect: its verdict, its faces through time, its most suspicious frames."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+from loaded import Loaded, clip_of
+from looks import banner, notice, scale, small, table
+
+from deepfake.base.labels import Verdict
+from deepfake.present.pictures import enlarged
+from deepfake.present.words import COLOURS, HEADLINES
+from deepfake.serve.clips import ClipVerdict, clock
+from deepfake.serve.contents import Content
+
+FRAMES, SIDE = 4, 160  # most suspicious frames that are shown, and the pixels of their sides
+
+
+def show_clip(loaded: Loaded, content: Content) -> None:
+    """Show everything about a clip."""
+    clip = clip_of(loaded, content.data)
+    if clip.score is None:
+        notice("Not applicable", clip.reason)
+        return
+    calibration = loaded.predictor.bundle.calibration
+    faces = f"{len(clip.tracks)} face{'s' * (len(clip.tracks) > 1)}"
+    why = f"{clip.reason[:1].upper()}{clip.reason[1:]}." if clip.reason else _majority(clip)
+    banner(clip.verdict, HEADLINES[clip.verdict], f"{why} {clip.frames} frames judged, {faces}.")
+    scale(clip.score, calibration)
+    st.info(f"{clip.note[0].upper()}{clip.note[1:]}.")
+    st.subheader("Score through time")
+    st.altair_chart(_timeline(clip), width="stretch")
+    st.subheader("Most suspicious frames")
+    with st.container(horizontal=True):
+        for one in clip.suspicious[:FRAMES]:
+            assert one.face.crop is not None and one.face.score is not None
+            words = f"{clock(one.seconds)}: {one.face.score:.3f}, {one.face.verdict}"
+            st.image(enlarged(one.face.crop, SIDE), words, width=SIDE, output_format="PNG")
+    with st.expander("Every face"):
+        rows = [
+            (
+                str(number + 1), HEADLINES[track.verdict], f"{track.score:.3f}",
+                f"{clock(track.appearances[0].seconds)} to {clock(track.appearances[-1].seconds)}",
+                str(len(track.appearances)),
+            )
+            for number, track in enumerate(clip.tracks)
+        ]  # fmt: skip
+        table(("face", "verdict", "median score", "when", "frames"), rows)
+        small("A cut starts a new face: the same person may be here more than once.")
+
+
+def _majority(clip: ClipVerdict) -> str:
+    track = next(one for one in clip.tracks if (one.score, one.verdict) == (clip.score, clip.verdict))
+    agreeing = sum(one.face.verdict == clip.verdict for one in track.appearances)
+    return f"{agreeing} of {len(track.appearances)} frames of a face look {clip.verdict}."
+
+
+def _timeline(clip: ClipVerdict) -> alt.LayerChart | alt.FacetChart:
+    rows = [
+        {
+            "seconds": one.seconds,
+            "score": one.face.score,
+            "face": number + 1,
+            "verdict": str(one.face.verdict),
+        }
+        for number, track in enumerate(clip.tracks)
+        for one in track.appearances
+    ]
+    kinds = [Verdict.REAL, Verdict.UNCERTAIN, Verdict.FAKE]
+    colours = alt.Scale(domain=[str(kind) for kind in kinds], range=[COLOURS[kind] for kind in kinds])
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("seconds:Q", title="seconds"),
+        y=alt.Y("score:Q", title="score", scale=alt.Scale(domain=[0, 1])),
+    )
+    line = base.mark_line(color="#888", opacity=0.6).encode(detail="face:N")
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        color=alt.Color("verdict:N", scale=colours, legend=alt.Legend(orient="bottom", title=None)),
+        shape=alt.Shape("verdict:N", legend=None),
+        tooltip=["seconds", "score", "face", "verdict"],
+    )
+    limit = alt.Chart(pd.DataFrame({"score": [clip.threshold]})).mark_rule(strokeDash=[4, 4], color="#888")
+    return alt.layer(line, points, limit.encode(y="score:Q")).properties(
+        height=220, description="Scores of the clip's faces through time"
+    )

@@ -1,0 +1,82 @@
+"""Where pictures come in: files, an archive, the camera, the clipboard."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+import streamlit as st
+
+from deepfake.params.ingest.limits import Limits
+from deepfake.serve.contents import Content
+from deepfake.serve.uploads import unpack
+
+# The names that files have; what a file is, its bytes say.
+PICTURES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
+OTHERS = ["zip", "tar", "gz", "mp4", "mov", "mkv", "webm", "avi"]
+# The page listens for a paste anywhere and hands the picture over. Streamlit's uploader knows no paste.
+_LISTEN = """
+export default function(component) {
+  const { setTriggerValue } = component;
+  const hear = (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    if (!file) return;
+    const reader = new FileReader();
+    reader.onload = () => setTriggerValue("pasted", reader.result);
+    reader.readAsDataURL(file);
+  };
+  document.addEventListener("paste", hear);
+  return () => document.removeEventListener("paste", hear);
+}
+"""
+_PASTED = "pasted"
+
+
+@st.cache_resource
+def _listener() -> object:
+    return st.components.v2.component("paste", html="", js=_LISTEN)
+
+
+def incoming(limits: Limits, most: int) -> list[Content]:
+    """Everything that the visitor has given, at most `most` pictures of each archive.
+
+    The names are those of the files; what they are, `is_clip` and the predictor say.
+    """
+    files = st.file_uploader(
+        "Pictures, clips or a zip file. You can also paste a picture (Ctrl+V).",
+        [*PICTURES, *OTHERS],
+        accept_multiple_files=True,
+    )
+    contents = [one for file in files for one in _unpacked(file.name, file.getvalue(), limits, most)]
+    return [*contents, *_of_camera(), *_of_clipboard()]
+
+
+def _of_camera() -> Sequence[Content]:
+    with st.popover("Camera"):
+        # The browser asks for the camera only after this switch.
+        photo = st.camera_input("A photograph") if st.toggle("Use the camera") else None
+    return [] if photo is None else [Content("photograph", photo.getvalue())]
+
+
+def _of_clipboard() -> Sequence[Content]:
+    """The last picture that was pasted; it stays until the next one."""
+    heard = _listener()(key="paste", on_pasted_change=lambda: None)  # type: ignore[operator]
+    if heard.pasted:
+        _, _, content = str(heard.pasted).partition("base64,")
+        try:
+            st.session_state[_PASTED] = base64.b64decode(content, validate=True)
+        except binascii.Error:
+            st.session_state.pop(_PASTED, None)
+    data = st.session_state.get(_PASTED)
+    if data is None:
+        return []
+    if st.button("Remove the pasted picture"):
+        st.session_state.pop(_PASTED)
+        st.rerun()
+    return [Content("pasted picture", data)]
+
+
+@st.cache_resource(max_entries=8, ttl=3600, show_spinner="Unpacking ...")
+def _unpacked(name: str, data: bytes, _limits: Limits, most: int) -> list[Content]:
+    return unpack(name, data, _limits, most)
