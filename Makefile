@@ -55,7 +55,10 @@ test: env-dev  ## lint, order of rooms, types, tests
 	ruff format --check .
 	lint-imports --no-logo
 	mypy
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long"
+
+test-all: test  ## the same, then accidents and real servers: kills, full disks, a team's registry
+	pytest -m long
 
 weights: env  ## fetch the CLIP tower's weights (90 MB) into models/pretrained before their first use
 	deepfake weights
@@ -119,4 +122,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro verify test weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro verify test test-all weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 from helpers import tiny_params
 
 from deepfake.bundle.bundle import bundle_digest
+from deepfake.bundle.gates.check import PASSED, Check
+from deepfake.params.register import Register
+from deepfake.registry import promotion
 from deepfake.registry.publication import Publication
 
 NAME = "deepfake-detector"
+GOOD = {"auc": Check(PASSED, 0.8, "at least 0.75")}
+REGISTER: Register = SimpleNamespace(name=NAME, gates=None)  # type: ignore[assignment]
+
+
+def always_yes() -> None:
+    """Let the gates pass everything, in a process that ends soon."""
+    promotion._judge = lambda *_: GOOD
 
 
 def publication(repo: Path, weights: str = "w1", bundle: str = "b1", rendered: bool = False) -> Publication:

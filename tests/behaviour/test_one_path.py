@@ -17,6 +17,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.bundle.bundle import read_bundle
 from deepfake.bundle.predictor import Predictor
+from deepfake.bundle.seal import sealed
 from deepfake.demo.corpus import make_pair
 from deepfake.evaluate.disagreement import judge, spread
 from deepfake.explain.choice import Explanation
@@ -123,6 +124,6 @@ def test_a_bundle_with_a_random_history_says_what_to_do(
         "border": 0.02, "band": 64, "blur": 0.0, "noise": 0.0, "jpeg_quality": [75, 95],
         "subsampling": ["yuv444", "yuv420"],
     }  # fmt: skip
-    write_json(folder / "detector.json", facts)
+    write_json(folder / "detector.json", sealed(facts))
     with pytest.raises(RegistryError, match="make repro"):
         read_bundle(folder)

@@ -6,15 +6,13 @@ import contextlib
 import getpass
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import mlflow
 import pytest
-from registry_helpers import NAME, publication
+from registry_helpers import GOOD, NAME, REGISTER, publication
 
 from deepfake.base.errors import RegistryError
-from deepfake.bundle.gates.check import FAILED, MISSING, PASSED, Check
-from deepfake.params.register import Register
+from deepfake.bundle.gates.check import FAILED, MISSING, Check
 from deepfake.registry import promotion
 from deepfake.registry.aliases import CHALLENGER, PREVIOUS, PRODUCTION, alias_version
 from deepfake.registry.journal import Move, history, settle
@@ -22,13 +20,11 @@ from deepfake.registry.promotion import promote, rollback
 from deepfake.registry.publishing import publish
 from deepfake.registry.tracking.store import connect
 
-GOOD = {"auc": Check(PASSED, 0.8, "at least 0.75")}
 BAD = {
     **GOOD,
     "smoke_scores": Check(MISSING, "no pictures", "the same"),
     "caught": Check(FAILED, 0.1, "at least 0.3"),
 }
-REGISTER: Register = SimpleNamespace(name=NAME, gates=None)  # type: ignore[assignment]
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.bundle import starter as bundle_starter
 from deepfake.bundle.bundle import read_bundle
+from deepfake.bundle.seal import sealed
 from deepfake.bundle.shipping import write_starter
 from deepfake.bundle.starter import assemble_starter, starter_folder
 from deepfake.evaluate.predictions import read_predictions
@@ -230,7 +231,7 @@ def test_without_weights_and_network_one_sentence_says_what_to_do(repo: Path, tm
 def test_a_model_of_rendered_pictures_says_so_once(repo: Path, tmp_path: Path) -> None:
     facts = read_json(starter_folder() / "detector.json")
     facts["card"]["sources"][0]["kind"] = "synthetic"
-    write_json(starter_folder() / "detector.json", facts)
+    write_json(starter_folder() / "detector.json", sealed(facts))
     files = [str(repo / name) for name in ("params.yaml", "dvc.yaml")]
     process = start(repo, "blind", "predict", *files)
     _, err = process.communicate(timeout=600)

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from deepfake.base.engine import ENGINE, GRAPH, NOT_EXPORTED, Engine
 from deepfake.base.errors import RegistryError
-from deepfake.base.stage import read_json, write_json
+from deepfake.base.stage import read_json
+from deepfake.bundle.seal import EARLIER, read_facts, write_facts
 from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
-from deepfake.media.history import History
-from deepfake.networks.detector import WEIGHTS, Architecture, weights_digest
+from deepfake.networks.detector import WEIGHTS, Architecture
 from deepfake.networks.frozen import FROZEN
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.preprocess import Preprocess
@@ -23,7 +23,7 @@ from deepfake.preprocess.crops import CropRecipe
 from deepfake.preprocess.faces import detector_weights
 from deepfake.pretrained.wheels import wheel_facts
 
-FACE_DETECTOR, FACTS = "face_detector.onnx", "detector.json"
+FACE_DETECTOR = "face_detector.onnx"
 RENDERED_ONLY = (
     "this model was trained on rendered pictures only and has never seen a real face: its verdict on a "
     "photograph means nothing"
@@ -132,7 +132,6 @@ def write_bundle(
         "architecture": read_json(models / "detector" / "architecture.json"),
         "calibration": read_json(models / "calibration.json"),
         "recipe": recipe.model_dump(mode="json"),
-        "weights_sha256": weights_digest(folder / WEIGHTS),
         "card": {
             "sources": found.sources,
             "pretrained": wheel_facts(train.model, train.branches, train.backbone_weights),
@@ -145,7 +144,7 @@ def write_bundle(
         "explanation": asdict(found.explanation),
         "engine": engine.to_json(),
     }
-    write_json(folder / FACTS, facts)
+    write_facts(folder, facts)
     return read_bundle(folder)
 
 
@@ -164,14 +163,16 @@ def read_bundle(folder: Path) -> Bundle:
     """Read a bundle from a local folder.
 
     Raises:
-        RegistryError: an earlier release of this project wrote it, in another form.
+        RegistryError: no bundle is there, an earlier release wrote it, or a byte of it was changed.
     """
-    facts = read_json(folder / FACTS)
-    if not _is_of_this_form(facts):
-        raise RegistryError(
-            "this model was registered by an earlier release, in another form: run `make repro`, then "
-            "`make promote VERSION=...` with the version that it names"
-        )
+    facts = read_facts(folder)
+    try:
+        return _bundle(folder, facts)
+    except (KeyError, TypeError, ValueError) as error:  # sealed, so it is whole, but of another form
+        raise RegistryError(EARLIER) from error
+
+
+def _bundle(folder: Path, facts: dict[str, Any]) -> Bundle:
     recipe = CropRecipe.model_validate(facts["recipe"])
     faces = recipe.faces.model_copy(update={"weights": str(folder / FACE_DETECTOR)})
     architecture = Architecture.from_json(facts["architecture"])
@@ -180,20 +181,12 @@ def read_bundle(folder: Path) -> Bundle:
         architecture=architecture,
         calibration=Calibration.from_json(facts["calibration"]),
         recipe=recipe.model_copy(update={"faces": faces}),
-        weights_sha256=facts["weights_sha256"],
+        weights_sha256=facts["files"][WEIGHTS],
         card=facts["card"],
         explanation=Explanation(**facts["explanation"]),
         # Earlier releases had one engine for each kind of model, and did not name it.
         engine=Engine.from_json(facts["engine"]) if "engine" in facts else _unexported(architecture.model),
     )
-
-
-def _is_of_this_form(facts: dict[str, Any]) -> bool:
-    """Whether this release wrote these facts; earlier ones took a face's history from its file's bytes."""
-    if not ("sources" in facts["card"] and "rule" in facts["calibration"] and "explanation" in facts):
-        return False
-    history = facts["recipe"]["history"]
-    return history is None or history.keys() == History.model_fields.keys()
 
 
 def bundle_digest(folder: Path) -> str:

@@ -20,6 +20,7 @@ from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.stage import write_json
 from deepfake.base.text import NOT_STATED, plain
 from deepfake.bundle.bundle import FACE_DETECTOR, BundleParams, StageFacts, write_bundle
+from deepfake.bundle.seal import FACTS, write_facts
 from deepfake.bundle.starter import STARTER, read_output
 from deepfake.evaluate.predictions import read_predictions, write_predictions
 from deepfake.explain.choice import Explanation
@@ -82,8 +83,9 @@ def write_starter(
             "face_detector_sha256": weights_digest(made / FACE_DETECTOR),
             "params": _without_places(sections),
         }
-        write_json(made / STARTER, facts)
         (made / FACE_DETECTOR).unlink()
+        write_facts(made, read_output(made / FACTS))  # sealed again, without the face finder
+        write_json(made / STARTER, facts)
         for name in _COPIED:
             shutil.copyfile(reports / name, made / Path(name).name)
         _write_predictions(reports / _PREDICTIONS, made / Path(_PREDICTIONS).name)

@@ -11,7 +11,8 @@ from typing import Any
 from deepfake.base.errors import RegistryError
 from deepfake.base.places import root
 from deepfake.base.stage import read_json
-from deepfake.bundle.bundle import FACE_DETECTOR, FACTS, Bundle, read_bundle
+from deepfake.bundle.bundle import FACE_DETECTOR, Bundle, read_bundle
+from deepfake.bundle.seal import FACTS
 from deepfake.networks.detector import WEIGHTS, weights_digest
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
@@ -21,7 +22,7 @@ from deepfake.registry.registered import signature
 from deepfake.registry.requirements import serving_requirements
 from deepfake.registry.tracking.places import local_folder
 from deepfake.registry.tracking.runs import create_run, find_run
-from deepfake.registry.tracking.store import connect, registry_lock
+from deepfake.registry.tracking.store import connect, experiment_id, registry_lock
 from deepfake.registry.versions import BUNDLE_DIGEST, version_files
 
 
@@ -57,14 +58,36 @@ def _register(client: mlflow.MlflowClient, what: Publication) -> str:
     run_id = run.info.run_id
     log_files(client, run_id, what)
     client.set_terminated(run_id, "FINISHED")
-    with mlflow.start_run(run_id=run_id), _quiet():
-        model = mlflow.pyfunc.log_model(name="detector", **_model(what))
+    model_id = _unregistered_model(client, run_id, what.name)
+    _write_model(client, model_id, run_id, what)
+    client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
     made = client.create_model_version(
-        what.name, model.model_uri, run_id, tags=_tags(what), description=what.description
+        what.name, f"models:/{model_id}", run_id, tags=_tags(what), description=what.description
     )
     return str(made.version)
+
+
+def _unregistered_model(client: mlflow.MlflowClient, run_id: str, name: str) -> str:
+    """Id of the run's model that no version has yet: one that a kill has left, or a new one."""
+    versions = client.search_model_versions(f"name = '{name}'")
+    taken = {_model_id(version) for version in versions}
+    found = client.search_logged_models([experiment_id(client)], f"source_run_id = '{run_id}'")
+    left = [str(model.model_id) for model in found if model.model_id not in taken]
+    model_id = left[0] if left else str(_new_model(client, run_id).model_id)
+    outputs = client.get_run(run_id).outputs
+    if model_id not in {output.model_id for output in (outputs.model_outputs if outputs else [])}:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
+
+
+def _new_model(client: mlflow.MlflowClient, run_id: str) -> LoggedModel:
+    return client.create_logged_model(experiment_id(client), name="detector", source_run_id=run_id)
+
+
+def _model_id(version: ModelVersion) -> str:
+    return str(version.source).rpartition("/")[2]
 
 
 def _complete(client: mlflow.MlflowClient, known: ModelVersion, what: Publication) -> None:
@@ -73,23 +96,23 @@ def _complete(client: mlflow.MlflowClient, known: ModelVersion, what: Publicatio
     try:
         version_files(known)
     except RegistryError:
-        _restore(client, known, what)
+        _write_model(client, _model_id(known), str(known.run_id), what)
     for key, value in _tags(what).items() - known.tags.items():
         client.set_model_version_tag(what.name, known.version, key, value)
     if not (known.description or "").startswith(what.description):
         client.update_model_version(what.name, known.version, what.description)
 
 
-def _restore(client: mlflow.MlflowClient, known: ModelVersion, what: Publication) -> None:
-    """Write the files of a registered version again, at the place where the registry looks for them."""
-    model_id = str(known.source).rpartition("/")[2]
+def _write_model(client: mlflow.MlflowClient, model_id: str, run_id: str, what: Publication) -> None:
+    """Write the files of a model, at the place where the registry looks for them."""
     place = local_folder(client.get_logged_model(model_id).artifact_location)
     if place is not None:
         shutil.rmtree(place, ignore_errors=True)  # what else lies there would change the digest
     with tempfile.TemporaryDirectory(prefix="model-") as scratch, _quiet():
         folder = Path(scratch) / "model"
-        model = Model(run_id=known.run_id, model_id=model_id)
-        mlflow.pyfunc.save_model(str(folder), mlflow_model=model, **_model(what))
+        mlflow.pyfunc.save_model(
+            str(folder), mlflow_model=Model(run_id=run_id, model_id=model_id), **_model(what)
+        )
         client.log_model_artifacts(model_id, str(folder))
 
 

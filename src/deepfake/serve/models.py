@@ -9,8 +9,8 @@ from pathlib import Path
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.places import root
-from deepfake.bundle.bundle import FACTS
 from deepfake.bundle.predictor import Predictor
+from deepfake.bundle.seal import FACTS
 from deepfake.bundle.starter import has_starter, starter_folder
 
 
