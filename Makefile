@@ -114,7 +114,7 @@ COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras -
 
 lock: env-dev  ## make both locks again from pyproject.toml (tests need all extras except gpu)
 	$(COMPILE) --extra pipeline --output-file requirements.lock pyproject.toml
-	$(COMPILE) $(addprefix --extra ,pipeline dev docs distributed huggingface kaggle ray) --constraint requirements.lock \
+	$(COMPILE) $(addprefix --extra ,pipeline dev docs distributed huggingface kaggle provenance ray team) --constraint requirements.lock \
 	  --output-file requirements-dev.lock pyproject.toml
 
 clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fetched files)
