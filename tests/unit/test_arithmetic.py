@@ -13,6 +13,7 @@ from helpers import tiny_params
 from deepfake.base.arithmetic import KINDS, VARIABLE, environment, processor_flags
 from deepfake.base.parameters import parse_params
 from deepfake.base.runtime import exact_batch_norm
+from deepfake.export.export import _power_above
 from deepfake.params.base import Base
 from deepfake.params.whole import Params
 from deepfake.train.phases import compile_phase
@@ -85,6 +86,12 @@ def test_the_gradient_of_the_loss_is_rounded_once() -> None:
         loss = model.compute_loss(y=tf.zeros((4096, 1)), y_pred=logits)
     expected = 1.0 / (1.0 + np.exp(-logits.numpy().astype(np.float64))) / 4096
     np.testing.assert_allclose(tape.gradient(loss, logits), expected.astype(np.float32), rtol=6e-8)
+
+
+def test_the_engines_difference_is_a_power_of_ten() -> None:
+    """Two processors round differently, and the file of the stage export must be the same."""
+    assert [_power_above(x) for x in (0.0, 2.1e-7, 2.3e-7, 3e-6)] == [1e-7, 1e-6, 1e-6, 1e-5]
+    assert _power_above(float("nan")) is None
 
 
 def test_flags_are_those_of_the_first_processor(tmp_path: Path) -> None:
