@@ -112,9 +112,11 @@ bench-train: env  ## measure whether the input pipeline is fast enough (needs da
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options
 
+RUNNING := serve registry pipeline
+
 lock: env-dev  ## make both locks again from pyproject.toml (tests need all extras except gpu)
-	$(COMPILE) --extra pipeline --output-file requirements.lock pyproject.toml
-	$(COMPILE) $(addprefix --extra ,pipeline dev docs distributed huggingface kaggle provenance ray team) --constraint requirements.lock \
+	$(COMPILE) $(addprefix --extra ,$(RUNNING)) --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(addprefix --extra ,$(RUNNING) dev docs distributed huggingface kaggle provenance ray team) --constraint requirements.lock \
 	  --output-file requirements-dev.lock pyproject.toml
 
 clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fetched files)
