@@ -227,6 +227,7 @@ def _sweep(options: argparse.Namespace) -> None:
 def _study(options: argparse.Namespace) -> None:
     from deepfake.base.runtime import configure
     from deepfake.lab.experiment import read_changes, read_sections, run_experiment
+    from deepfake.registry.tracking.runs import parent_run, show_result
     from deepfake.study.head_run import run_head_study
     from deepfake.study.run import parse_study, run_study
     from deepfake.study.settings import HeadStudy, StudyFolders
@@ -242,6 +243,8 @@ def _study(options: argparse.Namespace) -> None:
         lines = run_head_study(options.name, study, content, runtime, folders)
     else:
         lines = run_study(options.name, study, content, runtime, folders)
+    pages = sorted(path for path in out.iterdir() if path.suffix in (".html", ".md", ".png", ".json"))
+    show_result(parent_run("study", options.name, content), {}, pages)
     print("\n".join([*lines, f"see {out / 'study.html'}"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
 from deepfake.registry import aliases, publishing, versions
+from deepfake.registry.figures import measured_figures
+from deepfake.registry.publication import CARD_LENGTH, card
 from deepfake.registry.tracking import live_curves, runs, store
 
 ONE = np.ones((1, 1), np.float32)
@@ -54,6 +57,49 @@ def test_a_run_holds_params_lineage_and_live_curves(repo: Path, params) -> None:
     assert "git_commit" in data.tags and "git_dirty" in data.tags
     curve = store.connect().get_metric_history(run.run_id, "train/loss")
     assert [point.step for point in curve] == [0, 1]
+
+
+def test_runs_name_their_kind_their_weights_and_their_data(repo: Path, params) -> None:
+    with runs.training_run("key", params, RUNTIME) as run:
+        run.finish("w1" * 32)
+    found = store.connect().get_run(run.run_id)
+    assert found.info.run_name == "hybrid-small@w1w1w1w1" and found.data.tags[runs.KIND] == "training"
+    (data,) = found.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("data/raw", "abc.dir")
+    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "source")]
+    parent = runs.parent_run("sweep", "small", params)
+    with runs.nested_run(parent, "small-0", "k", params, RUNTIME) as trial:
+        pass
+    assert runs.parent_run("sweep", "small", params) == parent
+    tags = store.connect().get_run(trial.run_id).data.tags
+    assert (tags[runs.KIND], tags[runs.PARENT], tags[runs.NAME]) == ("trial", parent, "small-0")
+
+
+def test_a_training_shows_its_machine(repo: Path, params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
+    with runs.training_run("key", params, RUNTIME) as run:
+        while not any(name.startswith("system/cpu") for name in metrics_of(run.run_id)):
+            time.sleep(0.05)
+
+
+def metrics_of(run_id: str) -> dict[str, float]:
+    return dict(store.connect().get_run(run_id).data.metrics)
+
+
+def test_figures_stand_in_the_same_groups_for_every_run() -> None:
+    auc = {"value": 0.9, "low": 0.8, "high": 0.95}
+    found = measured_figures({
+        "test": {"model": {"auc": auc}}, "per_generator": {"swap": {"auc": auc}},
+        "per_source": {"real/camera": {"flagged_fake": {**auc, "value": None}}},
+        "settings": {"resamples": 5}, "verdicts": {"real_called_real": 3},
+    })  # fmt: skip
+    assert found == {"test/model/auc": 0.9, "auc_by_generator/swap": 0.9, "verdicts/real_called_real": 3.0}
+
+
+def test_a_long_card_leaves_room_for_the_table_of_gates(tmp_path: Path) -> None:
+    (tmp_path / "card.md").write_text("# Card\n" + "words\n" * 2000)
+    text = card(tmp_path / "card.md")
+    assert len(text) <= CARD_LENGTH and "The rest of card.md is among the files" in text
 
 
 def test_a_failed_training_goes_on_in_its_run(repo: Path, params) -> None:
@@ -138,7 +184,7 @@ def test_a_model_without_its_run_is_rehydrated(repo: Path, params) -> None:
 def test_an_unreachable_server_is_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:9 can't be reached"):
+    with pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:9 can't be used"):
         store.connect()
 
 

@@ -22,7 +22,7 @@ from deepfake.base.places import root
 from deepfake.base.runtime import Runtime, configure
 from deepfake.lab.experiment import read_sections, with_changes
 from deepfake.params.whole import Params
-from deepfake.registry.tracking.runs import nested_run, parent_run
+from deepfake.registry.tracking.runs import nested_run, parent_run, show_result
 from deepfake.train.callbacks import SELECT_AUC, monitored, summarise
 from deepfake.train.fit import resume_key, train
 
@@ -171,4 +171,6 @@ def _write_winner(file: Path, study: optuna.Study, params: Params) -> Path:
     )
     target = Path("experiments") / f"sweep-{file.stem}.yaml"
     target.write_text(header + yaml.safe_dump(content, sort_keys=True), encoding="utf-8")
+    parent = parent_run("sweep", file.stem, params.to_json())
+    show_result(parent, {"sweep/objective": float(best.values[0]), "sweep/trials": done}, [target])
     return target

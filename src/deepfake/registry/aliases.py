@@ -9,6 +9,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from deepfake.base.errors import RegistryError
 from deepfake.registry.tracking.store import connect
+from deepfake.registry.tracking.words import registry_errors
 
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
 HELD_BACK = "held_back_why"  # tag of a version that was registered and not promoted
@@ -30,6 +31,7 @@ def registered_model(client: mlflow.MlflowClient, name: str) -> RegisteredModel 
         raise RegistryError(f"MLflow can't be asked for {name}: {str(error).splitlines()[0]}") from error
 
 
+@registry_errors()
 def alias_version(name: str, alias: str) -> ModelVersion | None:
     """The version that an alias points to, or None.
 

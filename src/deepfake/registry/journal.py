@@ -18,6 +18,7 @@ import mlflow
 
 from deepfake.registry.aliases import PREVIOUS, PRODUCTION, registered_model
 from deepfake.registry.tracking.store import connect, registry_lock
+from deepfake.registry.tracking.words import registry_errors
 
 Act = Literal["promoted", "rolled back"]
 PROMOTED: Act = "promoted"
@@ -75,6 +76,7 @@ def make_move(name: str, move: Move) -> Move:
         return signed
 
 
+@registry_errors()
 def settle(name: str) -> Move | None:
     """Finish a move that a kill has cut short; returns it, or None. Done twice, it changes nothing."""
     with registry_lock():
@@ -93,6 +95,7 @@ def settle(name: str) -> Move | None:
         return move
 
 
+@registry_errors()
 def history(name: str) -> list[Move]:
     """All moves that are done, oldest first."""
     model = registered_model(connect(), name)

@@ -24,6 +24,7 @@ from deepfake.registry.journal import PROMOTED, ROLLED_BACK, Move, make_move, se
 from deepfake.registry.registered import check_registered
 from deepfake.registry.table import refusal, summary, write_table
 from deepfake.registry.tracking.store import connect, registry_lock
+from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
 
 _FOLDERS = ("validate", "preprocess", "evaluate", "stress", "starter")  # of a run, that gates read
@@ -44,6 +45,7 @@ class Promotion:
     page: Path | None = None
 
 
+@registry_errors()
 def promote(register: Register, version: str, why: str, force: bool = False) -> Promotion:
     """Put a version in production, if all gates pass; the one before becomes `previous`.
 
@@ -71,6 +73,7 @@ def promote(register: Register, version: str, why: str, force: bool = False) -> 
     return Promotion(move.version, changed=True, replaced=move.replaced, page=page)
 
 
+@registry_errors()
 def rollback(name: str, why: str) -> Move:
     """Swap `production` and `previous`. No gate but `photographs` is asked: what was there has passed.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.entities import Metric
 
 from deepfake.registry.tracking.runs import log_figures
 
+CARD_LENGTH = 3000  # characters; the table of gates comes below, and all databases take 5,000
 _FILES = "sha256.reports"  # tag of a run: which figures and files it holds
 
 
@@ -24,6 +27,7 @@ class Publication:
     Attributes:
         loader: the module whose `_load_pyfunc` makes a model of the bundle; nothing is pickled.
         params: all sections, for people to read.
+        kind: of a run that has to be made, see `runs.KIND`.
         run_tag: name of the tag with `weights_sha256` by which the model's run is found.
         tags: of the version, besides its digests.
     """
@@ -38,6 +42,7 @@ class Publication:
     metrics: Mapping[str, float]
     artifacts: Sequence[Path]
     description: str
+    kind: str = "training"
     run_tag: str = "weights_sha256"
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,6 +65,13 @@ def log_files(client: mlflow.MlflowClient, run_id: str, what: Publication) -> No
     client.set_tag(run_id, _FILES, digest)  # last: what was killed before is sent again
 
 
+def log_model_figures(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Publication) -> None:
+    """The model's own test figures go to the model too, for MLflow's table of models."""
+    now = int(time.time() * 1000)
+    own = {key: value for key, value in what.metrics.items() if key.startswith("test/model/")}
+    client.log_batch(run_id, [Metric(key, value, now, 0, model_id=model_id) for key, value in own.items()])
+
+
 def _are_there(client: mlflow.MlflowClient, run_id: str, what: Publication) -> bool:
     """Whether the run holds every file, by name and size."""
     wanted = {(f"{path.parent.name}/{path.name}", path.stat().st_size) for path in what.artifacts}
@@ -77,16 +89,10 @@ def _files_digest(what: Publication) -> str:
     return digest.hexdigest()
 
 
-def flat_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Nested figures under dotted names for the tracker, numbers only."""
-    flat: dict[str, float] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                walk(f"{prefix}/{key}" if prefix else key, inner)
-        elif isinstance(value, int | float):
-            flat[prefix.removesuffix("/value")] = float(value)
-
-    walk("", metrics)
-    return flat
+def card(path: Path) -> str:
+    """A model card as a version's description, with room for the table of gates below it."""
+    text = path.read_text(encoding="utf-8")
+    if len(text) <= CARD_LENGTH:
+        return text
+    rest = f"\n\nThe rest of {path.name} is among the files of the run."
+    return text[: CARD_LENGTH - len(rest)].rpartition("\n")[0] + rest

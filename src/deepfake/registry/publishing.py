@@ -17,11 +17,11 @@ from mlflow.models import Model
 
 from deepfake.base.errors import RegistryError
 from deepfake.registry.aliases import CHALLENGER, registered_model
-from deepfake.registry.publication import Publication, log_files
+from deepfake.registry.publication import Publication, log_files, log_model_figures
 from deepfake.registry.registered import signature
 from deepfake.registry.requirements import serving_requirements
 from deepfake.registry.tracking.places import local_folder
-from deepfake.registry.tracking.runs import create_run, find_run
+from deepfake.registry.tracking.runs import KIND, NAME, create_run, find_run, run_name
 from deepfake.registry.tracking.store import connect, experiment_id, registry_lock
 from deepfake.registry.versions import BUNDLE_DIGEST, version_files
 
@@ -53,20 +53,26 @@ def _register(client: mlflow.MlflowClient, what: Publication) -> str:
     """Make the version, last of all: what was killed before leaves none behind."""
     run = find_run(client, what.run_tag, what.weights_sha256)
     if run is None:
-        tags = {what.run_tag: what.weights_sha256, "rehydrated": "true"}
-        run = create_run(client, what.params, tags)
+        found_by = {what.run_tag: what.weights_sha256, NAME: _run_name(what)}
+        run = create_run(client, what.params, {KIND: what.kind, "rehydrated": "true", **found_by})
     run_id = run.info.run_id
     log_files(client, run_id, what)
     client.set_terminated(run_id, "FINISHED")
     model_id = _unregistered_model(client, run_id, what.name)
     _write_model(client, model_id, run_id, what)
     client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+    log_model_figures(client, run_id, model_id, what)
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
     made = client.create_model_version(
         what.name, f"models:/{model_id}", run_id, tags=_tags(what), description=what.description
     )
     return str(made.version)
+
+
+def _run_name(what: Publication) -> str:
+    model = what.params["train"]["model"] if what.kind == "training" else what.kind
+    return run_name(str(model), what.weights_sha256)
 
 
 def _unregistered_model(client: mlflow.MlflowClient, run_id: str, name: str) -> str:

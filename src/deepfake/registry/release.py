@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
@@ -33,12 +32,14 @@ from deepfake.registry.aliases import (
     hold_back,
     only_rendered,
 )
+from deepfake.registry.figures import measured_figures, robustness_figures
 from deepfake.registry.journal import PROMOTED, Move, make_move, settle
-from deepfake.registry.publication import Publication, flat_figures
+from deepfake.registry.publication import Publication, card
 from deepfake.registry.publishing import publish
 from deepfake.registry.registered import check_registered
 from deepfake.registry.starter import register_starter
 from deepfake.registry.table import summary, write_table
+from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
 
 _RENDERED = "trained on rendered pictures; never judges photographs"
@@ -69,6 +70,7 @@ class Release:
     in_production: bool
 
 
+@registry_errors()
 def release(params: ReleaseParams) -> Release:
     """Register the model that lies in the working tree; promote it when it is the first and passes.
 
@@ -96,6 +98,7 @@ def _publish(params: ReleaseParams) -> ModelVersion:
     """Make the bundle of what lies in the working tree, and register it unless it is registered."""
     metrics = read_json(REPORTS / "evaluate/metrics.json")
     statistics = read_json(REPORTS / "preprocess/metrics.json")
+    stress = read_json(REPORTS / "stress/facts.json")
     sources = read_json(RAW / "sources.json")
     explanation = Explanation.from_metrics(read_json(REPORTS / "explain/facts.json"))
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
@@ -110,9 +113,9 @@ def _publish(params: ReleaseParams) -> ModelVersion:
                 weights_sha256=bundle.weights_sha256,
                 params=read_params(),
                 history=pd.read_csv(REPORTS / "train/history.csv"),
-                metrics=flat_figures(metrics),
+                metrics=measured_figures(metrics) | robustness_figures(stress),
                 artifacts=_artifacts(),
-                description=_describe(metrics),
+                description=card(REPORTS / "report/model_card.md"),
                 tags={TRAINED_ON: RENDERED if bundle.only_rendered else PHOTOGRAPHS},
             )
         )
@@ -138,11 +141,3 @@ def _artifacts() -> list[Path]:
     stages = ("validate", "preprocess", "train", "evaluate", "stress", "explain", "report")
     reports = [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
     return [RAW / "sources.json", *reports]
-
-
-def _describe(metrics: dict[str, Any]) -> str:
-    lines = []
-    for name, figures in metrics["test"].items():
-        auc = figures["auc"]
-        lines.append(f"{name}: test AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]")
-    return "; ".join(lines)

@@ -14,17 +14,19 @@ from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import bundle_digest, read_bundle
 from deepfake.bundle.starter import CARD, assemble_starter, has_starter, starter_folder
 from deepfake.registry.aliases import PHOTOGRAPHS, PRODUCTION, RENDERED, TRAINED_ON, alias_version
+from deepfake.registry.figures import measured_figures
 from deepfake.registry.journal import PROMOTED, Move, make_move, settle
-from deepfake.registry.publication import Publication, flat_figures
+from deepfake.registry.publication import Publication, card
 from deepfake.registry.publishing import publish, registered_version
-from deepfake.registry.table import LONGEST
 from deepfake.registry.tracking.store import connect, registry_lock
+from deepfake.registry.tracking.words import registry_errors
 
 TAG = "starter"  # of a version that is one
 _WHY = "the starter, which ships with this project"
 _GATES = "not asked: whoever made the project has chosen it"
 
 
+@registry_errors()
 def production_or_starter(name: str) -> tuple[ModelVersion, bool]:
     """The version in production; where there is none, the starter is registered and put there.
 
@@ -46,6 +48,7 @@ def production_or_starter(name: str) -> tuple[ModelVersion, bool]:
         return register_starter(name), True
 
 
+@registry_errors()
 def register_starter(name: str) -> ModelVersion:
     """Register the starter; nothing is fetched, and nothing changes where it is registered already.
 
@@ -75,10 +78,6 @@ def register_starter(name: str) -> ModelVersion:
 
 
 def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object]) -> Publication:
-    card = (folder / CARD).read_text(encoding="utf-8")
-    if len(card) > LONGEST:
-        rest = f"\n\nThe rest of {CARD} is among the files of the run."
-        card = card[: LONGEST - len(rest)].rpartition("\n")[0] + rest
     read = read_bundle(bundle)
     return Publication(
         name=name,
@@ -88,10 +87,11 @@ def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object
         weights_sha256=read.weights_sha256,
         params=params,
         history=pd.read_csv(folder / "history.csv"),
-        metrics=flat_figures(read_json(folder / "metrics.json")),
+        metrics=measured_figures(read_json(folder / "metrics.json")),
         artifacts=sorted(folder.iterdir()),
-        description=card,
+        description=card(folder / CARD),
         # Where it was trained, the training's run has other files: each publication keeps its own.
+        kind="starter",
         run_tag="starter_sha256",
         tags={TAG: "ships with this project", TRAINED_ON: RENDERED if read.only_rendered else PHOTOGRAPHS},
     )

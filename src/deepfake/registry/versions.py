@@ -15,6 +15,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.bundle.bundle import bundle_digest
 from deepfake.registry.aliases import numbered_version, registered_model
 from deepfake.registry.tracking.store import connect
+from deepfake.registry.tracking.words import registry_errors
 
 BUNDLE_DIGEST = "bundle_sha256"  # tag of a version
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
@@ -33,6 +34,7 @@ class VersionFiles:
     bundle: Path
 
 
+@registry_errors()
 def resolve(uri: str) -> tuple[Path, str]:
     """Local folder of a registered model's bundle, and its version.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,17 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-import yaml
 from mlflow.entities import Metric, Param, Run
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from deepfake.base.parameters import flatten
-from deepfake.base.places import root
 from deepfake.base.runtime import Runtime
+from deepfake.registry.tracking.lineage import datasets, lineage
 from deepfake.registry.tracking.store import connect, experiment_id
 
 if TYPE_CHECKING:
     from deepfake.registry.tracking.live_curves import LiveCurves
+
+
+NAME, PARENT = "mlflow.runName", "mlflow.parentRunId"
+KIND = "kind"  # tag of a run: training, starter, sweep, trial, study or fold; a filter in MLflow's pages
+_PARTS = {"sweep": "trial", "study": "fold"}  # kind of a parent -> kind of its runs
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,37 @@ class TrainingRun:
         return LiveCurves(self.client, self.run_id)
 
     def finish(self, weights_sha256: str) -> None:
-        """Tie the run to the weights that it made."""
+        """Tie the run to the weights that it made, and name it after them."""
         self.client.set_tag(self.run_id, "weights_sha256", weights_sha256)
+        name = self.client.get_run(self.run_id).info.run_name
+        self.client.set_tag(self.run_id, NAME, run_name(str(name), weights_sha256))
 
 
 @contextmanager
-def training_run(key: str, params: Mapping[str, Any], runtime: Runtime) -> Iterator[TrainingRun]:
-    """The run of one training, by its resume key: a killed training goes on in the same run."""
+def training_run(
+    key: str, params: Mapping[str, Any], runtime: Runtime, tags: Mapping[str, str] | None = None
+) -> Iterator[TrainingRun]:
+    """The run of one training, by its resume key: a killed training goes on in the same run.
+
+    Args:
+        tags: of the run, besides its lineage and its device.
+    """
     client = connect()
     run = find_run(client, "training_key", key, open_only=True)
     if run is None:
-        run = create_run(client, params, {"training_key": key, **_device_tags(runtime)})
+        all_tags = {KIND: "training", "training_key": key, **_device_tags(runtime), **(tags or {})}
+        run = create_run(client, params, all_tags)
     run_id = run.info.run_id
     client.update_run(run_id, status="RUNNING")
+    machine = SystemMetricsMonitor(run_id, resume_logging=True)
+    machine.start()
     try:
         yield TrainingRun(client, run_id)
     except BaseException:
+        machine.finish()
         client.set_terminated(run_id, "FAILED")
         raise
+    machine.finish()
     client.set_terminated(run_id, "FINISHED")
 
 
@@ -70,10 +86,19 @@ def parent_run(kind: str, name: str, params: Mapping[str, Any]) -> str:
     client = connect()
     run = find_run(client, kind, name)
     if run is None:
-        run = create_run(client, params, {kind: name})
-        client.set_tag(run.info.run_id, "mlflow.runName", f"{kind} {name}")
+        run = create_run(client, params, {KIND: kind, kind: name, NAME: f"{kind} {name}"})
         client.set_terminated(run.info.run_id, "FINISHED")
+    elif KIND not in run.data.tags:  # an earlier release made it
+        client.set_tag(run.info.run_id, KIND, kind)
     return str(run.info.run_id)
+
+
+def show_result(parent: str, figures: Mapping[str, float], files: Iterable[Path]) -> None:
+    """Figures and files of a whole sweep or study go to its own run, so that it can stand for all of it."""
+    client = connect()
+    log_figures(client, parent, [(name, value, 0) for name, value in figures.items()])
+    for path in files:
+        client.log_artifact(parent, str(path))
 
 
 @contextmanager
@@ -81,9 +106,8 @@ def nested_run(
     parent: str, name: str, key: str, params: Mapping[str, Any], runtime: Runtime
 ) -> Iterator[TrainingRun]:
     """A training's run (see `training_run`) that MLflow's UI shows below `parent`."""
-    with training_run(key, params, runtime) as run:
-        run.client.set_tag(run.run_id, "mlflow.parentRunId", parent)
-        run.client.set_tag(run.run_id, "mlflow.runName", name)
+    kind = _PARTS[connect().get_run(parent).data.tags[KIND]]
+    with training_run(key, params, runtime, {KIND: kind, PARENT: parent, NAME: name}) as run:
         yield run
 
 
@@ -95,12 +119,18 @@ def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool 
 
 
 def create_run(client: mlflow.MlflowClient, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
-    name = os.environ.get("DVC_EXP_NAME") or params["train"]["model"]
+    name = tags.get(NAME) or os.environ.get("DVC_EXP_NAME") or params["train"]["model"]
     run = client.create_run(experiment_id(client), run_name=name, tags={**lineage(), **tags})
+    client.log_inputs(run.info.run_id, datasets())
     entries = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
     for start in range(0, len(entries), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run.info.run_id, params=entries[start : start + MAX_PARAMS_TAGS_PER_BATCH])
     return run
+
+
+def run_name(model: str, weights_sha256: str) -> str:
+    """Name of a run whose weights are known: two trainings of one recipe can be told apart."""
+    return f"{model.partition('@')[0]}@{weights_sha256[:8]}"
 
 
 def log_figures(
@@ -118,34 +148,3 @@ def _device_tags(runtime: Runtime) -> dict[str, str]:
         "device": runtime.device, "device_name": runtime.device_name,
         "replicas": str(runtime.replicas), "precision": runtime.precision,
     }  # fmt: skip
-
-
-def lineage() -> dict[str, str]:
-    """Tags that tie a run to code, data, parameters and packages."""
-    top = root()
-    tags = {
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
-    }
-    for name in ("dvc.lock", "params.yaml", "requirements.lock"):
-        path = top / name
-        if path.is_file():
-            tags[f"sha256.{name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return tags | _data_digests(top / "dvc.lock")
-
-
-def _data_digests(lock: Path) -> dict[str, str]:
-    """DVC's own hashes of everything below data/."""
-    if not lock.is_file():
-        return {}
-    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    return {f"dvc.{x['path']}": x["md5"] for x in outs if x["path"].startswith("data/")}
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root(), capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown: no git repository"
-    return done.stdout.strip()

@@ -6,26 +6,49 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 from filelock import BaseFileLock, FileLock
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.places import root
+from deepfake.registry.tracking.lease import lease
 from deepfake.registry.tracking.places import check_database
+from deepfake.registry.tracking.words import explain
 
 EXPERIMENT = "deepfake"
 
 
-def registry_lock() -> BaseFileLock:
+@contextmanager
+def registry_lock() -> Iterator[None]:
     """Held by one process while it makes or changes the registry; `with` may be nested.
 
+    Where the registry is a server's, all machines share the lock.
+
     Raises:
-        RegistryError: `mlruns/` can't be written.
+        RegistryError: `mlruns/` can't be written, or somebody else held the lock all the time.
     """
+    with _own_lock() as own:
+        client = connect()
+        if own.lock_counter > 1 or not is_server(mlflow.get_tracking_uri()):
+            yield
+        else:
+            with lease(client):
+                yield
+
+
+def _own_lock() -> BaseFileLock:
     return FileLock(_own_folder() / "registry.lock", is_singleton=True)
+
+
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is a server's address."""
+    return uri.startswith(("http://", "https://"))
 
 
 def connect() -> mlflow.MlflowClient:
@@ -38,10 +61,11 @@ def connect() -> mlflow.MlflowClient:
         logging.getLogger(talkative).setLevel(logging.WARNING)
     # A server that is down should be named in seconds, not after MLflow's seven long retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
     uri = os.environ.get("MLFLOW_TRACKING_URI") or own_uri()
     ours, folder = uri == own_uri(), _own_folder()
     try:
-        with registry_lock():  # two that migrate one database at once break it
+        with _own_lock():  # two that migrate one database at once break it
             if ours:
                 check_database(folder / "mlflow.db", EXPERIMENT)
             mlflow.set_tracking_uri(uri)  # also sets MLFLOW_TRACKING_URI, for this process and its children
@@ -51,11 +75,8 @@ def connect() -> mlflow.MlflowClient:
                 location = (folder / "artifacts").as_uri() if ours else None
                 client.create_experiment(EXPERIMENT, artifact_location=location)
             mlflow.set_experiment(EXPERIMENT)
-    except (MlflowException, OSError) as error:
-        raise RegistryError(
-            f"MLflow at {uri} can't be reached ({str(error).splitlines()[0][:200]}): start the "
-            "server, or unset MLFLOW_TRACKING_URI to use mlruns/"
-        ) from error
+    except (MlflowException, OSError, SQLAlchemyError) as error:
+        raise RegistryError(explain(error, uri)) from error
     return client
 
 
@@ -94,7 +115,7 @@ def serve_ui(port: int) -> None:
     """
     connect()
     uri = mlflow.get_tracking_uri()
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         print(f"the tracking server has a UI of its own: open {uri}")
         return
     _require_free(port)
