@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Metric
 
 from deepfake.registry.tracking.runs import log_figures
 
@@ -47,8 +45,11 @@ class Publication:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def log_files(client: mlflow.MlflowClient, run_id: str, what: Publication) -> None:
-    """Figures and files go to the run, unless these very ones are there."""
+def log_files(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Publication) -> None:
+    """Figures and files go to the run, unless these very ones are there.
+
+    The model's own figures go to the model too: MLflow's table of models shows them.
+    """
     digest = _files_digest(what)
     told = client.get_run(run_id).data.tags.get(_FILES) == digest
     if told and _are_there(client, run_id, what):
@@ -59,17 +60,13 @@ def log_files(client: mlflow.MlflowClient, run_id: str, what: Publication) -> No
         for key, value in row.items()
         if key not in ("phase", "epoch")
     ]
-    log_figures(client, run_id, [*curves, *((key, value, 0) for key, value in what.metrics.items())])
+    own = {key: value for key, value in what.metrics.items() if key.startswith("test/model/")}
+    log_figures(client, run_id, ((key, value, 0) for key, value in own.items()), model_id)
+    others = what.metrics.items() - own.items()
+    log_figures(client, run_id, [*curves, *((key, value, 0) for key, value in sorted(others))])
     for path in what.artifacts:
         client.log_artifact(run_id, str(path), artifact_path=path.parent.name)
     client.set_tag(run_id, _FILES, digest)  # last: what was killed before is sent again
-
-
-def log_model_figures(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Publication) -> None:
-    """The model's own test figures go to the model too, for MLflow's table of models."""
-    now = int(time.time() * 1000)
-    own = {key: value for key, value in what.metrics.items() if key.startswith("test/model/")}
-    client.log_batch(run_id, [Metric(key, value, now, 0, model_id=model_id) for key, value in own.items()])
 
 
 def _are_there(client: mlflow.MlflowClient, run_id: str, what: Publication) -> bool:

@@ -17,7 +17,7 @@ from mlflow.models import Model
 
 from deepfake.base.errors import RegistryError
 from deepfake.registry.aliases import CHALLENGER, registered_model
-from deepfake.registry.publication import Publication, log_files, log_model_figures
+from deepfake.registry.publication import Publication, log_files
 from deepfake.registry.registered import signature
 from deepfake.registry.requirements import serving_requirements
 from deepfake.registry.tracking.places import local_folder
@@ -56,12 +56,11 @@ def _register(client: mlflow.MlflowClient, what: Publication) -> str:
         found_by = {what.run_tag: what.weights_sha256, NAME: _run_name(what)}
         run = create_run(client, what.params, {KIND: what.kind, "rehydrated": "true", **found_by})
     run_id = run.info.run_id
-    log_files(client, run_id, what)
-    client.set_terminated(run_id, "FINISHED")
     model_id = _unregistered_model(client, run_id, what.name)
+    log_files(client, run_id, model_id, what)
+    client.set_terminated(run_id, "FINISHED")
     _write_model(client, model_id, run_id, what)
     client.finalize_logged_model(model_id, LoggedModelStatus.READY)
-    log_model_figures(client, run_id, model_id, what)
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
     made = client.create_model_version(
@@ -98,7 +97,7 @@ def _model_id(version: ModelVersion) -> str:
 
 def _complete(client: mlflow.MlflowClient, known: ModelVersion, what: Publication) -> None:
     """Write what a registered version lacks: files that are gone or damaged, tags, new words."""
-    log_files(client, str(known.run_id), what)
+    log_files(client, str(known.run_id), _model_id(known), what)
     try:
         version_files(known)
     except RegistryError:

@@ -19,7 +19,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_
 from deepfake.base.errors import RegistryError
 
 LOCK = "deepfake-detector.locked"  # name of the registered model; people see it while somebody holds it
-_BEAT, _DEAD, _PATIENCE = 5.0, 30.0, 600.0  # seconds: a sign of life; none for so long; waiting at most
+_BEAT, _DEAD, _PATIENCE = 5.0, 120.0, 600.0  # seconds: a sign of life; none for so long; waiting at most
 _PAUSE = 0.5  # seconds between two tries
 
 

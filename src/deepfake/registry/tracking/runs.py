@@ -134,11 +134,18 @@ def run_name(model: str, weights_sha256: str) -> str:
 
 
 def log_figures(
-    client: mlflow.MlflowClient, run_id: str, figures: Iterable[tuple[str, float, int]]
+    client: mlflow.MlflowClient,
+    run_id: str,
+    figures: Iterable[tuple[str, float, int]],
+    model_id: str | None = None,
 ) -> None:
-    """Name, value and step of any number of figures, in as few calls as MLflow takes them."""
+    """Name, value and step of any number of figures, in as few calls as MLflow takes them.
+
+    Args:
+        model_id: of the model whose figures they are, besides the run's.
+    """
     now = int(time.time() * 1000)
-    entries = [Metric(name, float(value), now, step) for name, value, step in figures]
+    entries = [Metric(name, float(value), now, step, model_id=model_id) for name, value, step in figures]
     for start in range(0, len(entries), MAX_METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=entries[start : start + MAX_METRICS_PER_BATCH])
 
