@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from helpers import REPO
 
 from deepfake.base.errors import DeepfakeError, ParamsError
@@ -53,6 +54,32 @@ def test_overrides_become_settings(folder: Path, commands: list[list[str]]) -> N
     }
     assert commands[0][commands[0].index("--name") + 1] == "mine"
     assert commands[0][-1] == "preprocess"
+
+
+def test_a_second_run_replaces_the_first_and_repeats_only_what_changed(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With real DVC: the stage notes each of its runs outside the repository."""
+    notes = tmp_path_factory.mktemp("notes") / "runs"
+    monkeypatch.setenv("NOTES", str(notes))
+    monkeypatch.setenv("PYTHONPATH", "")
+    stage = {"cmd": "echo run >> $NOTES && echo done > out", "params": ["base.seed"], "outs": ["out"]}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"count": stage}}))
+    (folder / "dvc.lock").unlink()
+    person = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
+    for command in (
+        [sys.executable, "-m", "dvc", "init", "--quiet"],
+        ["git", "add", "--all"],
+        ["git", *person, "commit", "--quiet", "--message=stage"],
+    ):
+        subprocess.run(command, check=True)
+    for seed, runs in ((8, 1), (8, 1), (9, 2)):
+        run_experiment("mine", {"base.seed": seed})
+        assert notes.read_text().count("run") == runs
+    listed = subprocess.run(
+        ["git", "for-each-ref", "refs/exps/*/*/mine"], capture_output=True, text=True, check=True
+    )
+    assert len(listed.stdout.splitlines()) == 1
 
 
 def test_a_typo_stops_before_anything_runs(folder: Path, commands: list[list[str]]) -> None:

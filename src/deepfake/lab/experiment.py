@@ -19,9 +19,10 @@ from deepfake.params.whole import Params
 
 
 def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None:
-    """Run `dvc exp run` with changed parameters.
+    """Run `dvc exp run` with changed parameters. It repeats only the stages whose inputs have changed.
 
-    The parameters are checked first, so that a typo fails within a second and not in a stage.
+    The parameters are checked first, so that a typo fails within a second and not in a stage. An earlier
+    experiment of this name on the same commit is replaced.
 
     Args:
         name: of the experiment, for `dvc exp show`.
@@ -35,8 +36,9 @@ def run_experiment(name: str, changes: Mapping[str, Any], *targets: str) -> None
     """
     parse_params(Params, with_changes(read_sections(Path("params.yaml")), changes), origin=name)
     settings = [f"--set-param={key}={_hydra(value)}" for key, value in changes.items()]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--name", name, "--force", *settings, *targets]
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--name", name, *settings, *targets]
     before = _kept_files()
+    _forget(name)
     if _exit_code(command) != 0:
         for file, content in before.items():
             if not file.is_file() or file.read_bytes() != content:
@@ -65,6 +67,17 @@ def _kept_files() -> dict[Path, bytes]:
         ) from error
     files = [Path(os.fsdecode(name)) for name in listed.split(b"\0") if name]
     return {file: file.read_bytes() for file in files if file.is_file()}
+
+
+def _forget(name: str) -> None:
+    """Remove the experiment of this name on this commit. DVC keeps one; `--force` repeats all stages."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
+    commit = head.stdout.strip()
+    reference = f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"  # where DVC keeps it
+    known = subprocess.run(["git", "show-ref", "--quiet", "--verify", reference], check=False)
+    if known.returncode == 0:
+        remove = [sys.executable, "-m", "dvc", "exp", "remove", "--quiet", name]
+        subprocess.run(remove, check=True, capture_output=True)
 
 
 def _exit_code(command: Sequence[str]) -> int:
