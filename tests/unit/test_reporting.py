@@ -243,3 +243,18 @@ def test_the_model_card_names_what_was_held_out(facts: dict, tmp_path: Path) -> 
     card = model_card(facts, "detector", params.train, tmp_path)
     assert "The backbone ends at its layer `lite_block02_add`.\n* Augmentation" in card
     assert "`light`, without jpeg; " in card
+
+
+def test_card_and_page_say_which_views_a_score_is_of(facts: dict, tmp_path: Path) -> None:
+    write_json(tmp_path / "architecture.json", {"model": "hybrid-small", "size": 64, "branches": ["rgb"]})
+    write_json(tmp_path / "augmentation.json", {"name": "light"})
+    train = parse_params(Params, tiny_params(), origin="test").train
+    calibration = facts["evaluate/metrics.json"]["calibration"]
+    for mean, words in (
+        (False, "the plain crop |"),
+        (True, "the mean logit over the plain crop, its mirror"),
+    ):
+        calibration["mean_of_views"] = mean
+        assert f"| the score is that of | {words}" in model_card(facts, "detector", train, tmp_path)
+        page = render_page("page", [], facts, tmp_path)
+        assert ("The score is that of the mean logit" in page) == mean
