@@ -11,10 +11,10 @@ from model_helpers import noise
 
 from deepfake.explain.features import feature_model, maps_and_gradients
 from deepfake.explain.gradcam import grad_cam_plus_plus, weighted_maps
-from deepfake.explain.heat import logits, pixel_gradients, traced_gradients
+from deepfake.explain.heat import logits, overlay, pixel_gradients, traced_gradients
 from deepfake.explain.integrated_gradients import attributions
 from deepfake.explain.methods import METHODS, TITLES
-from deepfake.explain.panels import choose, overlay
+from deepfake.explain.panels import choose
 from deepfake.explain.patch_logits import contributions
 from deepfake.explain.random_occlusion import patch_weights, patterns
 from deepfake.explain.references import (

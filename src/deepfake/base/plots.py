@@ -6,11 +6,11 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 REAL_COLOUR, FAKE_COLOUR, MODEL_COLOUR, QUIET = "#2a6f97", "#d1603d", "#3d405b", "#9a9a9a"
 STYLE: Any = {
@@ -23,6 +23,10 @@ STYLE: Any = {
 @contextmanager
 def figure(path: Path, width: float = 5.2, height: float = 4.2) -> Iterator[Axes]:
     """A figure with one pair of axes; saved to `path` as PNG on exit. Width and height in inches."""
+    # Imported here: serving shows pictures in the same colours, and plots no figure.
+    import matplotlib
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(STYLE):
         canvas = Figure(figsize=(width, height), layout="constrained")
         yield canvas.subplots()

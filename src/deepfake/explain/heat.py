@@ -86,3 +86,21 @@ def stretched(maps: np.ndarray, rounding: float = 0.0) -> np.ndarray:
     total = maps - maps.min(axis=(1, 2), keepdims=True)
     peak = total.max(axis=(1, 2), keepdims=True)
     return np.divide(total, peak, out=np.zeros(maps.shape, np.float32), where=peak > rounding)
+
+
+def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A heat map over its crop.
+
+    Args:
+        crop: uint8 [size, size, 3].
+        heat: float32 [size, size], 0..1.
+
+    Returns:
+        uint8 [size, size, 3]; places without heat show the crop in grey.
+    """
+    grey = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
+    colour = cv2.applyColorMap(np.minimum(heat * 256, 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[
+        :, :, ::-1
+    ]
+    alpha = 0.65 * heat[:, :, None]
+    return ((1.0 - alpha) * grey + alpha * colour).round().astype(np.uint8)

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfake.base.plots import FAKE_COLOUR, save_figure
-from deepfake.explain.heat import blurred
+from deepfake.explain.heat import blurred, overlay
 from deepfake.explain.methods import TITLES
-from deepfake.explain.panels import overlay
 from deepfake.media.spectrum import power_spectrum
 
 _ROWS = 6

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,6 +11,7 @@ from matplotlib.figure import Figure
 
 from deepfake.base.labels import FAKE, REAL
 from deepfake.base.plots import FAKE_COLOUR, QUIET, REAL_COLOUR, save_figure
+from deepfake.explain.heat import overlay
 from deepfake.media.spectrum import azimuthal_profile, power_spectrum
 
 # Row title -> (label, highest score first): the most certain hits and the worst misses of both kinds.
@@ -33,22 +32,6 @@ def choose(test: pd.DataFrame, number: int) -> dict[str, pd.DataFrame]:
         )
         chosen[kind] = rows.head(number)
     return chosen
-
-
-def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A heat map over its crop.
-
-    Args:
-        crop: uint8 [size, size, 3].
-        heat: float32 [size, size], 0..1.
-
-    Returns:
-        uint8 [size, size, 3]; places without heat show the crop in grey.
-    """
-    grey = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
-    colour = (matplotlib.colormaps["inferno"](heat)[:, :, :3] * 255.0).round()
-    alpha = 0.65 * heat[:, :, None]
-    return ((1.0 - alpha) * grey + alpha * colour).round().astype(np.uint8)
 
 
 def plot_panels(

@@ -13,7 +13,7 @@ from deepfake.base.page import templates
 from deepfake.base.plots import data_uri
 from deepfake.bundle.bundle import RENDERED_ONLY
 from deepfake.bundle.predictor import FaceVerdict, Predictor
-from deepfake.explain.panels import overlay
+from deepfake.explain.heat import overlay
 from deepfake.media.encoding import encode_jpeg, encode_png
 from deepfake.media.images import decode_image
 from deepfake.present.file_origin import APART, NOTHING, read_file_origin

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.media.squares import Square
@@ -67,10 +66,16 @@ def _owners(live: list[list[Appearance]], seen: list[Appearance]) -> list[list[A
         return owners
     if len(live) == len(seen) == 1:  # nobody else is there
         return [live[0]]
-    costs = np.array([[_cost(track[-1].face.box, one.face.box) for track in live] for one in seen])
-    for row, column in zip(*linear_sum_assignment(costs), strict=True):
-        if costs[row, column] < _NEVER:
+    costs = {
+        (row, column): _cost(track[-1].face.box, one.face.box)
+        for row, one in enumerate(seen)
+        for column, track in enumerate(live)
+    }
+    linked: set[int] = set()
+    for row, column in sorted(costs, key=lambda pair: costs[pair]):  # the nearest pair first
+        if costs[row, column] < _NEVER and owners[row] is None and column not in linked:
             owners[row] = live[column]
+            linked.add(column)
     return owners
 
 
