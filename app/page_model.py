@@ -80,7 +80,7 @@ def _show_standing(loaded: Loaded) -> None:
     small(
         f"In production since {since} UTC, promoted by {version.tags.get('promoted_by', 'unknown')}: "
         f"{version.tags.get('promoted_why', 'no reason given')}. Weights "
-        f"{loaded.predictor.bundle.weights_sha256[:12]}."
+        f"{loaded.predictor.bundle.weights_sha256[:12]}. {loaded.predictor.bundle.engine.sentence}"
     )
     challenger = alias_version(loaded.name, CHALLENGER)
     if challenger is None or challenger.version == version.version or HELD_BACK not in challenger.tags:

@@ -106,6 +106,7 @@ class Judge:
         return SimpleNamespace(
             folder=self.folder, calibration=CALIBRATION, only_rendered=self.rendered,
             architecture=SimpleNamespace(model="hybrid-small"),
+            engine=SimpleNamespace(runtime="keras"),
         )  # fmt: skip
 
     def predict(self, data: bytes, assume_face: bool = False) -> list[SimpleNamespace]:

@@ -7,10 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared" / "data"
@@ -106,3 +109,30 @@ def outputs(folder: Path) -> dict[str, str]:
 def heeds_ctrl_c() -> None:
     """Give a child its Ctrl-C back (`preexec_fn`): a shell takes it from what it runs in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _installed_with(packages: set[str]) -> set[str]:
+    """The packages and everything that pip would install with them."""
+    seen: set[str] = set()
+    todo = [canonicalize_name(name) for name in packages]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            needs = [Requirement(line) for line in requires(name) or ()]
+            todo += [
+                canonicalize_name(need.name)
+                for need in needs
+                if need.marker is None or need.marker.evaluate({"extra": ""})
+            ]
+    return seen
+
+
+def modules_without(packages: set[str]) -> list[str]:
+    """Installed modules that an environment with only these packages, and all that they need, lacks."""
+    there = _installed_with(packages) | {"deepfake-detector"}
+    return [
+        module
+        for module, owners in packages_distributions().items()
+        if not there & {canonicalize_name(owner) for owner in owners}
+    ]

@@ -15,6 +15,7 @@ from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.scaling import Scaling
 from deepfake.explain.choice import Explanation
 from deepfake.explain.references import encode_references
+from deepfake.export.export import export
 from deepfake.media.encoding import encode_png
 from deepfake.networks.detector import WEIGHTS, Architecture, build_detector
 from deepfake.params.whole import Params
@@ -55,9 +56,15 @@ def write_faces(
     return folder
 
 
-def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
-    """A predictor with an untrained network, because the tests do not depend on its weights."""
-    architecture = Architecture("hybrid-resnet50", params.preprocess.size, 0.0, 0.9)
+def make_predictor(
+    folder: Path, params: Params, statistics: dict, network: str = "hybrid-resnet50", exported: bool = False
+) -> Predictor:
+    """A predictor with an untrained network, because the tests do not depend on its weights.
+
+    Args:
+        exported: ONNX Runtime is its engine.
+    """
+    architecture = Architecture(network, params.preprocess.size, 0.0, 0.9)
     model = build_detector(architecture)
     (folder / "models" / "detector").mkdir(parents=True)
     model.save_weights(folder / "models" / "detector" / WEIGHTS)
@@ -67,6 +74,9 @@ def make_predictor(folder: Path, params: Params, statistics: dict) -> Predictor:
         Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
     )
     write_json(folder / "models" / "calibration.json", calibration.to_json())
+    if exported:
+        faces = write_faces(folder / "faces", 8, architecture.size)
+        assert export(model, calibration, faces, folder / "models" / "served").runtime == "onnx"
     nothing = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
     (folder / "models" / "references.png").write_bytes(encode_references(nothing))
     metrics: dict = {"test": {}, "per_source": {}}

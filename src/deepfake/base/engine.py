@@ -17,7 +17,8 @@ class Engine:
     Attributes:
         runtime: `onnx`: ONNX Runtime, without Keras; `keras`; `tower`: a frozen model, whose tower is an
             ONNX graph from the start.
-        largest_difference: between a score of ONNX Runtime and the same of Keras; None: not measured.
+        largest_difference: a power of ten: scores of ONNX Runtime differ by at most this from those of Keras; None:
+            not measured. The digits below are noise, and other processors have others.
         pictures: how many were compared.
         refused: why the graph is not used; empty if it is.
     """
@@ -36,7 +37,7 @@ class Engine:
             return f"Keras computes the scores, which needs TensorFlow: {self.refused}."
         return (
             f"ONNX Runtime computes the scores. On {self.pictures} pictures and their views they differ "
-            f"from those of Keras, the reference, by at most {self.largest_difference:.0e}."
+            f"from those of Keras, the reference, by at most {self.largest_difference:g}."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -111,8 +111,9 @@ def _judge(gates: Gates, chosen: ModelVersion, current: ModelVersion | None) -> 
     with tempfile.TemporaryDirectory(prefix="gates-") as scratch:
         ours = _side(chosen, Path(scratch) / "ours")
         checks = check_model(gates, ours.evidence) | check_scores(ours.evidence, ours.predictor, raw)
-        network = ours.predictor.bundle.architecture.model
-        checks |= check_registered(version_files(chosen).model, cast(Model, network))
+        bundle = ours.predictor.bundle
+        network = cast(Model, bundle.architecture.model)
+        checks |= check_registered(version_files(chosen).model, network, bundle.engine.runtime)
         if current is None:
             return checks
         rendered = ours.predictor.bundle.only_rendered

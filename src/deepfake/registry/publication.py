@@ -28,6 +28,7 @@ class Publication:
         kind: of a run that has to be made, see `runs.KIND`.
         run_tag: name of the tag with `weights_sha256` by which the model's run is found.
         tags: of the version, besides its digests.
+        runtime: of its engine.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Publication:
     kind: str = "training"
     run_tag: str = "weights_sha256"
     tags: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = "keras"
 
 
 def log_files(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Publication) -> None:

@@ -129,7 +129,9 @@ def _model(what: Publication) -> dict[str, Any]:
         "code_paths": [str(Path(__file__).parents[1])],
         "signature": signature(),
         # Stated, not inferred: inference loads the model in a second process and takes seconds.
-        "pip_requirements": list(serving_requirements(what.loader, what.params["train"]["model"])),
+        "pip_requirements": list(
+            serving_requirements(what.loader, what.params["train"]["model"], what.runtime)
+        ),
     }
 
 

@@ -30,16 +30,17 @@ def signature() -> ModelSignature:
     )
 
 
-def check_registered(model: Path, network: Model) -> Checks:
+def check_registered(model: Path, network: Model, runtime: str) -> Checks:
     """The gates on a registered version's own files.
 
     Args:
         model: MLflow's folder of it, with `MLmodel` and `requirements.txt`.
         network: by its name in params.yaml.
+        runtime: of the engine.
     """
     return {
         "signature": ask(_signature, model, limit="pictures' bytes in, one row per picture out"),
-        "requirements": ask(_requirements, model, network, limit="every package it imports"),
+        "requirements": ask(_requirements, model, network, runtime, limit="every package it imports"),
     }
 
 
@@ -53,9 +54,10 @@ def _schema(text: str | None) -> Any:
     return json.loads(text) if text else None
 
 
-def _requirements(model: Path, network: Model) -> tuple[bool, str]:
+def _requirements(model: Path, network: Model, runtime: str) -> tuple[bool, str]:
     stored = {line.partition("==")[0].strip() for line in _text(model / "requirements.txt").splitlines()}
-    needed = {line.partition("==")[0] for line in serving_requirements(pyfunc.__name__, network)}
+    packages = serving_requirements(pyfunc.__name__, network, runtime)
+    needed = {line.partition("==")[0] for line in packages}
     missing = sorted(needed - stored)
     return not missing, f"without {', '.join(missing)}" if missing else "all named"
 

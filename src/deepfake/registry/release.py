@@ -89,7 +89,7 @@ def release(params: ReleaseParams) -> Release:
     evidence, predictor = Evidence(REPORTS), Predictor.load(files.bundle)
     checks = check_model(params.register_.gates, evidence)
     checks |= check_scores(evidence, predictor, RAW)
-    checks |= check_registered(files.model, params.train.model)
+    checks |= check_registered(files.model, params.train.model, predictor.bundle.engine.runtime)
     write_table(version, checks, REPORTS / "register")
     return Release(checks, str(version.version), _in_production(version, checks))
 
@@ -117,6 +117,7 @@ def _publish(params: ReleaseParams) -> ModelVersion:
                 artifacts=_artifacts(),
                 description=card(REPORTS / "report/model_card.md"),
                 tags={TRAINED_ON: RENDERED if bundle.only_rendered else PHOTOGRAPHS},
+                runtime=bundle.engine.runtime,
             )
         )
 

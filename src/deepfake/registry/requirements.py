@@ -10,18 +10,22 @@ from deepfake.params.train import Model
 
 # Imported inside functions, for these networks alone; no other model is to bring them.
 _OF_SOME_MODELS: dict[str, tuple[Model, ...]] = {"keras-hub": ("hybrid-vit-tiny", "hybrid-swin-tiny")}
+_OF_EXPORT = {"tf2onnx"}  # what is loaded is exported already
+_OF_KERAS = {"tensorflow", "keras", "keras-hub"}
 
 
 @cache
-def serving_requirements(loader: str, model: Model) -> tuple[str, ...]:
+def serving_requirements(loader: str, model: Model, runtime: str) -> tuple[str, ...]:
     """`name==version` of each package that a loader's import closure names, as installed here.
 
     Args:
         loader: the module that MLflow loads the model with.
         model: the backbone by its name in params.yaml.
+        runtime: see `Engine`; only `keras` brings TensorFlow.
     """
     src = Path(__file__).parents[2]
     script = src.joinpath(*loader.split(".")).with_suffix(".py")
     found = package_versions({script, *project_files(script, src)})
-    others = {name for name, models in _OF_SOME_MODELS.items() if model not in models}
+    others = _OF_EXPORT | {name for name, models in _OF_SOME_MODELS.items() if model not in models}
+    others |= set() if runtime == "keras" else _OF_KERAS
     return tuple(line for line in found if line.split("==")[0] not in others)

@@ -94,4 +94,5 @@ def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object
         kind="starter",
         run_tag="starter_sha256",
         tags={TAG: "ships with this project", TRAINED_ON: RENDERED if read.only_rendered else PHOTOGRAPHS},
+        runtime=read.engine.runtime,
     )
