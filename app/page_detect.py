@@ -14,7 +14,7 @@ from uploads_box import incoming
 from deepfake.base.labels import Verdict
 from deepfake.bundle.bundle import RENDERED_ONLY
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.explain.panels import overlay
+from deepfake.explain.heat import overlay
 from deepfake.present.file_origin import APART, NOTHING
 from deepfake.present.picture_report import Subject, picture_report
 from deepfake.present.pictures import enlarged

@@ -22,7 +22,7 @@ from deepfake.base.engine import ENGINE, GRAPH, Engine
 from deepfake.base.errors import TrainingError
 from deepfake.base.parameters import parse_params
 from deepfake.base.stage import read_json, write_json
-from deepfake.bundle.bundle import StageFacts, read_bundle, write_bundle
+from deepfake.bundle.bundle import StageFacts, write_bundle
 from deepfake.bundle.predictor import Predictor
 from deepfake.explain.choice import Explanation
 from deepfake.explain.references import encode_references
@@ -193,12 +193,3 @@ def test_a_bundle_is_served_by_the_packages_of_serving_alone(tmp_path: Path) -> 
     assert said[2] == f"heat ({SIZE}, {SIZE})"
     assert "Grad-CAM++" in said[3] and "pip install 'deepfake-detector[pipeline]'" in said[3]
     assert "pip install 'deepfake-detector[registry]'" in said[4]
-
-
-def test_a_bundle_of_an_earlier_release_is_served_by_keras(tmp_path: Path) -> None:
-    folder = write_served(tmp_path)
-    facts = read_json(folder / "detector.json")
-    assert facts.pop("engine")["runtime"] == "onnx"
-    write_json(folder / "detector.json", facts)
-    engine = read_bundle(folder).engine
-    assert engine.runtime == "keras" and "no ONNX export" in engine.sentence

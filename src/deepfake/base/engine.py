@@ -17,8 +17,8 @@ class Engine:
     Attributes:
         runtime: `onnx`: ONNX Runtime, without Keras; `keras`; `tower`: a frozen model, whose tower is an
             ONNX graph from the start.
-        largest_difference: a power of ten: scores of ONNX Runtime differ by at most this from those of Keras; None:
-            not measured. The digits below are noise, and other processors have others.
+        largest_difference: scores of ONNX Runtime differ by at most this power of ten from those of Keras;
+            None: not measured. The digits below are noise, and other processors have others.
         pictures: how many were compared.
         refused: why the graph is not used; empty if it is.
     """

@@ -67,7 +67,8 @@ class Predictor:
         if bundle.engine.runtime == "onnx":
             self._model: Served = OnnxDetector(bundle.graph)
         else:
-            self._model = self._reference
+            with _needs("this model, whose scores Keras computes,"):
+                self._model = self._reference
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -77,10 +78,9 @@ class Predictor:
     @cached_property
     def _reference(self) -> Detector:
         """The model that was trained; gradients need it."""
-        with _needs("this model, whose scores Keras computes,"):
-            if self.bundle.architecture.model != FROZEN:  # the stages do, and scores must be theirs
-                exact_batch_norm()
-            return load_detector_model(self.bundle.architecture, self.bundle.weights)
+        if self.bundle.architecture.model != FROZEN:  # the stages do, and scores must be theirs
+            exact_batch_norm()
+        return load_detector_model(self.bundle.architecture, self.bundle.weights)
 
     def prepare(self) -> None:
         """Load what the first picture would load: a frozen model's tower, fetched where it is missing.

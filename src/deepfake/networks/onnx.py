@@ -32,9 +32,9 @@ class OnnxDetector:
         import onnxruntime
         from onnxruntime.capi.onnxruntime_pybind11_state import (
             Fail,
+            InvalidArgument,
             InvalidGraph,
             InvalidProtobuf,
-            NoSuchFile,
         )
 
         options = onnxruntime.SessionOptions()
@@ -44,7 +44,7 @@ class OnnxDetector:
             self._session: Any = onnxruntime.InferenceSession(
                 str(graph), options, providers=["CPUExecutionProvider"]
             )
-        except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
+        except (Fail, InvalidGraph, InvalidProtobuf, InvalidArgument) as error:
             why = str(error).splitlines()[0][:200]
             raise TrainingError(f"{graph} can't be loaded ({why}): register the model again") from error
         (entry,) = self._session.get_inputs()
