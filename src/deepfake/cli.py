@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.stage import run_stage
 from deepfake.serve.options import INTERRUPTED, PIPE_CLOSED, UNSCORED, add_predict
+from deepfake.serve.rest.options import add_serve, add_serve_key, limits_of
 
 # Each command imports what it needs: `--help` answers at once.
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     add_predict(commands).set_defaults(run=_predict)
+
+    add_serve(commands).set_defaults(run=_serve)
+    add_serve_key(commands).set_defaults(run=_serve_key)
 
     doctor = commands.add_parser("doctor", help="what is wrong on this machine, and what mends it")
     doctor.set_defaults(run=_doctor)
@@ -119,6 +123,20 @@ def _predict(options: argparse.Namespace) -> None:
     request = Request(options.paths, options.output, options.assume_face, options.workers, options.frames)
     if predict(request, lambda: load_model(options.model)):
         sys.exit(UNSCORED)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from deepfake.serve.rest.server import Place, serve
+
+    place = Place(options.host, options.port, options.keys, options.model)
+    serve(place, limits_of(options), options.poll)
+
+
+def _serve_key(options: argparse.Namespace) -> None:
+    from deepfake.serve.rest.keys import make_key
+
+    print(make_key(options.keys, options.name))
+    print(f"it is shown only now; {options.keys} holds its hash: serve with --keys", file=sys.stderr)
 
 
 def _doctor(options: argparse.Namespace) -> None:

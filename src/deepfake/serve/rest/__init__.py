@@ -1,0 +1,1 @@
+"""The REST service: the same verdicts over HTTP, within limits."""

@@ -1,0 +1,84 @@
+"""What a thread does with one upload: limits of the service, then the model's predictor."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake.bundle.predictor import FaceVerdict
+from deepfake.media.encoding import encode_png
+from deepfake.media.images import ImageRejected, read_header
+from deepfake.media.videos import ClipRejected, read_frames
+from deepfake.params.ingest.limits import ClipLimits, Limits
+from deepfake.serve.rest.limits import ServiceLimits
+from deepfake.serve.rest.problems import STATUS_OF, Problem, refusal
+from deepfake.serve.rest.production import Loaded
+
+_NO_MEMORY = "the service has not enough memory for this picture at this moment: try again"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What one client has sent.
+
+    Attributes:
+        data: bytes of a picture or a clip, untrusted.
+        assume_face: the picture is a face crop.
+    """
+
+    data: bytes
+    assume_face: bool = False
+
+
+def judge_picture(loaded: Loaded, limits: ServiceLimits, upload: Upload) -> list[FaceVerdict] | Problem:
+    """The verdicts on a picture's faces, or why it is refused."""
+    try:
+        _check_pixels(upload.data, loaded.predictor.bundle.recipe.limits, limits.max_pixels)
+        faces = loaded.predictor.predict(upload.data, upload.assume_face)
+    except ImageRejected as rejected:
+        return Problem(STATUS_OF[rejected.reason], rejected.reason, str(rejected).partition(": ")[2])
+    except MemoryError:
+        return Problem(503, "busy", _NO_MEMORY)
+    return faces if faces[0].face is not None else refusal(faces[0].reason) or faces
+
+
+def judge_clip(
+    loaded: Loaded, limits: ServiceLimits, data: bytes, frames: int
+) -> list[tuple[int, list[FaceVerdict]]] | Problem:
+    """Number and verdicts of evenly spaced frames of a clip, or why it is refused.
+
+    FFmpeg reads files alone, so the clip is a file without a name of its own while this runs.
+    """
+    of_frames, began, found = loaded.predictor.bundle.recipe.limits, time.monotonic(), []
+    clip = ClipLimits(
+        max_bytes=limits.max_body, max_frames=limits.clip_frames, max_seconds=limits.clip_seconds
+    )
+    with tempfile.NamedTemporaryFile(prefix="clip-") as file:
+        file.write(data)
+        file.flush()
+        try:
+            for number, pixels in read_frames(Path(file.name), frames, clip, of_frames):
+                if time.monotonic() - began > limits.seconds:
+                    return Problem(503, "too_slow", f"the clip takes more than {limits.seconds:g} s")
+                found.append((number, loaded.predictor.predict(encode_png(pixels), False)))
+        except ClipRejected as rejected:
+            return Problem(STATUS_OF[rejected.reason], rejected.reason, rejected.detail)
+        except MemoryError:
+            return Problem(503, "busy", _NO_MEMORY)
+    return found
+
+
+def _check_pixels(data: bytes, limits: Limits, most: int | None) -> None:
+    """Refuse by the header alone what has more pixels than the service takes.
+
+    Raises:
+        ImageRejected: also for bytes that are no picture.
+    """
+    if most is None:
+        return
+    header = read_header(data, limits)
+    if header.width * header.height > most:
+        size = f"{header.width} x {header.height} pixels"
+        raise ImageRejected("too_many_pixels", f"{size}, at most {most}", header)

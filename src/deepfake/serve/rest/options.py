@@ -1,0 +1,96 @@
+"""The options of `deepfake serve` and `deepfake serve-key`. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from deepfake.serve.rest.limits import ServiceLimits
+
+KEYS = Path("serve-keys.json")
+
+
+def add_serve(commands: Any) -> argparse.ArgumentParser:
+    """Add `serve` to the subparsers of the command line; its parser comes back."""
+    serve: argparse.ArgumentParser = commands.add_parser(
+        "serve", help="the verdicts over HTTP (docs/SERVE.md)",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Serve verdicts over HTTP. What is beyond a limit is refused with a reason.",
+    )  # fmt: skip
+    usual = ServiceLimits()
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    serve.add_argument("--port", type=_count, default=8000, help="0 takes a free one")
+    serve.add_argument(
+        "--model",
+        help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; without it, what is in "
+        "production, else the starter",
+    )
+    serve.add_argument("--keys", type=Path, metavar="FILE", help="of API keys: ask for one")
+    serve.add_argument("--poll", type=_seconds, default=5.0, help="seconds between looks for a new version")
+    serve.add_argument("--threads", type=_positive, default=_cores(), help="pictures judged at once")
+    serve.add_argument("--queue", type=_count, default=usual.queue, help="pictures that may wait")
+    serve.add_argument("--max-batch", type=_positive, default=usual.max_batch, help="pictures of a request")
+    serve.add_argument(
+        "--max-body", type=_positive, default=usual.max_body, help="bytes of a batch or clip"
+    )
+    serve.add_argument(
+        "--memory", type=_positive, default=usual.memory, help="bytes of all uploads at once"
+    )
+    serve.add_argument("--max-requests", type=_positive, default=usual.max_requests, help="in work at once")
+    serve.add_argument("--per-client", type=_positive, default=usual.per_client, help="of these, for one")
+    serve.add_argument("--max-pixels", type=_positive, help="of a picture, below the model's limit")
+    serve.add_argument("--seconds", type=_seconds, default=usual.seconds, help="that a request may take")
+    return serve
+
+
+def add_serve_key(commands: Any) -> argparse.ArgumentParser:
+    """Add `serve-key` to the subparsers of the command line; its parser comes back."""
+    key: argparse.ArgumentParser = commands.add_parser(
+        "serve-key", help="make an API key for `deepfake serve --keys FILE`"
+    )
+    key.add_argument("name", help="of who gets it; the same name again replaces the key")
+    key.add_argument("--keys", type=Path, default=KEYS, metavar="FILE", help=f"({KEYS})")
+    return key
+
+
+def limits_of(options: argparse.Namespace) -> ServiceLimits:
+    """The limits that the options of `deepfake serve` give."""
+    return ServiceLimits(
+        threads=options.threads,
+        queue=options.queue,
+        max_batch=options.max_batch,
+        max_body=options.max_body,
+        memory=options.memory,
+        max_requests=options.max_requests,
+        per_client=options.per_client,
+        max_pixels=options.max_pixels,
+        seconds=options.seconds,
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _count(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds

@@ -1,0 +1,95 @@
+"""The commands `deepfake serve` and `deepfake serve-key`."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from deepfake.base.errors import DeepfakeError
+from deepfake.bundle.bundle import FACTS
+from deepfake.serve.rest.keys import Keys
+from deepfake.serve.rest.limits import ServiceLimits
+from deepfake.serve.rest.production import FolderSource, ModelSource, Production, RegistrySource
+from deepfake.serve.rest.service import make_service
+
+_CONNECTIONS = 4  # for each request in work: idle ones are open too
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the service listens, and who may ask.
+
+    Attributes:
+        keys: file of API keys; None lets everybody ask.
+        model: as in `deepfake predict --model`.
+    """
+
+    host: str
+    port: int
+    keys: Path | None
+    model: str | None
+
+
+def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
+    """Serve until the process is asked to stop; requests in work are finished first.
+
+    Raises:
+        DeepfakeError: the port is taken, or there is no model.
+    """
+    keys = None if place.keys is None else Keys(place.keys)
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("deepfake.serve").setLevel(logging.INFO)
+    if not _is_loopback(place.host):
+        how = "with API keys" if keys else "and everybody who reaches it may ask: --keys FILE limits that"
+        print(
+            f"warning: {place.host} is open to other machines, {how}. Connections are not encrypted: put a "
+            "proxy with TLS in front",
+            file=sys.stderr,
+        )
+    listening = _listen(place.host, place.port)
+    production = Production(_source(place.model))
+    production.start()
+    app = make_service(production, limits, keys, poll)
+    config = uvicorn.Config(
+        app, access_log=False, log_level="warning", server_header=False, lifespan="on",
+        limit_concurrency=_CONNECTIONS * limits.max_requests,
+        timeout_graceful_shutdown=int(limits.seconds) + 1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    host, port = listening.getsockname()[:2]
+    print(f"http://{host}:{port}/openapi.json describes the service; Ctrl-C stops it", file=sys.stderr)
+    server.run(sockets=[listening])
+
+
+def _source(model: str | None) -> ModelSource:
+    return FolderSource(Path(model)) if model and Path(model, FACTS).is_file() else RegistrySource(model)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a taken port is named before the model is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    if os.name == "posix":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise DeepfakeError(
+            f"port {port} of {host} can't be used ({error.strerror}): give another with --port"
+        ) from error
+    return listening

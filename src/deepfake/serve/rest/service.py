@@ -1,0 +1,216 @@
+"""The service: its routes around its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from threading import Event, Thread
+from typing import Annotated, Any, TypeVar
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from deepfake.base.errors import DeepfakeError
+from deepfake.serve.rest import answers
+from deepfake.serve.rest.bodies import Allowance, Take, read_bodies, read_body
+from deepfake.serve.rest.gate import Admission, Observed
+from deepfake.serve.rest.judging import Upload, judge_clip, judge_picture
+from deepfake.serve.rest.keys import Keys
+from deepfake.serve.rest.limits import ServiceLimits
+from deepfake.serve.rest.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
+from deepfake.serve.rest.openapi import BATCH, CLIP, PICTURE, PROBLEMS, SECURITY
+from deepfake.serve.rest.pool import JudgingPool
+from deepfake.serve.rest.problems import Problem, answer
+from deepfake.serve.rest.production import Loaded, Production
+
+T = TypeVar("T")
+AssumeFace = Annotated[bool, Query(description="the picture is a face crop: no face is looked for")]
+Frames = Annotated[int, Query(ge=1, le=32, description="evenly spaced frames that are judged")]
+_STUCK = 10  # times the limit of a request: then no thread will come back
+
+
+class Service:
+    """The parts of a running service, and what its routes do with them."""
+
+    def __init__(self, production: Production, limits: ServiceLimits, keys: Keys | None) -> None:
+        self.production, self.limits = production, limits
+        self.pool = JudgingPool(limits.threads, limits.queue)
+        self.metrics = ServiceMetrics(self.pool, production)
+        self._admission, self._allowance = Admission(limits, keys), Allowance(limits.memory)
+
+    async def picture(self, request: Request, assume_face: AssumeFace = False) -> answers.PictureAnswer:
+        """Judge every face of one picture: the body, or the only file of a form."""
+
+        async def work(take: Take) -> answers.PictureAnswer:
+            loaded = self._loaded()
+            most = loaded.predictor.bundle.recipe.limits.max_bytes
+            data = await read_body(request, most, take)
+            task = partial(judge_picture, loaded, self.limits, Upload(data, assume_face))
+            (found,) = await _unless_gone(request, self.pool.judge([task]))
+            if isinstance(found, Problem):
+                raise found
+            self.metrics.verdicts(found)
+            return answers.PictureAnswer(model_version=loaded.version, **answers.judged(found).model_dump())
+
+        return await self._within_limits(request, work)
+
+    async def pictures(self, request: Request, assume_face: AssumeFace = False) -> answers.BatchAnswer:
+        """Judge every file of a form. A picture that is refused does not stop the others."""
+
+        async def work(take: Take) -> answers.BatchAnswer:
+            loaded = self._loaded()
+            bodies = await read_bodies(request, self.limits.max_body, take, self.limits.max_batch)
+            tasks = [
+                partial(judge_picture, loaded, self.limits, Upload(data, assume_face)) for data in bodies
+            ]
+            found = await _unless_gone(request, self.pool.judge(tasks))
+            return answers.BatchAnswer(
+                model_version=loaded.version,
+                pictures=[self._numbered(n, one) for n, one in enumerate(found)],
+            )
+
+        return await self._within_limits(request, work)
+
+    async def video(self, request: Request, frames: Frames = 8) -> answers.ClipAnswer:
+        """Judge evenly spaced frames of a clip, each as a picture."""
+
+        async def work(take: Take) -> answers.ClipAnswer:
+            loaded = self._loaded()
+            data = await read_body(request, self.limits.max_body, take)
+            task = partial(judge_clip, loaded, self.limits, data, frames)
+            (found,) = await _unless_gone(request, self.pool.judge([task]))
+            if isinstance(found, Problem):
+                raise found
+            for _, faces in found:
+                self.metrics.verdicts(faces)
+            shown = [
+                answers.Frame(frame=number, **answers.judged(faces).model_dump()) for number, faces in found
+            ]
+            return answers.ClipAnswer(model_version=loaded.version, frames=shown)
+
+        return await self._within_limits(request, work)
+
+    async def model(self, request: Request) -> answers.ModelFacts:
+        """What judges: version, network, threshold, training data and figures on its own test split."""
+        self._admission.client(request)
+        loaded = self._loaded()
+        bundle = loaded.predictor.bundle
+        return answers.ModelFacts(
+            version=loaded.version,
+            weights_sha256=bundle.weights_sha256,
+            network=bundle.architecture.model,
+            only_rendered=bundle.only_rendered,
+            threshold=bundle.calibration.threshold,
+            sources=bundle.card["sources"],
+            trained_on=bundle.card["trained_on"],
+            test=bundle.card["test"],
+        )
+
+    async def metrics_text(self, request: Request) -> Response:
+        """Counts and times for Prometheus."""
+        self._admission.client(request)
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def health(self) -> answers.State:
+        """200 while the process works; 503 when no thread will come back and it must be started again."""
+        if self.pool.longest() > _STUCK * self.limits.seconds:
+            raise Problem(503, "stuck", "every thread is held by one picture for too long: start it again")
+        return answers.State(state="alive")
+
+    async def ready(self) -> answers.State:
+        """200 when a model judges."""
+        self._loaded()
+        return answers.State(state="ready")
+
+    def _loaded(self) -> Loaded:
+        if self.production.now is None:
+            raise Problem(503, "no_model", "no model is loaded yet: try again")
+        return self.production.now
+
+    def _numbered(self, number: int, found: Any) -> answers.Numbered:
+        if isinstance(found, Problem):
+            self.metrics.refused(found.code)
+            return answers.Numbered(number=number, problem=answers.Refused(**found.to_json()))
+        self.metrics.verdicts(found)
+        return answers.Numbered(number=number, judged=answers.judged(found))
+
+    async def _within_limits(self, request: Request, work: Callable[[Take], Awaitable[T]]) -> T:
+        """Run a request's work with a place, an allowance of memory and a time limit."""
+        with self._admission.admitted(self._admission.client(request)), self._allowance.share() as take:
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    return await work(take)
+            except TimeoutError as error:
+                words = f"the request took more than {self.limits.seconds:g} s to arrive and be judged"
+                raise Problem(503, "too_slow", words) from error
+
+
+def make_service(
+    production: Production, limits: ServiceLimits, keys: Keys | None = None, poll: float = 5.0
+) -> FastAPI:
+    """The application, for any ASGI server.
+
+    Args:
+        production: started, or every request gets 503.
+        keys: None: everybody may ask.
+        poll: seconds between two looks for another model.
+    """
+    service = Service(production, limits, keys)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stop = Event()
+        watch = Thread(target=production.watch, args=(stop, poll), name="watch", daemon=True)
+        watch.start()
+        yield
+        stop.set()
+        service.pool.close()
+
+    # FastAPI's own pages load scripts from another host: only the description is served.
+    app = FastAPI(title="deepfake", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_routes(app, service)
+    app.add_middleware(Observed, metrics=service.metrics)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        response = await answer(request, error)
+        service.metrics.refused(error.code if isinstance(error, Problem) else str(response.status_code))
+        return response
+
+    for kind in (Problem, DeepfakeError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, refused)
+    return app
+
+
+def _add_routes(app: FastAPI, service: Service) -> None:
+    given: dict[str, Any] = {"responses": PROBLEMS, "dependencies": SECURITY}
+    app.post("/v1/picture", openapi_extra=PICTURE, **given)(service.picture)
+    app.post("/v1/pictures", openapi_extra=BATCH, **given)(service.pictures)
+    app.post("/v1/video", openapi_extra=CLIP, **given)(service.video)
+    app.get("/v1/model", **given)(service.model)
+    app.get("/metrics", response_class=Response, **given)(service.metrics_text)
+    app.get("/health")(service.health)
+    app.get("/ready")(service.ready)
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result. The work is cancelled when the client closes its connection."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Problem(499, "gone", "the client has closed its connection")
+        return task.result()
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Problem):
+            await task
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
