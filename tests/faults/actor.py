@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from registry_helpers import NAME, REGISTER, always_yes, publication
@@ -11,6 +12,11 @@ from registry_helpers import NAME, REGISTER, always_yes, publication
 from deepfake.base.stage import run_stage
 from deepfake.registry.promotion import promote, rollback
 from deepfake.registry.publishing import publish
+
+
+def said(process: int) -> Path:
+    """File with what a person's process said; never on the disk that is full."""
+    return Path(tempfile.gettempdir()) / f"deepfake-said-{process}.txt"
 
 
 def act(folder: Path, what: str, number: int, environment: dict[str, str]) -> None:
@@ -23,7 +29,7 @@ def act(folder: Path, what: str, number: int, environment: dict[str, str]) -> No
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     os.environ.update(environment | {"DVC_ROOT": str(folder)})
     os.chdir(folder)
-    sys.stderr = (folder / f"said-{os.getpid()}.txt").open("w")
+    sys.stderr = said(os.getpid()).open("w")
     always_yes()
     why = f"process {os.getpid()}"
     acts = {

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from actor import act
+from actor import act, said
 from registry_helpers import NAME, REGISTER, publication
 
 from deepfake.registry.aliases import PREVIOUS, PRODUCTION, alias_version
@@ -42,8 +42,11 @@ class Person:
     def wait(self) -> tuple[int | None, str]:
         """Exit code, and what it said."""
         self.process.join(timeout=300)
-        said = self.folder / f"said-{self.process.pid}.txt"
-        return self.process.exitcode, said.read_text() if said.exists() else ""
+        assert self.process.pid is not None
+        file = said(self.process.pid)
+        text = file.read_text() if file.exists() else ""
+        file.unlink(missing_ok=True)
+        return self.process.exitcode, text
 
     def seconds(self) -> float:
         """Seconds that it takes when nothing happens to it."""
