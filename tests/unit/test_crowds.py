@@ -68,9 +68,10 @@ def test_the_largest_faces_are_judged_and_the_others_counted(
 
 
 def test_rest_and_files_tell_how_many_were_left_out(predictor: predictors.Predictor) -> None:
-    row = PictureModel(predictor).predict(pd.DataFrame({"image": [b"7"]})).iloc[0]
-    assert (row["faces"], row["left_out"]) == (LIMIT, 7 - LIMIT)
-    assert [*row.index] == signature().outputs.input_names()
+    rows = PictureModel(predictor).predict(pd.DataFrame({"image": [b"7", b"1"]}))
+    assert [*zip(rows["picture"], rows["face"], strict=True)] == [*((0, n) for n in range(LIMIT)), (1, 0)]
+    assert [*rows["left_out"]] == [7 - LIMIT] * LIMIT + [0]
+    assert [*rows.columns] == signature().outputs.input_names()
     contents = [Content("crowd", b"7")]
     ((_, _, rows),) = score_contents(predictor, contents, {}, How("1"))
     assert len(rows) == LIMIT and {one["left_out"] for one in rows} == {7 - LIMIT}

@@ -16,14 +16,14 @@ from deepfake.params.train import Model
 from deepfake.registry.requirements import serving_requirements
 
 _ANSWER = [
-    ("double", "score"), ("string", "verdict"), ("string", "reason"), ("double", "threshold"),
-    ("long", "box_left"), ("long", "box_top"), ("long", "box_side"), ("long", "faces"),
-    ("long", "left_out"),
+    ("long", "picture"), ("long", "face"), ("double", "score"), ("string", "verdict"), ("string", "reason"),
+    ("double", "threshold"), ("long", "box_left"), ("long", "box_top"), ("long", "box_side"),
+    ("long", "left_out"), ("string", "note"),
 ]  # fmt: skip
 
 
 def signature() -> ModelSignature:
-    """Bytes in (base64 over REST); one row per picture out."""
+    """Bytes in (base64 over REST); one row per face out."""
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, "image")]),
         outputs=Schema([ColSpec(kind, name, required=False) for kind, name in _ANSWER]),
@@ -39,7 +39,7 @@ def check_registered(model: Path, network: Model, runtime: str) -> Checks:
         runtime: of the engine.
     """
     return {
-        "signature": ask(_signature, model, limit="pictures' bytes in, one row per picture out"),
+        "signature": ask(_signature, model, limit="pictures' bytes in, one row per face out"),
         "requirements": ask(_requirements, model, network, runtime, limit="every package it imports"),
     }
 

@@ -44,8 +44,7 @@ def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
         DeepfakeError: the port is taken, or there is no model.
     """
     keys = None if place.keys is None else Keys(place.keys)
-    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr, level=logging.WARNING)
-    logging.getLogger("deepfake.serve").setLevel(logging.INFO)
+    _log()
     if not _is_loopback(place.host):
         how = "with API keys" if keys else "and everybody who reaches it may ask: --keys FILE limits that"
         print(
@@ -58,7 +57,7 @@ def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
     production.start()
     app = make_service(production, limits, keys, poll)
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", server_header=False, lifespan="on",
+        app, log_config=None, access_log=False, server_header=False, lifespan="on",
         limit_concurrency=_CONNECTIONS * limits.max_requests,
         timeout_graceful_shutdown=int(limits.seconds) + 1,
     )  # fmt: skip
@@ -66,6 +65,11 @@ def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
     host, port = listening.getsockname()[:2]
     print(f"http://{host}:{port}/openapi.json describes the service; Ctrl-C stops it", file=sys.stderr)
     server.run(sockets=[listening])
+
+
+def _log() -> None:
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("deepfake.serve").setLevel(logging.INFO)
 
 
 def _source(model: str | None) -> ModelSource:
@@ -87,6 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # who connects before the model is loaded waits
     except OSError as error:
         listening.close()
         raise DeepfakeError(
