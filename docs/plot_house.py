@@ -54,6 +54,7 @@ TOP_ROOMS = {
     "lab": "experiments, sweeps",
     "cli": "the command `deepfake`",
     "app/": "Streamlit pages, no room",
+    "rest": "the verdicts over HTTP",
     "serve": "file → faces → scores → verdict",
     "present": "words, marks, origin, report",
     "bundle": "what is registered, its predictor",
@@ -96,7 +97,7 @@ def _people(axes: Axes) -> None:
     """The top: what people use, and how a registered model reaches them."""
     _title(axes, 8.5, "what people use")
     places = _row(axes, 7.2, TOP_ROOMS, OUTSIDE)
-    for left, right in ((2, 3), (3, 4), (4, 5)):
+    for left, right in ((2, 3), (3, 4), (4, 5), (5, 6), (6, 7)):
         _arrow(axes, (places[right][0], 7.7), (sum(places[left]), 7.7))
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.stage import run_stage
+from deepfake.rest.options import add_serve, add_serve_key, limits_of
 from deepfake.serve.options import INTERRUPTED, PIPE_CLOSED, UNSCORED, add_predict
-from deepfake.serve.rest.options import add_serve, add_serve_key, limits_of
 
 # Each command imports what it needs: `--help` answers at once.
 if TYPE_CHECKING:
@@ -126,14 +126,14 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from deepfake.serve.rest.server import Place, serve
+    from deepfake.rest.server import Place, serve
 
     place = Place(options.host, options.port, options.keys, options.model)
     serve(place, limits_of(options), options.poll)
 
 
 def _serve_key(options: argparse.Namespace) -> None:
-    from deepfake.serve.rest.keys import make_key
+    from deepfake.rest.keys import make_key
 
     print(make_key(options.keys, options.name))
     print(f"it is shown only now; {options.keys} holds its hash: serve with --keys", file=sys.stderr)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from behaviour_data import make_predictor
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from deepfake.base.errors import RegistryError
@@ -26,6 +27,9 @@ from deepfake.ingest.raw import RawData
 from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.preprocess.splits import SplitRule
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.production import BundleFolder, Loaded, Production
+from deepfake.rest.service import make_service
 from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_examples, shard_paths
 
@@ -54,6 +58,13 @@ def write_sources(root: Path, pictures: int) -> None:
             name, data = encode(wide, number)
             (root / label).mkdir(parents=True, exist_ok=True)
             (root / label / name).write_bytes(data)
+
+
+def judged_over_http(predictor: Predictor, data: bytes) -> list[dict]:
+    production = Production(BundleFolder(predictor.bundle.folder))
+    production.now = Loaded(predictor, "1")
+    with TestClient(make_service(production, ServiceLimits(), poll=60.0)) as client:
+        return client.post("/v1/picture", content=data).json()["faces"]
 
 
 @pytest.mark.parametrize("align", ["box", "landmarks"])
@@ -102,6 +113,10 @@ def test_pipeline_and_predictor_cut_the_same_pixels(
         assert verdict.reason == calibration.reason(verdict.score, apart)
         assert [*verdict.views] == [*logits] and verdict.views["plain"] == verdict.score
         assert max(verdict.views.values()) - min(verdict.views.values()) == pytest.approx(apart, abs=1e-5)
+    over_http = judged_over_http(predictor, (tmp_path / "in" / path).read_bytes())
+    assert (
+        over_http[row.face]["score"] == verdict.score and over_http[row.face]["verdict"] == verdict.verdict
+    )
     heat = predictor.explain(verdict)
     assert heat.shape == verdict.crop.shape[:2] and heat.min() >= 0.0 and heat.max() <= 1.0
     nothing = replace(predictor.bundle, explanation=Explanation(None, 20, None))

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from serve_helpers import GreyPredictor, picture
@@ -21,12 +23,12 @@ from deepfake.bundle.predictor import FaceVerdict
 from deepfake.media.images import ImageRejected
 from deepfake.media.squares import Square
 from deepfake.media.videos import ClipRejected
-from deepfake.serve.rest.keys import Keys, make_key
-from deepfake.serve.rest.limits import ServiceLimits
-from deepfake.serve.rest.pool import JudgingPool
-from deepfake.serve.rest.problems import STATUS_OF, Problem
-from deepfake.serve.rest.production import Loaded, Production
-from deepfake.serve.rest.service import make_service
+from deepfake.rest.keys import Keys, make_key
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.pool import JudgingPool
+from deepfake.rest.problems import STATUS_OF, Problem
+from deepfake.rest.production import Loaded, Production
+from deepfake.rest.service import make_service
 
 SECRET_NAME = "somebody-by-name.png"
 
@@ -144,6 +146,24 @@ def test_files_that_are_no_good_picture_get_their_status() -> None:
         broken_form = {"content-type": "multipart/form-data; boundary=x"}
         assert code(client.post("/v1/picture", content=b"--y", headers=broken_form), 400) == "bad_form"
         assert code(client.post("/v1/video", content=picture()), 415) == "not_a_video"
+
+
+def test_a_clip_has_a_verdict_and_tracks(tmp_path: Path) -> None:
+    file = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 64))
+    for _ in range(20):
+        writer.write(np.full((64, 64, 3), 200, np.uint8))
+    writer.release()
+    with serving() as client:
+        clip = client.post("/v1/video?frames=3", files=sent(file.read_bytes())).json()
+        cut = client.post("/v1/video", content=file.read_bytes()[:60])
+        assert client.post("/v1/video?frames=0", content=b"x").status_code == 422
+        assert 'deepfake_verdicts_total{verdict="real"} 6.0' in client.get("/metrics").text
+    with serving(clip_seconds=1.0) as client:
+        assert code(client.post("/v1/video", content=file.read_bytes()), 413) == "too_long"
+    assert (clip["frames"], clip["verdict"], clip["without_face"]) == (3, "real", 0)
+    assert [frame["frame"] for frame in clip["tracks"][0]["frames"]] == [3, 10, 16]
+    assert code(cut, 422) == "corrupt"
 
 
 def test_every_reason_of_media_has_a_status() -> None:

@@ -19,10 +19,10 @@ from helpers import REPO
 from serve_helpers import GreyPredictor, picture
 
 from deepfake import cli
-from deepfake.serve.rest import server
-from deepfake.serve.rest.limits import ServiceLimits
-from deepfake.serve.rest.options import limits_of
-from deepfake.serve.rest.production import Loaded
+from deepfake.rest import server
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.options import limits_of
+from deepfake.rest.production import Loaded
 
 # The service with a toy for a model. A picture whose bytes end in "slow" waits for a line on stdin.
 TOY = """

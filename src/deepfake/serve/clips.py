@@ -78,7 +78,13 @@ class ClipVerdict:
         return sorted(found, key=lambda one: (-(one.face.score or 0.0), one.frame))
 
 
-def judge_clip(predictor: Predictor, path: Path, frames: int, assume_face: bool = False) -> ClipVerdict:
+def judge_clip(
+    predictor: Predictor,
+    path: Path,
+    frames: int,
+    assume_face: bool = False,
+    clip: ClipLimits | None = None,
+) -> ClipVerdict:
     """Judge a clip.
 
     Args:
@@ -86,6 +92,7 @@ def judge_clip(predictor: Predictor, path: Path, frames: int, assume_face: bool 
         frames: how many evenly spaced frames are judged; first frames after cuts come on top, up to the
             same number.
         assume_face: each frame is a face crop already.
+        clip: limits of the clip; None: the usual ones.
 
     Returns:
         The verdict. A clip that can't be used is `not_applicable`, and the reason says why. A clip that
@@ -95,7 +102,7 @@ def judge_clip(predictor: Predictor, path: Path, frames: int, assume_face: bool 
     reasons: Counter[str] = Counter()
     note = NOT_ON_CLIPS
     try:
-        for frame in read_scenes(path, frames, ClipLimits(), predictor.bundle.recipe.limits):
+        for frame in read_scenes(path, frames, clip or ClipLimits(), predictor.bundle.recipe.limits):
             faces = predictor.predict(encode_png(frame.pixels), assume_face)
             usable = tuple(face for face in faces if face.score is not None)
             reasons.update(face.reason for face in faces if face.score is None)

@@ -14,10 +14,10 @@ import uvicorn
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.bundle.bundle import FACTS
-from deepfake.serve.rest.keys import Keys
-from deepfake.serve.rest.limits import ServiceLimits
-from deepfake.serve.rest.production import FolderSource, ModelSource, Production, RegistrySource
-from deepfake.serve.rest.service import make_service
+from deepfake.rest.keys import Keys
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.production import BundleFolder, ModelSource, Production, RegistryModel
+from deepfake.rest.service import make_service
 
 _CONNECTIONS = 4  # for each request in work: idle ones are open too
 
@@ -73,7 +73,7 @@ def _log() -> None:
 
 
 def _source(model: str | None) -> ModelSource:
-    return FolderSource(Path(model)) if model and Path(model, FACTS).is_file() else RegistrySource(model)
+    return BundleFolder(Path(model)) if model and Path(model, FACTS).is_file() else RegistryModel(model)
 
 
 def _is_loopback(host: str) -> bool:

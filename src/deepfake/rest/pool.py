@@ -1,8 +1,7 @@
 """Threads that judge pictures, and the places in front of them.
 
-Pictures of all requests share the threads. They are never joined into one batch of the network: a
-quantised tower would then give another score for the same bytes, and a face's four views fill a batch
-already.
+Pictures of all requests share the threads. They are never joined into one batch of the network. A quantised
+tower would then give another score for the same bytes, and a face's four views fill a batch already.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
 
-from deepfake.serve.rest.problems import Problem
+from deepfake.rest.problems import Problem
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deepfake.serve.rest.keys import Keys
-from deepfake.serve.rest.limits import ServiceLimits
-from deepfake.serve.rest.metrics import ServiceMetrics
-from deepfake.serve.rest.problems import Problem
+from deepfake.rest.keys import Keys
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.metrics import ServiceMetrics
+from deepfake.rest.problems import Problem
 
 LOG = logging.getLogger("deepfake.serve")
 _UNKNOWN = "other"

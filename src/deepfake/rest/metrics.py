@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.serve.rest.pool import JudgingPool
-from deepfake.serve.rest.production import Production
+from deepfake.rest.pool import JudgingPool
+from deepfake.rest.production import Production
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 __all__ = ["CONTENT_TYPE_LATEST", "ServiceMetrics"]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from deepfake.serve.rest.limits import ServiceLimits
+from deepfake.rest.limits import ServiceLimits
 
 KEYS = Path("serve-keys.json")
 

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Depends
 from fastapi.security import HTTPBearer
 
-from deepfake.serve.rest.answers import Refused
-from deepfake.serve.rest.problems import MEDIA_TYPE
+from deepfake.rest.answers import Refused
+from deepfake.rest.problems import MEDIA_TYPE
 
 SECURITY = [Depends(HTTPBearer(auto_error=False, description="an API key, where the service has keys"))]
 _WORDS = {

@@ -44,7 +44,7 @@ class ModelSource(Protocol):
         """
 
 
-class RegistrySource:
+class RegistryModel:
     """A version or an alias of the registry; by default what is in production, else the starter."""
 
     def __init__(self, uri: str | None) -> None:
@@ -70,7 +70,7 @@ class RegistrySource:
         return Loaded(*load_model(self._uri))
 
 
-class FolderSource:
+class BundleFolder:
     """A bundle's folder, which stays what it is."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,21 +15,23 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.serve.rest import answers
-from deepfake.serve.rest.bodies import Allowance, Take, read_bodies, read_body
-from deepfake.serve.rest.gate import Admission, Observed
-from deepfake.serve.rest.judging import Upload, judge_clip, judge_picture
-from deepfake.serve.rest.keys import Keys
-from deepfake.serve.rest.limits import ServiceLimits
-from deepfake.serve.rest.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
-from deepfake.serve.rest.openapi import BATCH, CLIP, PICTURE, PROBLEMS, SECURITY
-from deepfake.serve.rest.pool import JudgingPool
-from deepfake.serve.rest.problems import Problem, answer
-from deepfake.serve.rest.production import Loaded, Production
+from deepfake.rest import answers
+from deepfake.rest.bodies import Allowance, Take, read_bodies, read_body
+from deepfake.rest.gate import Admission, Observed
+from deepfake.rest.judging import Upload, judge_picture, judge_upload
+from deepfake.rest.keys import Keys
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
+from deepfake.rest.openapi import BATCH, CLIP, PICTURE, PROBLEMS, SECURITY
+from deepfake.rest.pool import JudgingPool
+from deepfake.rest.problems import Problem, answer
+from deepfake.rest.production import Loaded, Production
 
 T = TypeVar("T")
 AssumeFace = Annotated[bool, Query(description="the picture is a face crop: no face is looked for")]
-Frames = Annotated[int, Query(ge=1, le=32, description="evenly spaced frames that are judged")]
+Frames = Annotated[
+    int, Query(ge=1, le=32, description="evenly spaced frames; those after cuts on top")
+]
 _STUCK = 10  # times the limit of a request: then no thread will come back
 
 
@@ -76,21 +78,17 @@ class Service:
         return await self._within_limits(request, work)
 
     async def video(self, request: Request, frames: Frames = 8) -> answers.ClipAnswer:
-        """Judge evenly spaced frames of a clip, each as a picture."""
+        """Judge a clip: a verdict for each face through each scene, and one for the clip."""
 
         async def work(take: Take) -> answers.ClipAnswer:
             loaded = self._loaded()
             data = await read_body(request, self.limits.max_body, take)
-            task = partial(judge_clip, loaded, self.limits, data, frames)
+            task = partial(judge_upload, loaded, self.limits, data, frames)
             (found,) = await _unless_gone(request, self.pool.judge([task]))
             if isinstance(found, Problem):
                 raise found
-            for _, faces in found:
-                self.metrics.verdicts(faces)
-            shown = [
-                answers.Frame(frame=number, **answers.judged(faces).model_dump()) for number, faces in found
-            ]
-            return answers.ClipAnswer(model_version=loaded.version, frames=shown)
+            self.metrics.verdicts([one.face for track in found.tracks for one in track.appearances])
+            return answers.clip_answer(found, loaded.version)
 
         return await self._within_limits(request, work)
 
@@ -115,28 +113,28 @@ class Service:
         self._admission.client(request)
         return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    async def health(self) -> answers.State:
+    async def health(self) -> answers.StateAnswer:
         """200 while the process works; 503 when no thread will come back and it must be started again."""
         if self.pool.longest() > _STUCK * self.limits.seconds:
             raise Problem(503, "stuck", "every thread is held by one picture for too long: start it again")
-        return answers.State(state="alive")
+        return answers.StateAnswer(state="alive")
 
-    async def ready(self) -> answers.State:
+    async def ready(self) -> answers.StateAnswer:
         """200 when a model judges."""
         self._loaded()
-        return answers.State(state="ready")
+        return answers.StateAnswer(state="ready")
 
     def _loaded(self) -> Loaded:
         if self.production.now is None:
             raise Problem(503, "no_model", "no model is loaded yet: try again")
         return self.production.now
 
-    def _numbered(self, number: int, found: Any) -> answers.Numbered:
+    def _numbered(self, number: int, found: Any) -> answers.NumberedAnswer:
         if isinstance(found, Problem):
             self.metrics.refused(found.code)
-            return answers.Numbered(number=number, problem=answers.Refused(**found.to_json()))
+            return answers.NumberedAnswer(number=number, problem=answers.Refused(**found.to_json()))
         self.metrics.verdicts(found)
-        return answers.Numbered(number=number, judged=answers.judged(found))
+        return answers.NumberedAnswer(number=number, judged=answers.judged(found))
 
     async def _within_limits(self, request: Request, work: Callable[[Take], Awaitable[T]]) -> T:
         """Run a request's work with a place, an allowance of memory and a time limit."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.media.encoding import encode_png
 from deepfake.media.images import ImageRejected, read_header
-from deepfake.media.videos import ClipRejected, read_frames
 from deepfake.params.ingest.limits import ClipLimits, Limits
-from deepfake.serve.rest.limits import ServiceLimits
-from deepfake.serve.rest.problems import STATUS_OF, Problem, refusal
-from deepfake.serve.rest.production import Loaded
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.problems import STATUS_OF, Problem, refusal
+from deepfake.rest.production import Loaded
+from deepfake.serve.clips import ClipVerdict, judge_clip
 
 _NO_MEMORY = "the service has not enough memory for this picture at this moment: try again"
 
@@ -44,30 +42,22 @@ def judge_picture(loaded: Loaded, limits: ServiceLimits, upload: Upload) -> list
     return faces if faces[0].face is not None else refusal(faces[0].reason) or faces
 
 
-def judge_clip(
-    loaded: Loaded, limits: ServiceLimits, data: bytes, frames: int
-) -> list[tuple[int, list[FaceVerdict]]] | Problem:
-    """Number and verdicts of evenly spaced frames of a clip, or why it is refused.
+def judge_upload(loaded: Loaded, limits: ServiceLimits, data: bytes, frames: int) -> ClipVerdict | Problem:
+    """The verdict on a clip, or why it is refused.
 
-    FFmpeg reads files alone, so the clip is a file without a name of its own while this runs.
+    FFmpeg reads only files, so the clip is a temporary file while this runs.
     """
-    of_frames, began, found = loaded.predictor.bundle.recipe.limits, time.monotonic(), []
     clip = ClipLimits(
         max_bytes=limits.max_body, max_frames=limits.clip_frames, max_seconds=limits.clip_seconds
     )
-    with tempfile.NamedTemporaryFile(prefix="clip-") as file:
-        file.write(data)
-        file.flush()
-        try:
-            for number, pixels in read_frames(Path(file.name), frames, clip, of_frames):
-                if time.monotonic() - began > limits.seconds:
-                    return Problem(503, "too_slow", f"the clip takes more than {limits.seconds:g} s")
-                found.append((number, loaded.predictor.predict(encode_png(pixels), False)))
-        except ClipRejected as rejected:
-            return Problem(STATUS_OF[rejected.reason], rejected.reason, rejected.detail)
-        except MemoryError:
-            return Problem(503, "busy", _NO_MEMORY)
-    return found
+    try:
+        with tempfile.NamedTemporaryFile(prefix="clip-") as file:
+            file.write(data)
+            file.flush()
+            found = judge_clip(loaded.predictor, Path(file.name), frames, clip=clip)
+    except MemoryError:
+        return Problem(503, "busy", _NO_MEMORY)
+    return found if found.frames else refusal(found.reason) or found
 
 
 def _check_pixels(data: bytes, limits: Limits, most: int | None) -> None:

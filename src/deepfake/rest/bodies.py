@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from deepfake.serve.rest.problems import Problem
+from deepfake.rest.problems import Problem
 
 Take = Callable[[int], None]
 
