@@ -29,9 +29,7 @@ from deepfake.rest.production import Loaded, Production
 
 T = TypeVar("T")
 AssumeFace = Annotated[bool, Query(description="the picture is a face crop: no face is looked for")]
-Frames = Annotated[
-    int, Query(ge=1, le=32, description="evenly spaced frames; those after cuts on top")
-]
+Frames = Annotated[int, Query(ge=1, le=32, description="evenly spaced frames; those after cuts on top")]
 _STUCK = 10  # times the limit of a request: then no thread will come back
 
 
