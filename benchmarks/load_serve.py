@@ -31,6 +31,7 @@ HOST, BOUNDARY = "127.0.0.1", "a-line-that-no-picture-holds"
 GROWTH = 1.10  # of the memory between the first third of a run and its end
 SHARE = 0.9  # of the raw predictor's speed that a batch keeps
 PEAK = 1.5 * 2**30  # bytes above the memory at the start
+_REFUSED = (413, 415, 422, 503)
 _PATIENCE = 120.0  # seconds: an answer that takes longer is a hang
 
 

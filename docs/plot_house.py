@@ -26,6 +26,7 @@ LEAVES = {
     "evaluate": "predictions, metrics, calibration",
     "stress": "AUC under damage and attack",
     "explain": "heat maps, test of the methods",
+    "export": "ONNX graph that serves",
     "report": "page, model card, data card",
     "register": "registered model, run, gates",
 }
@@ -97,7 +98,7 @@ def _people(axes: Axes) -> None:
     """The top: what people use, and how a registered model reaches them."""
     _title(axes, 8.5, "what people use")
     places = _row(axes, 7.2, TOP_ROOMS, OUTSIDE)
-    for left, right in ((2, 3), (3, 4), (4, 5), (5, 6), (6, 7)):
+    for left, right in pairwise(range(2, len(places))):
         _arrow(axes, (places[right][0], 7.7), (sum(places[left]), 7.7))
 
 

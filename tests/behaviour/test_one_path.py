@@ -61,7 +61,7 @@ def write_sources(root: Path, pictures: int) -> None:
 
 
 def judged_over_http(predictor: Predictor, data: bytes) -> list[dict]:
-    production = Production(BundleFolder(predictor.bundle.folder))
+    production = Production(BundleFolder(str(predictor.bundle.folder)))
     production.now = Loaded(predictor, "1")
     with TestClient(make_service(production, ServiceLimits(), poll=60.0)) as client:
         return client.post("/v1/picture", content=data).json()["faces"]

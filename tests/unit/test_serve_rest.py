@@ -261,14 +261,16 @@ def test_a_promoted_version_takes_over_and_requests_in_work_keep_theirs() -> Non
     assert new["faces"][0]["score"] == pytest.approx(old["faces"][0]["score"] + 0.05)
 
 
-def test_a_version_that_cannot_be_loaded_changes_nothing() -> None:
+def test_a_version_that_cannot_be_loaded_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     toy = Toy()
     production = Production(toy)
     production.start()
     toy.version, toy.broken = "2", True
     production.check()
+    production.check()
     assert production.now is not None and production.now.version == "1"
-    assert (production.swaps, production.failures) == (0, 1)
+    assert (production.swaps, production.failures) == (0, 2)
+    assert len(caplog.records) == 1 and "its files are missing" in caplog.text
     toy.broken = False
     production.check()
     assert production.now.version == "2" and production.swaps == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -71,9 +70,9 @@ class RegistryModel:
 
 
 class BundleFolder:
-    """A bundle's folder, which stays what it is."""
+    """A bundle's folder, or the starter's where there is no registry; it stays what it is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | None) -> None:
         self._folder = folder
 
     def identity(self) -> str:
@@ -81,10 +80,10 @@ class BundleFolder:
         return str(self._folder)
 
     def load(self) -> Loaded:
-        """From the folder."""
+        """From the folder; see `load_model`."""
         from deepfake.serve.models import load_model
 
-        return Loaded(*load_model(str(self._folder)))
+        return Loaded(*load_model(self._folder))
 
 
 class Production:
@@ -98,6 +97,7 @@ class Production:
 
     def __init__(self, source: ModelSource) -> None:
         self._source, self._identity = source, ""
+        self._said = ""  # the last failure: it is logged once, not at every look
         self.now: Loaded | None = None
         self.swaps = self.failures = 0
 
@@ -122,9 +122,11 @@ class Production:
             loaded = _prepared(self._source)
         except DeepfakeError as error:
             self.failures += 1
-            LOG.warning("the model stays as it is: %s", error)
+            if str(error) != self._said:
+                LOG.warning("the model stays as it is: %s", error)
+            self._said = str(error)
             return
-        self.now, self._identity = loaded, identity
+        self.now, self._identity, self._said = loaded, identity, ""
         self.swaps += 1
         LOG.info("version %s judges from now on", loaded.version)
 

@@ -8,12 +8,13 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import uvicorn
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.bundle.bundle import FACTS
+from deepfake.bundle.seal import FACTS
 from deepfake.rest.keys import Keys
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.production import BundleFolder, ModelSource, Production, RegistryModel
@@ -73,7 +74,9 @@ def _log() -> None:
 
 
 def _source(model: str | None) -> ModelSource:
-    return BundleFolder(Path(model)) if model and Path(model, FACTS).is_file() else RegistryModel(model)
+    if (model and Path(model, FACTS).is_file()) or find_spec("mlflow") is None:
+        return BundleFolder(model)
+    return RegistryModel(model)
 
 
 def _is_loopback(host: str) -> bool:
