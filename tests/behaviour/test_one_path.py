@@ -28,7 +28,7 @@ from deepfake.params.whole import Params
 from deepfake.preprocess.preprocess import preprocess
 from deepfake.preprocess.splits import SplitRule
 from deepfake.rest.limits import ServiceLimits
-from deepfake.rest.production import BundleFolder, Loaded, Production
+from deepfake.rest.production import BundleFolder, LoadedModel, Production
 from deepfake.rest.service import make_service
 from deepfake.shards.manifest import SPLITS, read_manifest, usable
 from deepfake.shards.shards import read_examples, shard_paths
@@ -62,7 +62,7 @@ def write_sources(root: Path, pictures: int) -> None:
 
 def judged_over_http(predictor: Predictor, data: bytes) -> list[dict]:
     production = Production(BundleFolder(str(predictor.bundle.folder)))
-    production.now = Loaded(predictor, "1")
+    production.now = LoadedModel(predictor, "1")
     with TestClient(make_service(production, ServiceLimits(), poll=60.0)) as client:
         return client.post("/v1/picture", content=data).json()["faces"]
 

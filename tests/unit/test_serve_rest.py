@@ -27,7 +27,7 @@ from deepfake.rest.keys import Keys, make_key
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.pool import JudgingPool
 from deepfake.rest.problems import STATUS_OF, Problem
-from deepfake.rest.production import Loaded, Production
+from deepfake.rest.production import LoadedModel, Production
 from deepfake.rest.service import make_service
 
 SECRET_NAME = "somebody-by-name.png"
@@ -66,10 +66,10 @@ class Toy:
     def identity(self) -> str:
         return self.version
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadedModel:
         if self.broken:
             raise RegistryError("its files are missing")
-        return Loaded(self.predictor, self.version)
+        return LoadedModel(self.predictor, self.version)
 
 
 @contextmanager

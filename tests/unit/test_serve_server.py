@@ -22,7 +22,7 @@ from deepfake import cli
 from deepfake.rest import server
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.options import limits_of
-from deepfake.rest.production import Loaded
+from deepfake.rest.production import LoadedModel
 
 # The service with a toy for a model. A picture whose bytes end in "slow" waits for a line on stdin.
 TOY = """
@@ -105,8 +105,8 @@ def test_other_machines_are_let_in_with_a_warning(
         def identity(self) -> str:
             return "1"
 
-        def load(self) -> Loaded:
-            return Loaded(GreyPredictor(), "1")  # type: ignore[arg-type]
+        def load(self) -> LoadedModel:
+            return LoadedModel(GreyPredictor(), "1")  # type: ignore[arg-type]
 
     monkeypatch.setattr(server, "_log", lambda: None)  # it would hold on to this test's streams
     monkeypatch.setattr(server, "_source", lambda model: Nothing())

@@ -11,7 +11,7 @@ from deepfake.media.images import ImageRejected, read_header
 from deepfake.params.ingest.limits import ClipLimits, Limits
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.problems import STATUS_OF, Problem, refusal
-from deepfake.rest.production import Loaded
+from deepfake.rest.production import LoadedModel
 from deepfake.serve.clips import ClipVerdict, judge_clip
 
 _NO_MEMORY = "the service has not enough memory for this picture at this moment: try again"
@@ -30,7 +30,9 @@ class Upload:
     assume_face: bool = False
 
 
-def judge_picture(loaded: Loaded, limits: ServiceLimits, upload: Upload) -> list[FaceVerdict] | Problem:
+def judge_picture(
+    loaded: LoadedModel, limits: ServiceLimits, upload: Upload
+) -> list[FaceVerdict] | Problem:
     """The verdicts on a picture's faces, or why it is refused."""
     try:
         _check_pixels(upload.data, loaded.predictor.bundle.recipe.limits, limits.max_pixels)
@@ -42,7 +44,9 @@ def judge_picture(loaded: Loaded, limits: ServiceLimits, upload: Upload) -> list
     return faces if faces[0].face is not None else refusal(faces[0].reason) or faces
 
 
-def judge_upload(loaded: Loaded, limits: ServiceLimits, data: bytes, frames: int) -> ClipVerdict | Problem:
+def judge_upload(
+    loaded: LoadedModel, limits: ServiceLimits, data: bytes, frames: int
+) -> ClipVerdict | Problem:
     """The verdict on a clip, or why it is refused.
 
     FFmpeg reads only files, so the clip is a temporary file while this runs.

@@ -14,7 +14,7 @@ LOG = logging.getLogger("deepfake.serve")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A predictor that is ready.
 
     Attributes:
@@ -35,7 +35,7 @@ class ModelSource(Protocol):
             DeepfakeError: it can't be asked now.
         """
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadedModel:
         """The model of this moment.
 
         Raises:
@@ -62,11 +62,11 @@ class RegistryModel:
             version = find_version(self._uri)
         return f"{version.version} {version.tags.get(BUNDLE_DIGEST, '')}"
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadedModel:
         """From the registry; see `load_model`."""
         from deepfake.serve.models import load_model
 
-        return Loaded(*load_model(self._uri))
+        return LoadedModel(*load_model(self._uri))
 
 
 class BundleFolder:
@@ -79,11 +79,11 @@ class BundleFolder:
         """The folder's name."""
         return str(self._folder)
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadedModel:
         """From the folder; see `load_model`."""
         from deepfake.serve.models import load_model
 
-        return Loaded(*load_model(self._folder))
+        return LoadedModel(*load_model(self._folder))
 
 
 class Production:
@@ -98,7 +98,7 @@ class Production:
     def __init__(self, source: ModelSource) -> None:
         self._source, self._identity = source, ""
         self._said = ""  # the last failure: it is logged once, not at every look
-        self.now: Loaded | None = None
+        self.now: LoadedModel | None = None
         self.swaps = self.failures = 0
 
     def start(self) -> None:
@@ -140,7 +140,7 @@ class Production:
                 LOG.exception("the model stays as it is")
 
 
-def _prepared(source: ModelSource) -> Loaded:
+def _prepared(source: ModelSource) -> LoadedModel:
     loaded = source.load()
     loaded.predictor.prepare()
     return loaded

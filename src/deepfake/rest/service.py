@@ -25,7 +25,7 @@ from deepfake.rest.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
 from deepfake.rest.openapi import BATCH, CLIP, PICTURE, PROBLEMS, SECURITY
 from deepfake.rest.pool import JudgingPool
 from deepfake.rest.problems import Problem, answer
-from deepfake.rest.production import Loaded, Production
+from deepfake.rest.production import LoadedModel, Production
 
 T = TypeVar("T")
 AssumeFace = Annotated[bool, Query(description="the picture is a face crop: no face is looked for")]
@@ -122,7 +122,7 @@ class Service:
         self._loaded()
         return answers.StateAnswer(state="ready")
 
-    def _loaded(self) -> Loaded:
+    def _loaded(self) -> LoadedModel:
         if self.production.now is None:
             raise Problem(503, "no_model", "no model is loaded yet: try again")
         return self.production.now
