@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 from loaded import Loaded, clip_of
-from looks import banner, notice, scale, small, table
+from looks import banner, notice, scale, sharp, small, table
 
 from deepfake.base.labels import Verdict
 from deepfake.present.pictures import enlarged
@@ -14,7 +14,7 @@ from deepfake.present.words import COLOURS, HEADLINES
 from deepfake.serve.clips import ClipVerdict, clock
 from deepfake.serve.contents import Content
 
-FRAMES, SIDE = 4, 160  # most suspicious frames that are shown, and the pixels of their sides
+FRAMES, SIDE = 4, 192  # most suspicious frames that are shown, and the pixels of their sides
 
 
 def show_clip(loaded: Loaded, content: Content) -> None:
@@ -36,7 +36,7 @@ def show_clip(loaded: Loaded, content: Content) -> None:
         for one in clip.suspicious[:FRAMES]:
             assert one.face.crop is not None and one.face.score is not None
             words = f"{clock(one.seconds)}: {one.face.score:.3f}, {one.face.verdict}"
-            st.image(enlarged(one.face.crop, SIDE), words, width=SIDE, output_format="PNG")
+            sharp(enlarged(one.face.crop, SIDE), words)
     with st.expander("Every face"):
         rows = [
             (
@@ -81,5 +81,5 @@ def _timeline(clip: ClipVerdict) -> alt.LayerChart | alt.FacetChart:
     )
     limit = alt.Chart(pd.DataFrame({"score": [clip.threshold]})).mark_rule(strokeDash=[4, 4], color="#888")
     return alt.layer(line, points, limit.encode(y="score:Q")).properties(
-        height=220, description="Scores of the clip's faces through time"
+        height=300, description="Scores of the clip's faces through time"
     )

@@ -68,9 +68,9 @@ def small(text: str) -> None:
     st.html(f"<small>{escape(text)}</small>")
 
 
-def sharp(picture: np.ndarray, caption: str, width: int) -> None:
-    """Show a picture as PNG, so it stays sharp; uint8 [height, width, 3]."""
-    st.image(picture, caption, width=width, output_format="PNG")
+def sharp(picture: np.ndarray, caption: str) -> None:
+    """Show a picture as PNG and pixel by pixel, so it stays sharp; uint8 [height, width, 3]."""
+    st.image(picture, caption, width=picture.shape[1], output_format="PNG")
 
 
 def _cell(text: str) -> str:

@@ -23,14 +23,13 @@ _KNOWN = "scored"  # in the session: rows by name and digest, for each model and
 def batch() -> None:
     """Show the page."""
     loaded = production()
-    contents = incoming(loaded.predictor.bundle.recipe.limits, MOST)
-    assume_face = st.checkbox("The pictures are already face crops")
+    contents, assume_face = incoming(loaded.predictor.bundle.recipe.limits, MOST)
     if contents:
         rows = _score(loaded, contents, assume_face)
         _show(rows)
     st.divider()
     st.markdown(f"**{EVIDENCE}**")
-    small(f"{loaded.name}, version {loaded.version.version}. `deepfake predict` does the same for folders.")
+    small(f"{loaded.name}, version {loaded.version.version}. For folders: deepfake predict.")
 
 
 def _score(loaded: Loaded, contents: list[Content], assume_face: bool) -> list[Row]:

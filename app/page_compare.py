@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 from loaded import Loaded, faces_of, load, picture_of, production
-from looks import banner, notice, scale, sharp, small, table
+from looks import banner, notice, scale, small, table
 from page_model import limits_of
 from uploads_box import incoming
 
@@ -36,9 +36,9 @@ def compare() -> None:
         _choose(right, "The other version", versions, next(n for n in range(len(versions)) if n != first)),
     ]
     sides = [_load(current.name, version) for version in chosen]
-    contents = incoming(current.predictor.bundle.recipe.limits, MOST)
+    contents, assume_face = incoming(current.predictor.bundle.recipe.limits, MOST)
     if contents:
-        _show_verdicts(sides, contents[0])
+        _show_verdicts(sides, contents[0], assume_face)
     st.subheader("On their own test splits")
     known = {
         f"version {side.key[0]}": side.predictor.bundle.card["test"]["model"] for side in sides if side
@@ -67,18 +67,18 @@ def _load(name: str, version: Any) -> Loaded | None:
         return None
 
 
-def _show_verdicts(sides: list[Loaded | None], content: Content) -> None:
+def _show_verdicts(sides: list[Loaded | None], content: Content, assume_face: bool) -> None:
     if content.problem or is_clip(content.data):
         notice("Not applicable", content.problem or "this page compares pictures; Detect judges clips")
         return
     base = next((side for side in sides if side is not None), None)
-    if base is not None and faces_of(base, content.data, False)[0].crop is not None:
-        sharp(picture_of(base, content.data, False), content.name, 220)
+    if base is not None and faces_of(base, content.data, assume_face)[0].crop is not None:
+        st.image(picture_of(base, content.data, assume_face), content.name, width=220)
     for side, column in zip(sides, st.columns(2, gap="large"), strict=True):
         if side is not None:
             with column:
                 st.markdown(f"**Version {side.key[0]}**")
-                for face in faces_of(side, content.data, assume_face=False):
+                for face in faces_of(side, content.data, assume_face):
                     _show_face(side, face)
 
 

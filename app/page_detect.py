@@ -23,7 +23,7 @@ from deepfake.serve.contents import Content
 from deepfake.serve.uploads import is_clip
 
 MOST = 50  # pictures of an archive; the page Batch takes more
-CROP = 224  # pixels: side of a face as the browser gets it
+CROP = 256  # pixels: side of a face as the browser gets it
 _GRAVITY = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.REAL, Verdict.NOT_APPLICABLE)
 _HEAT_MAP = (
     "Bright places raise the score most. They show what the model looked at, not whether it was right."
@@ -33,11 +33,7 @@ _HEAT_MAP = (
 def detect() -> None:
     """Show the page."""
     loaded = production()
-    contents = incoming(loaded.predictor.bundle.recipe.limits, MOST)
-    assume_face = st.checkbox(
-        "The picture is already a face crop",
-        help="The model then judges the whole picture and does not search for a face.",
-    )
+    contents, assume_face = incoming(loaded.predictor.bundle.recipe.limits, MOST)
     if contents:
         chosen = _choose(loaded, contents, assume_face)
         if is_clip(chosen.data):
@@ -97,7 +93,7 @@ def _show_picture(loaded: Loaded, content: Content, assume_face: bool) -> None:
     assert face.score is not None
     scale(face.score, calibration)
     _show_notes(faces)
-    left, right = st.columns([3, 2], gap="large")  # on a narrow screen: one above the other
+    left, right = st.columns(2, gap="large")  # on a narrow screen: one above the other
     with left:
         judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
         marked = picture_of(loaded, content.data, assume_face)
@@ -144,13 +140,13 @@ def _show_face(loaded: Loaded, data: bytes, assume_face: bool, face: FaceVerdict
     explained = loaded.predictor.bundle.explanation
     if heat is None:
         with place:
-            sharp(enlarged(crop, CROP), f"What the model saw: {width} × {height} px", CROP)
+            sharp(enlarged(crop, CROP), f"What the model saw: {width} × {height} px")
         small(explained.sentence)
         return
     share = st.slider("Heat map over the face", 0, 100, 70, 10, format="%d %%") / 100.0
     mixed = (share * overlay(crop, heat) + (1.0 - share) * crop).round().astype(crop.dtype)
     with place:
-        sharp(enlarged(mixed, CROP), f"What the model saw: {width} × {height} px, with its heat map", CROP)
+        sharp(enlarged(mixed, CROP), f"What the model saw: {width} × {height} px, with its heat map")
     small(f"{_HEAT_MAP} {explained.sentence}")
 
 

@@ -28,7 +28,7 @@ from deepfake.present.words import COLOURS
 from deepfake.registry.aliases import CHALLENGER, HELD_BACK, alias_version
 from deepfake.registry.run_files import CARD, METRICS, PREDICTIONS, run_file
 
-_HEIGHT = 280  # pixels of a chart
+_HEIGHT = 360  # pixels of a chart with its legend
 
 
 def model() -> None:
@@ -106,7 +106,7 @@ def _show_curves(loaded: Loaded) -> None:
         return
     curve, spread, calibrated = found
     unit = alt.Scale(domain=[0, 1])
-    legend = alt.Legend(orient="bottom", title=None, columns=1)
+    legend = alt.Legend(orient="bottom", title=None, columns=2)
     roc = alt.Chart(curve, title="Fakes caught against false alarms").mark_line().encode(
         x=alt.X("false alarms:Q", scale=unit), y=alt.Y("fakes caught:Q", scale=unit),
         color=alt.Color("curve:N", sort=None, legend=legend),
@@ -121,7 +121,7 @@ def _show_curves(loaded: Loaded) -> None:
     axes = {"x": alt.X("score:Q", scale=unit), "y": alt.Y("share of fakes:Q", scale=unit)}
     diagonal = alt.Chart(ideal).mark_line(strokeDash=[4, 4], color="#888").encode(**axes)
     points = alt.Chart(calibrated).mark_line(point=True).encode(**axes)
-    title = "Are scores probabilities? Then the line is the diagonal"
+    title = "Share of fakes at each score (dashed: ideal)"
     columns = st.columns(3)
     for column, chart in zip(columns, (roc, bars, alt.layer(diagonal, points, title=title)), strict=True):
         column.altair_chart(chart.properties(height=_HEIGHT), width="stretch")
@@ -146,13 +146,12 @@ def _show_parts(loaded: Loaded, card: Mapping[str, Any]) -> None:
 
 def _show_data(card: Mapping[str, Any]) -> None:
     st.subheader("Trained and tested on")
-    table(
-        ("source", "pictures", "face, pixels"),
-        [
-            (f"{x['label']}/{x['source']}", f"{x['kept']:,}", f"{x['median_face_side']:.0f}")
-            for x in card["trained_on"]
-        ],
-    )
+    rows = [
+        (f"{x['label']}/{x['source']}", f"{x['kept']:,}", f"{x['median_face_side']:.0f}")
+        for x in card["trained_on"]
+    ]
+    with st.expander(f"{len(rows)} sources"):
+        table(("source", "pictures", "face, pixels"), rows)
     train, val, test = (sum(card["split"][name].values()) for name in ("train", "val", "test"))
     small(
         f"{train:,} pictures for training, {val:,} for the thresholds, {test:,} for the test. Face: median "

@@ -12,9 +12,6 @@ from deepfake.params.ingest.limits import Limits
 from deepfake.serve.contents import Content
 from deepfake.serve.uploads import unpack
 
-# The names that files have; what a file is, its bytes say.
-PICTURES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
-OTHERS = ["zip", "tar", "gz", "mp4", "mov", "mkv", "webm", "avi"]
 # The page listens for a paste anywhere and hands the picture over. Streamlit's uploader knows no paste.
 _LISTEN = """
 export default function(component) {
@@ -38,18 +35,26 @@ def _listener() -> object:
     return st.components.v2.component("paste", html="", js=_LISTEN)
 
 
-def incoming(limits: Limits, most: int) -> list[Content]:
+def incoming(limits: Limits, most: int) -> tuple[list[Content], bool]:
     """Everything that the visitor has given, at most `most` pictures of each archive.
 
-    The names are those of the files; what they are, `is_clip` and the predictor say.
+    Returns:
+        The contents, and whether they are face crops already. The names are those of the files; what they
+        are, `is_clip` and the predictor say.
     """
     files = st.file_uploader(
         "Pictures, clips or a zip file. You can also paste a picture (Ctrl+V).",
-        [*PICTURES, *OTHERS],
-        accept_multiple_files=True,
+        accept_multiple_files=True,  # of any name: what a file is, its bytes say
     )
     contents = [one for file in files for one in _unpacked(file.name, file.getvalue(), limits, most)]
-    return [*contents, *_of_camera(), *_of_clipboard()]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        photos = _of_camera()
+        pasted = _of_clipboard()
+        assume_face = st.checkbox(
+            "Already a face crop",
+            help="The model then judges the whole picture and does not search for a face.",
+        )
+    return [*contents, *photos, *pasted], assume_face
 
 
 def _of_camera() -> Sequence[Content]:

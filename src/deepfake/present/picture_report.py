@@ -20,7 +20,7 @@ from deepfake.present.file_origin import APART, NOTHING, read_file_origin
 from deepfake.present.pictures import boxed, enlarged
 from deepfake.present.words import COLOURS, EVIDENCE, HEADLINES, SIGNS, moves, percent, rules, why
 
-_LONGEST, _CROP = 900, 224  # pixels
+_LONGEST, _CROP = 900, 256  # pixels
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,9 @@ def boxed(picture: np.ndarray, faces: Sequence[FaceVerdict], longest: int) -> np
     return image
 
 
-def enlarged(crop: np.ndarray, least: int) -> np.ndarray:
-    """A crop enlarged by the smallest whole factor that makes its side at least `least`: it stays sharp."""
-    factor = -(-least // len(crop))
+def enlarged(crop: np.ndarray, most: int) -> np.ndarray:
+    """A crop enlarged by the largest whole factor that keeps its side within `most`: it stays sharp."""
+    factor = max(1, most // len(crop))
     return crop.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
