@@ -46,4 +46,4 @@ def test_the_known_biases_are_named(audit: dict[str, Any]) -> None:
     assert "in pixels tells" in told  # the resolution gap
     assert "JPEG" in told
     border = "\n".join(audit["families"]["border"]["sentences"])
-    assert "bottom right corner beyond that of its mirror image (a watermark?) tells tpdne" in border
+    assert "bottom right corner, more than in its mirror image (a watermark?) tells tpdne" in border

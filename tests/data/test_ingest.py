@@ -169,7 +169,7 @@ def test_crops_are_marked_as_such(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (None, r"source 'set': .*gone is no folder; set ingest\.root and path"),
+        (None, r"source 'set': there is no folder .*gone: correct ingest\.root"),
         ({}, r"source 'set': no file in .*; expected real/<source>/\.\.\. and fake/<generator>/\.\.\."),
         (
             {"elsewhere/1.png": picture(1)},
@@ -179,11 +179,11 @@ def test_crops_are_marked_as_such(tmp_path: Path) -> None:
         ({"fake/g/1.png": picture(1)}, r"no real picture in any source: a detector needs both classes"),
         (
             {"real/a/1.png": picture(1), "fake/g/1.png": b"text", "fake/g/2.png": b""},
-            r"none of the 2 fake files is usable: 2 not_an_image \(such as set/fake/g/1\.png: ",
+            r"none of the 2 fake files can be used, .*: 2 not_an_image \(such as set/fake/g/1\.png: ",
         ),
         (
             {"real/a/1.png": picture(1), "fake/g/1.png": picture(1)},
-            r"none of the 1 real files is usable: 1 label_conflict \(such as set/real/a/1\.png: ",
+            r"none of the 1 real files can be used, .*: 1 label_conflict \(such as set/real/a/1\.png: ",
         ),
     ],
 )
@@ -208,7 +208,7 @@ def test_the_stage_ends_with_one_sentence(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: source 'folder': no file in data/sources; expected {LAYOUT}, or train/, val/ and test/ "
-        "holding that; name the folders so, or set ingest.root and path\n"
+        f"error: source 'folder': no file in data/sources; expected {LAYOUT}, or these folders inside "
+        "train/, val/ and test/; rename the folders, or correct ingest.root and path\n"
     )
     assert not (tmp_path / "data" / "raw").exists()

@@ -31,7 +31,7 @@ LIMITS = Validate(
     max_group_share=0.9,
 )
 AUDIT = {
-    "Pictures as they came": [
+    "Original pictures": [
         {
             "name": "raw/container",
             "family": "container",
@@ -163,7 +163,7 @@ def test_the_page_of_preprocess_tells_splits_and_misses(planted: tuple[Ingest, p
     page = render_report(
         faces,
         check_splits(faces, params.near_duplicate_distance),
-        audits=Audits({"Before": AUDIT["Pictures as they came"], "After": []}, b"a figure"),
+        audits=Audits({"Before": AUDIT["Original pictures"], "After": []}, b"a figure"),
         exhibits=[quarantine_exhibits(faces, RawData(manifest, raw, params))],
         statistics=statistics,
     )
@@ -175,10 +175,10 @@ def test_a_family_of_one_stage_only_stands_in_that_stages_column(
     planted: tuple[Ingest, pd.DataFrame, Path],
 ) -> None:
     _, frame, _ = planted
-    rows = AUDIT["Pictures as they came"]
+    rows = AUDIT["Original pictures"]
     later = [*rows, rows[0] | {"name": "crops/resolution", "family": "resolution", "shown": "0.123 [0, 1]"}]
     audits = Audits({"Before": rows, "After": later}, b"a figure")
     page = render_report(frame, validate_manifest(frame, LIMITS), audits=audits)
     row = page.split("<td>resolution</td>")[1].split("</tr>")[0]
     before, after = re.findall(r"<td>(.*?)</td>", row)
-    assert before == "not there" and "0.123" in after
+    assert before == "not measured" and "0.123" in after

@@ -81,8 +81,9 @@ def test_a_word_that_is_not_clear_is_no_class(name: str) -> None:
     ("folders", "sentence"),
     [
         (["cats", "dogs"], r"no folder of real or fake .*: cats/ \(2 files, such as cats/0\.png\), dogs/ .*"
-         r"expected real/<source>/\.\.\. and fake/<generator>/\.\.\., or train/.* set ingest\.root"),
-        (["real_and_fake"], r"real_and_fake/ \(2 files, such as real_and_fake/0\.png\), whose names"),
+         r"expected real/<source>/\.\.\. and fake/<generator>/\.\.\., or these folders inside "
+         r"train/.* correct ingest\.root"),
+        (["real_and_fake"], r"real_and_fake/ \(2 files, such as real_and_fake/0\.png\): no folder name"),
         (["train/a", "train/b"], r"train/a/ \(2 files, such as train/a/0\.png\), train/b/ "),
         (["."], r"2 files in no folder, such as 0\.png"),
         (["real", "diffusion_v2"], r"no fake picture in any source: .*; not used in set: diffusion_v2/ "
@@ -101,7 +102,8 @@ def test_what_is_not_used_is_said_and_recorded(tmp_path: Path, capsys: pytest.Ca
     (root / "README.txt").write_text("notes")
     assert len(ingested(root, FOLDER)) == 4
     words = (
-        "linked/ (a link to a folder), more/ (2 files, such as more/stuff/0.png), whose names tell no class"
+        "linked/ (a link to a folder), more/ (2 files, such as more/stuff/0.png): "
+        "no folder name says if they are real or fake"
     )
     assert f"source 'set': not used: {words}\n" in capsys.readouterr().out
     assert json.loads((tmp_path / "in-out" / "sources.json").read_text())[0]["unused"] == words
@@ -127,7 +129,7 @@ def test_a_folder_that_cannot_be_read_has_a_row(tmp_path: Path, monkeypatch: pyt
     frame = ingested(root, FOLDER)
     assert frame["reject_reason"].dropna().to_dict() == {"set/real/locked": "unreadable"}
     assert (
-        "the folder can't be read (Permission denied): its files are not counted"
+        "the folder can't be read (Permission denied), so its files are not counted"
         in frame.loc["set/real/locked", "reject_detail"]
     )
 
@@ -144,7 +146,9 @@ def test_an_archive_of_archives_is_named(tmp_path: Path) -> None:
     assert "it is an archive inside the source: unpack it" in frame.loc["set/fake/a.zip", "reject_detail"]
     with zipfile.ZipFile(root / "outer.zip", "w") as archive:
         archive.writestr("part1.zip", inner.getvalue())
-    with pytest.raises(SourceError, match=r"1 files in no folder, such as part1\.zip.*; .* set `folder`"):
+    with pytest.raises(
+        SourceError, match=r"1 files in no folder, such as part1\.zip.*; .* correct `folder`"
+    ):
         ingested(root, {"kind": "archive", "name": "set", "path": "outer.zip"})
 
 

@@ -103,7 +103,10 @@ def test_a_failed_kaggle_download_says_what_to_check(
     with pytest.raises(SourceError) as caught:
         ingested(tmp_path / "in", KAGGLE)
     text = str(caught.value)
-    assert "source '140k': can't get Kaggle data set xhlulu/140k-real-and-fake-faces/versions/2" in text
+    assert (
+        "source '140k': can't download the Kaggle data set xhlulu/140k-real-and-fake-faces/versions/2"
+        in text
+    )
     assert type(error).__name__ in text and "check the network" in text and "kind: archive" in text
     assert "\n" not in text
 
@@ -133,7 +136,7 @@ def test_a_failed_hub_download_says_what_to_check(
     with pytest.raises(SourceError) as caught:
         ingested(tmp_path / "in", HUB)
     text = str(caught.value)
-    assert f"source 'hub': can't get someone/faces at {COMMIT}" in text
+    assert f"source 'hub': can't download someone/faces at {COMMIT}" in text
     assert type(error).__name__ in text and "check the network" in text and "set `path`" in text
 
 

@@ -46,7 +46,7 @@ def data() -> dict[str, Any]:
             "licence": "CC BY 4.0", "citation": "Doe 2024",
             "url": None, "revision": None, "usable": {"real": 4, "fake": 5},
         }],
-        "audits": {"pictures as they came": [row], "face crops": [row]},
+        "audits": {"original pictures": [row], "face crops": [row]},
         "verdict": {"passed": True, "expectations": 3, "warnings": []},
         "splits": {name: {"real": 1, "fake": 2} for name in ("train", "val", "test")},
         "face_detector": {"name": "centerface", "sha256": "ef" * 32},

@@ -1,1 +1,1 @@
-"""What besides forgery tells real from fake: asked before and after neutralising."""
+"""Which facts other than forgery tell real from fake, before and after preprocessing."""

@@ -1,9 +1,9 @@
-"""The shortcut audit: how far each family of facts alone tells real from fake, before and after preprocess.
+"""The shortcut audit: how well one family of facts alone tells real from fake, before and after preprocess.
 
-Scores are out of fold: folds hold whole groups, so that two pictures of one person or the real and
-the fake made of it never help each other. The classifiers were chosen on real photographs and fakes:
-a forest where effects are steps and bands (container, sharpness: 0.95 against 0.84 of a linear
-model), shrunken logistic regression where many weak features add up (0.907 against 0.888 unshrunken).
+Scores are out of fold, and folds hold whole groups. So two pictures of one person, or a real picture and
+the fake made of it, never help each other. The classifiers were chosen on real photographs and fakes. A
+forest is best where values act in steps (container, sharpness: AUC 0.95, a linear model 0.84). Logistic
+regression with a strong penalty is best where many weak features add up (0.907, without penalty 0.888).
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from deepfake.shards.manifest import usable
 from deepfake.shards.sample import sample_rows
 from deepfake.shards.shards import shard_path
 
-_MAX_CODES = 64  # categories a forest may tell apart; rarer ones are one
+_MAX_CODES = 64  # categories that a forest can tell apart; all rarer ones count as one
 _BY_FOREST = ("container", "resolution", "sharpness")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stage's audit judges.
+    """The data of a stage's audit.
 
     Attributes:
         stage: `raw` or `crops`.
         sample: rows with `label`, `source` and `group`.
-        measures: float [pictures, features] by family; nan where there is no such thing.
+        measures: float [pictures, features] by family; nan if a picture does not have the feature.
         families: the features of each family, in the order of its columns.
-        available: how many pictures the sample stands for.
+        available: number of pictures from which the sample was chosen.
     """
 
     stage: str
@@ -60,14 +60,14 @@ class Measured:
 
 
 def audit_raw(raw: RawData, params: Audit, seed: int, workers: int) -> dict[str, Any]:
-    """Audit the pictures as they came.
+    """Audit the original pictures.
 
     Returns:
-        What `audit.json` holds: sample, limits, and per family AUC with interval, status, sentences
-        and feature table. Equal for any number of workers.
+        The content of `audit.json`: sample, limits, and per family AUC with interval, status, sentences
+        and feature table. It is equal for any number of workers.
 
     Raises:
-        SourceError: a class has fewer than two groups, or shards and manifest don't belong together.
+        SourceError: a class has fewer than two groups, or the shards are not those of the manifest.
     """
     rows = numbered(raw.manifest, raw.settings.shard_size)
     sample = sample_rows(rows, params.max_pictures, seed)
@@ -79,17 +79,18 @@ def audit_raw(raw: RawData, params: Audit, seed: int, workers: int) -> dict[str,
 def audit_crops(
     raw: RawData, crops: pd.DataFrame, folder: Path, params: Audit, seed: int, workers: int
 ) -> dict[str, Any]:
-    """Audit the face crops: what preprocess left of each family.
+    """Audit the face crops: how much of each family is left after preprocess.
 
     Args:
-        crops: the face manifest, with `split` and `face_side`; `folder` holds its shards.
+        crops: the face manifest, with `split` and `face_side`.
+        folder: the folder of its shards.
 
     Returns:
-        As `audit_raw`, and `resolution`: the face's native side, which is no longer in any file but
-        which sharpness may still tell.
+        As in `audit_raw`, with one family more, `resolution`: the side of the face in the original. No
+        crop has it as a fact any more, but its sharpness may still show it.
 
     Raises:
-        SourceError: as `audit_raw`.
+        SourceError: as in `audit_raw`.
     """
     shard = numbered(raw.manifest, raw.settings.shard_size).set_index("image_id")["shard"]
     picture = usable(crops)["image_id"].str.partition("-")[0]  # further faces are numbered behind a dash
@@ -106,11 +107,11 @@ def audit_crops(
 
 
 def judge(measured: Measured, params: Audit, seed: int) -> dict[str, Any]:
-    """AUC with interval, status and words of every family.
+    """AUC with interval, status and sentences of every family.
 
-    The bootstrap resamples the judged pictures and does not fit the classifiers again. Intervals are
-    therefore too narrow. If the classes do not differ, the 95 % interval of 120 pictures misses 0.5 in one
-    case of five, not of twenty.
+    The bootstrap resamples the scored pictures and does not fit the classifiers again. So the intervals
+    are too narrow. If the classes do not differ, the 95 % interval of 120 pictures misses 0.5 in one case
+    of five, instead of one in twenty.
     """
     stage, sample, measures = measured.stage, measured.sample, measured.measures
     folds = grouped_folds(sample, params.folds, seed)
@@ -133,7 +134,7 @@ def judge(measured: Measured, params: Audit, seed: int) -> dict[str, Any]:
 
 
 def grouped_folds(sample: pd.DataFrame, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows to fit on and to score, per fold; no group is in both, classes are spread evenly.
+    """Per fold, the rows to fit on and the rows to score. No group is in both; classes are spread evenly.
 
     Raises:
         SourceError: a class has fewer than two groups.
@@ -153,10 +154,10 @@ def out_of_fold(
     folds: list[tuple[np.ndarray, np.ndarray]],
     seed: int,
 ) -> np.ndarray:
-    """Score of every picture by a classifier that has not seen its group.
+    """Score of every picture by a classifier that was not fitted on its group.
 
     Returns:
-        float64 [pictures], ranks within the fold (0..1): each fold's classifier has its own scale.
+        float64 [pictures], ranks within the fold (0..1), because each fold's classifier has its own scale.
     """
     columns = [_ranked_codes(v) if f.is_category else v for v, f in zip(values.T, features, strict=True)]
     table = np.nan_to_num(np.column_stack(columns), nan=-1.0)
@@ -177,7 +178,7 @@ def _classifier(family: str, seed: int) -> Any:
 
 
 def _ranked_codes(codes: np.ndarray) -> np.ndarray:
-    """Codes as ranks by frequency; labels play no part, so nothing leaks into held-out folds."""
+    """Codes as ranks by frequency. Labels are not used, so nothing leaks into the folds to score."""
     kinds, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
     rank = np.empty(len(kinds))
     rank[np.lexsort((kinds, -counts))] = np.arange(len(kinds))
@@ -185,7 +186,7 @@ def _ranked_codes(codes: np.ndarray) -> np.ndarray:
 
 
 def _status(name: str, value: float, low: float, params: Audit) -> str:
-    """Stop needs certainty, a warning only a hint: the interval's lower end against the AUC itself."""
+    """To stop needs certainty, so the interval's lower end counts. For a warning, the AUC itself counts."""
     if low > params.stop:
         return "acknowledged" if name in params.acknowledged else "stop"
     return "warning" if value > params.warn else "passed"

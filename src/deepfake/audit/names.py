@@ -1,4 +1,4 @@
-"""The five families of the shortcut audit by name: what every number of their vectors is, in words."""
+"""The five families of the shortcut audit: the name of every number of their vectors, and its words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from deepfake.media.readers import FORMATS
 
 THUMBNAIL = 16  # pixels a side
-GRID = 8  # the frame is the outer ring of this grid of cells
-FINE_GRID = 32  # the rim, where watermarks stand, is the outer ring of this one
-PATCH = 128  # pixels; side of the centre patch whose spectrum is taken, at native resolution
+GRID = 8  # cells a side; the frame is the outer ring of this grid
+FINE_GRID = 32  # cells a side; the rim, where watermarks are, is the outer ring of this grid
+PATCH = 128  # side in pixels of the centre patch, at native resolution; its spectrum is measured
 BANDS = 32  # of the spectrum, from zero frequency to Nyquist
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCCK")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "other")
@@ -41,7 +41,7 @@ class Feature:
         return bool(self.values) or self.named_by_hash
 
 
-# Causes before effects: of equally strong facts, the report names the first.
+# Causes come before effects: if two facts are equally strong, the report names the first.
 CONTAINER = (
     Feature("format", "file format", FORMATS),
     Feature("mode", "colour mode", MODES),
@@ -62,8 +62,8 @@ CONTAINER = (
     Feature("bytes_per_pixel", "bytes per pixel"),
 )
 NATIVE_SIDE = Feature("native_side", "native side of the face in pixels")
-# The network gets pixels, not files. The length of a crop's file depends only on its pixels, and the other
-# families judge these. Its JPEG tables do not depend on the class.
+# The network gets pixels, not files. The size of a crop's file depends only on its pixels, which the other
+# families measure. Its JPEG tables do not depend on the class.
 CROP_CONTAINER = tuple(
     f for f in CONTAINER if f.topic != "jpeg" and f.name not in ("bytes", "bytes_per_pixel")
 )
@@ -76,12 +76,12 @@ def ring(count: int) -> list[tuple[int, int]]:
 
 
 def right_ring() -> list[tuple[int, int]]:
-    """The right half of the rim; each cell stands for itself and its mirror image."""
+    """The cells of the right half of the rim. Each is compared with its mirror image on the left."""
     return [(r, c) for r, c in ring(FINE_GRID) if c >= FINE_GRID // 2]
 
 
 def place(row: int, column: int, count: int) -> str:
-    """Where a cell of a `count` x `count` grid lies, in words."""
+    """The place of a cell of a `count` x `count` grid, in words."""
     vertical = "top" if row < count / 4 else "bottom" if row >= count * 3 / 4 else ""
     horizontal = "left" if column < count / 4 else "right" if column >= count * 3 / 4 else ""
     if vertical and horizontal:
@@ -106,7 +106,7 @@ _FRAME = tuple(
 
 def _one_sided(row: int, column: int) -> Feature:
     here, there = (
-        f"fine detail in the {place(row, c, FINE_GRID)} beyond that of its mirror image (a watermark?)"
+        f"fine detail in the {place(row, c, FINE_GRID)}, more than in its mirror image (a watermark?)"
         for c in (column, FINE_GRID - 1 - column)
     )
     return Feature(f"one_sided_{row:02d}_{column:02d}", here, topic="one_sided", mirror_words=there)

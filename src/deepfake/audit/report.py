@@ -1,4 +1,4 @@
-"""The audit for people: rows of a table, a figure, and the sentence that stops a stage."""
+"""The audit for readers: rows of a table, a figure, and the error that stops a stage."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, f
 from deepfake.base.text import visible
 
 _ORDER = (*FAMILIES, "resolution")
-_STAGES = {"raw": ("pictures as they came", FAKE_COLOUR), "crops": ("face crops", REAL_COLOUR)}
+_STAGES = {"raw": ("original pictures", FAKE_COLOUR), "crops": ("face crops", REAL_COLOUR)}
 
 
 def audit_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per family, in one order, which an audit read from its file has lost.
+    """One row per family, in a fixed order: the file of an audit does not keep the order.
 
     Returns:
         `name` (as in `audit.acknowledged`), `family`, `auc`, `low`, `high` (floats), `shown` (the
@@ -39,10 +39,10 @@ def audit_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def require_no_shortcut(audit: dict[str, Any]) -> None:
-    """Stop where a family is above the limit and not acknowledged.
+    """Stop if a family is above the limit and not acknowledged.
 
     Raises:
-        ValidationFailed: names the strongest such family, its AUC, what carries it, and the ways on.
+        ValidationFailed: it names the strongest such family, its AUC, its strongest fact, and what to do.
     """
     above = [row for row in audit_rows(audit) if row["status"] == "stop"]
     if not above:
@@ -50,7 +50,7 @@ def require_no_shortcut(audit: dict[str, Any]) -> None:
     worst = max(above, key=lambda row: row["low"])
     why = f" ({worst['sentences'][0]})" if worst["sentences"] else ""
     names = ", ".join(row["name"] for row in above)
-    mend = "mend the sources" if audit["stage"] == "raw" else "neutralise it in preprocess"
+    mend = "correct the sources" if audit["stage"] == "raw" else "change preprocess so that it is removed"
     text = (
         f"{worst['name']} alone tells real from fake with AUC {worst['shown']}, above audit.stop "
         f"{audit['limits']['stop']:g}{why}: {mend}, or list {names} under audit.acknowledged in params.yaml"
@@ -59,14 +59,14 @@ def require_no_shortcut(audit: dict[str, Any]) -> None:
 
 
 def print_audit(audit: dict[str, Any]) -> None:
-    """One line per family, with the strongest sentence of those above the warning limit."""
+    """Print one line per family. A family above the warning limit gets its strongest sentence."""
     for row in audit_rows(audit):
         told = row["sentences"][0] if row["sentences"] and row["status"] != "passed" else ""
         print(visible(f"{row['name']}: AUC {row['shown']} {row['status']}. {told}".rstrip()))
 
 
 def plot_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
-    """AUC with interval of every family, one mark per audit, with chance and both limits as lines."""
+    """Plot the AUC and interval of every family, one mark per audit; lines show chance and both limits."""
     families = [family for family in _ORDER if any(family in audit["families"] for audit in audits)]
     with figure(path, width=6.4, height=3.6) as axes:
         limits = audits[0]["limits"]
@@ -83,6 +83,6 @@ def plot_audit(audits: Sequence[dict[str, Any]], path: Path) -> None:
                 axes.plot(row["auc"], at, "o", color=colour)
         axes.set_yticks(range(len(families)), families)
         axes.invert_yaxis()
-        axes.set(title="What one family of facts alone tells", xlabel="cross-validated AUC")
+        axes.set(title="How well one family of facts tells real from fake", xlabel="cross-validated AUC")
         axes.set_xlim(min(0.4, *(r["low"] for a in audits for r in audit_rows(a))), 1.01)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=5, fontsize=8)

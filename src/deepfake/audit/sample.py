@@ -1,4 +1,4 @@
-"""Which pictures the shortcut audit looks at, and their measures, shard by shard."""
+"""Which pictures the shortcut audit measures, and their measures, shard by shard."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from deepfake.shards.executors import map_shards, open_executor
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_examples
 
-_COLUMNS = ["image_id", "label", "source", "group"]  # all rows are sorted: no more than is needed
+_COLUMNS = ["image_id", "label", "source", "group"]  # only what is needed, because all rows are sorted
 
 Measures = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A shard, and the pictures of it that are in the sample."""
+    """A shard, and which of its pictures are in the sample."""
 
     path: Path
     wanted: frozenset[str]
 
 
 def numbered(manifest: pd.DataFrame, shard_size: int) -> pd.DataFrame:
-    """Usable rows in the shards' order: what the audit needs of them, and the number of their raw shard."""
+    """Usable rows in the order of the shards: the columns for the audit, and the raw shard's number."""
     rows = usable(manifest)[_COLUMNS].sort_values("image_id").reset_index(drop=True)
     return rows.assign(shard=rows.index // shard_size)
 
@@ -46,7 +46,9 @@ def collect(sample: pd.DataFrame, paths: Sequence[Path], limits: Limits, workers
     found = [image_id for names, _ in parts for image_id in names]
     order = pd.Series(np.arange(len(found)), index=found).reindex(sample["image_id"])
     if order.isna().any():
-        raise SourceError(f"{order.index[order.isna()][0]} is in the manifest and in no shard: run again")
+        raise SourceError(
+            f"{order.index[order.isna()][0]} is in the manifest but in no shard: run the stage again"
+        )
     at = order.to_numpy(int)
     return {family: np.concatenate([part[family] for _, part in parts])[at] for family in FAMILIES}
 

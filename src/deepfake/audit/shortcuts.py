@@ -1,8 +1,8 @@
-"""What a picture tells beside forgery traces: five families of facts, each a vector.
+"""Facts of a picture other than traces of forgery: five families, each a vector.
 
-A detector is free to learn any of them, and the field's recurring scandal is that it did ("Fake or
-JPEG?", arXiv 2403.17608). The audit asks of each family how far it alone tells real from fake;
-`shortcut_names` says what each number is.
+A detector can learn any of them instead of forgery, and published detectors did ("Fake or JPEG?",
+arXiv 2403.17608). The audit measures how well each family alone tells real from fake. `names.py` names
+every number.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from deepfake.params.ingest.limits import Limits
 
 
 def container(facts: ContainerFacts) -> np.ndarray:
-    """float64 [17], in the order of `CONTAINER`; nan where the format has no such thing."""
+    """float64 [17], in the order of `CONTAINER`; nan if the format does not have the feature."""
     head = facts.header
     values: Mapping[str, float | None] = {
         "format": FORMATS.index(head.format),
@@ -64,10 +64,10 @@ def thumbnail(picture: np.ndarray) -> np.ndarray:
 def border(picture: np.ndarray) -> np.ndarray:
     """Brightness and detail of each cell of the outer frame, and how one-sided the rim's detail is.
 
-    The face lies inside the frame. Detail is the log of the mean absolute Laplacian at native
-    resolution, less its median over the frame: not sharpness again, but where it lies. One-sided
-    detail compares a cell of the rim with its mirror image: people and scenes are alike left and
-    right, a watermark is not.
+    The face is inside the frame. Detail is the log of the mean absolute Laplacian at native resolution,
+    minus its median over the frame. So it does not measure sharpness again, but where the picture is
+    sharp. One-sided detail compares a cell of the rim with its mirror image: people and scenes are similar
+    on the left and on the right, but a watermark is on one side only.
 
     Args:
         picture: uint8 [height, width, 3].
@@ -98,12 +98,12 @@ def spectrum(picture: np.ndarray) -> np.ndarray:
         picture: uint8 [height, width, 3].
 
     Returns:
-        float64 [BANDS], natural logarithm; equally spaced from zero frequency to Nyquist.
+        float64 [BANDS], natural logarithms at equal steps from zero frequency to Nyquist.
     """
     side = min(PATCH, *picture.shape[:2]) // 2 * 2
     top, left = ((length - side) // 2 for length in picture.shape[:2])
     profile = azimuthal_profile(picture[None, top : top + side, left : left + side])[0]
-    profile = profile - 2.0 * np.log(side)  # power of the sum grows with the patch
+    profile = profile - 2.0 * np.log(side)  # the power of the sum grows with the size of the patch
     wanted, known = (np.linspace(0.0, 1.0, n) for n in (BANDS, len(profile)))
     return np.interp(wanted, known, profile)
 
@@ -111,8 +111,8 @@ def spectrum(picture: np.ndarray) -> np.ndarray:
 def sharpness(picture: np.ndarray) -> np.ndarray:
     """float64 [4], in the order of `SHARPNESS`.
 
-    Noise is Immerkaer 1996, "Fast Noise Variance Estimation". Blockiness is the mean step across the
-    borders of the 8 x 8 JPEG grid over the mean step elsewhere (Wang et al. 2000, in spirit).
+    Noise is after Immerkaer 1996, "Fast Noise Variance Estimation". Blockiness is the mean step across
+    the borders of the 8 x 8 JPEG grid, divided by the mean step elsewhere (similar to Wang et al. 2000).
     """
     grey = _grey(picture)
     laplacian = cv2.Laplacian(grey, cv2.CV_32F).var()
@@ -141,7 +141,7 @@ def measure(data: bytes, limits: Limits) -> dict[str, np.ndarray]:
     """All families of one picture file, float64 vectors in the order of `FAMILIES`' features.
 
     Raises:
-        ImageRejected: the bytes are no usable picture.
+        ImageRejected: the bytes can't be used as a picture.
     """
     picture = decode_image(data, limits)
     facts = {"container": container(container_facts(data, limits))}

@@ -1,4 +1,4 @@
-"""What carries a family, in sentences made of its numbers."""
+"""Sentences that say which features of a family tell real from fake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepfake.audit.names import Feature
 from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 
 _MAX_SENTENCES = 5
-_MAX_SOURCES = 20  # the audit looks at so many sources one by one, the largest first
+_MAX_SOURCES = 20  # so many sources are examined one by one, the largest first
 _MAX_FEATURES = 20  # rows of a family's table, the strongest first
 _CARRIED = 0.15  # if one source has an AUC so much above that of all fakes, it is named instead of them
 _MORE = 0.05  # a second sentence on a feature needs an AUC so much above that of the first
@@ -23,11 +23,11 @@ _SAME = 0.02  # a common value says more than a median: it wins if its AUC is at
 
 @dataclass(frozen=True)
 class Claim:
-    """One feature that sets pictures (of one source, or all fakes) apart from the other class.
+    """One feature that tells some pictures (of one source, or all fakes) from the other class.
 
     Attributes:
-        order: place of the feature in the family; of two equally strong claims the first is used.
-        auc: how well it does alone, 0.5..1.
+        order: position of the feature in the family; of two equally strong claims the first is used.
+        auc: the AUC of this feature alone, 0.5..1.
         who: the source, or None for all fakes.
     """
 
@@ -44,9 +44,9 @@ def describe(
     """The strongest sentences of a family, at most five, and its feature table.
 
     Args:
-        values: float [pictures, features], nan where there is no such thing.
+        values: float [pictures, features]; nan if a picture does not have the feature.
         sample: rows with `label` and `source`.
-        warn: AUC below which a feature is not worth a sentence.
+        warn: a feature with a lower AUC gets no sentence.
     """
     labels = sample["label"].to_numpy()
     overall = _claims(features, values, labels == FAKE, labels == REAL, None, FAKE)
@@ -65,9 +65,9 @@ def describe(
 
 
 def _choose(overall: list[Claim], single: list[Claim], warn: float) -> list[Claim]:
-    """The strongest claim of every topic, about all fakes or about the one source that explains it.
+    """The strongest claim of every topic: about all fakes, or about the one source that explains it.
 
-    Claims about more sources follow, up to `_MAX_SENTENCES` in all.
+    Claims about more sources follow, up to `_MAX_SENTENCES` claims.
     """
     carriers = {_topic(claim): claim for claim in _first_by(single, _topic)}
     told = []
@@ -114,7 +114,7 @@ def _claims(
     source: str | None,
     label: int,
 ) -> list[Claim]:
-    """One claim per feature: these pictures against all of the other class."""
+    """One claim per feature: these pictures compared with all pictures of the other class."""
     who = f"{source} ({LABEL_NAMES[label]})" if source else f"the {LABEL_NAMES[label]} pictures"
     other = f"the {LABEL_NAMES[FAKE if label == REAL else REAL]}"
     ours, theirs = values[inside], values[outside]
@@ -137,14 +137,14 @@ def _claims(
 
 
 def _rank_auc(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Chance per feature that one of ours is above one of theirs (Mann-Whitney); float64 [features]."""
+    """Per feature, the chance that ours is above theirs (Mann-Whitney); float64 [features]."""
     ranks = rankdata(np.nan_to_num(np.concatenate([ours, theirs]), nan=-np.inf), axis=0)
     n, m = len(ours), len(theirs)
     return np.asarray((ranks[:n].mean(axis=0) - (n + 1) / 2) / m)
 
 
 def _on_one_side(ours: np.ndarray, theirs: np.ndarray, who: str, other: str) -> Iterator[tuple[float, str]]:
-    """What it says, with its AUC, that the pictures of one side alone have such a fact."""
+    """AUC and text, if only the pictures of one side have the feature."""
     inside, outside = (float(np.mean(~np.isnan(column))) for column in (ours, theirs))
     if (inside == 0.0) != (outside == 0.0):
         text = f"{_share(inside)} of {who} have it, {_share(outside)} of {other}"
@@ -154,7 +154,7 @@ def _on_one_side(ours: np.ndarray, theirs: np.ndarray, who: str, other: str) -> 
 def _by_value(
     feature: Feature, ours: np.ndarray, theirs: np.ndarray, who: str, other: str
 ) -> Iterator[tuple[float, str]]:
-    """What one shared value says, with its AUC; a quantity needs most pictures to share it."""
+    """AUC and text of one common value. For a quantity, more than half of the pictures must have it."""
     kinds, counts = np.unique(ours, return_counts=True)
     yes_no = feature.values == ("no", "yes")
     value = 1.0 if yes_no else kinds[counts.argmax()]

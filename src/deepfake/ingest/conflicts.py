@@ -1,7 +1,7 @@
-"""Conflicts: one picture under real and under fake, in whatever file it is saved.
+"""Conflicts: one picture is in both classes, perhaps in two different files.
 
-Equal pixels are known by their digest. Pictures of both classes that look alike are compared with what
-saving them again gives.
+Equal pixels have equal digests. If a real and a fake picture look alike, the code saves one of them again
+and checks whether that gives the other.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from deepfake.shards.executors import ShardExecutor, map_shards
 from deepfake.shards.manifest import usable
 
 FACTS = pa.schema([("pixels", pa.binary()), ("cells", pa.binary())])  # beside the manifest's columns
-_CELLS = 8  # a side of the small copy
-_CELL_GAP = 4  # grey levels by which a cell of the small copy may differ where a picture was saved again
-_NEAREST = 8  # candidates of a picture, the most alike
+_CELLS = 8  # side of the small copy, in pixels
+_CELL_GAP = 4  # largest change of a pixel of the small copy, in grey levels, if a picture is saved again
+_NEAREST = 8  # candidates for each real picture, the most similar ones
 _AT_ONCE = 1_000_000  # pairs whose small copies are compared at once
-_PAIRS = 64  # of a job
+_PAIRS = 64  # in one job
 
 _Pair = tuple[Path, Path]
 
@@ -48,12 +48,12 @@ def reject_conflicts(
     limits: Limits,
     executor: ShardExecutor | None,
 ) -> pd.DataFrame:
-    """Reject the pictures that stand under both classes; each one's detail names its twin.
+    """Reject every picture that is in both classes. Its detail names the same picture in the other class.
 
     Args:
-        frame: rows with `pixels` and `cells`, which the result lacks.
-        distance: Hamming distance of perceptual hashes up to which pictures are compared.
-        files: finds the files of some paths.
+        frame: rows with `pixels` and `cells`; the result has these columns no more.
+        distance: largest Hamming distance of the perceptual hashes of two pictures that are compared.
+        files: gives the files of a list of paths.
     """
     frame = mark(frame, "pixels", "the same pixels as")
     candidates = list(_candidates(usable(frame), distance))
@@ -70,9 +70,9 @@ def reject_conflicts(
 
 
 def mark(frame: pd.DataFrame, key: str, words: str) -> pd.DataFrame:
-    """A copy in which usable rows of one key are rejected if they stand under both labels.
+    """A copy in which usable rows with an equal key are rejected if they have both labels.
 
-    The detail is `words` and the first path of the other label.
+    The detail is `words` and the first path with the other label.
     """
     frame, kept = frame.copy(), usable(frame)
     rows = kept[kept.groupby(key)["label"].transform("nunique") > 1]
@@ -87,7 +87,7 @@ def _reject(frame: pd.DataFrame, index: object, detail: str) -> None:
 
 
 def _candidates(kept: pd.DataFrame, distance: int) -> Iterator[tuple[int, int]]:
-    """Index of a real and of a fake picture that look alike, at most `_NEAREST` of each real one."""
+    """The index of a real and of a fake picture that look alike; at most `_NEAREST` fakes for each real."""
     look_of, looks = pd.factorize(kept["phash"], sort=True)
     cells = np.frombuffer(b"".join(kept["cells"]), np.uint8).reshape(len(kept), _CELLS**2).astype(np.int16)
     same = np.stack([np.arange(len(looks))] * 2, axis=1)
@@ -109,14 +109,17 @@ def _candidates(kept: pd.DataFrame, distance: int) -> Iterator[tuple[int, int]]:
 def _members(
     look_of: np.ndarray, labels: np.ndarray, pairs: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positions of the real pictures of the first look and the fakes of the second, in all combinations.
+    """All combinations of a real picture with the first look of a pair and a fake with its second look.
+
+    A look is the number of a perceptual hash.
 
     Args:
-        look_of: int [pictures]; labels: int [pictures].
-        pairs: int [pairs, 2] of looks.
+        look_of: int [pictures], the look of each picture.
+        labels: int [pictures].
+        pairs: int [pairs, 2], two looks each.
 
     Yields:
-        two int arrays of equal length, some million pictures at once.
+        two int arrays of equal length: positions of reals and of fakes, about a million at once.
     """
     sides = []
     for column, label in ((0, REAL), (1, FAKE)):

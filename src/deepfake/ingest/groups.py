@@ -22,15 +22,15 @@ _BITS = 64
 
 
 def join_groups(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
-    """Fill `group`: the smallest declared name in its cluster, else "phash/" and the smallest hash.
+    """Fill `group`: the smallest declared name in the cluster, or "phash/" and its smallest hash.
 
-    Names depend on the set of pictures alone, not on the order of rows. Rejected rows take part: the
-    same bytes under two declared groups make these one. A picture that does not decode and has no
+    Names depend only on the set of pictures, not on the order of rows. Rejected rows count too: if the
+    same bytes are in two declared groups, these become one. A picture that does not decode and has no
     declared group is a group of its own.
 
     Args:
         frame: columns image_id, phash (16 hex digits or null) and declared_group (text or null).
-        distance: Hamming distance, 0 to 16 bits, up to which two pictures count as one look.
+        distance: largest Hamming distance, 0 to 16 bits, of two pictures that look alike.
 
     Returns:
         The frame with `group` set.
@@ -42,7 +42,7 @@ def join_groups(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
     alike = near_pairs(hash_values(looks), distance)
     cluster = _connected(len(looks) + len(declared), chain([kin], alike))
     names = np.array([*(f"phash/{look}" for look in looks), *declared], object)
-    # Declared names come first, each kind from small to large: the first node met names the cluster.
+    # The first node in this order names its cluster: declared names come first, then hashes, each sorted.
     order = np.r_[len(looks) : len(names), 0 : len(looks)]
     _, first = np.unique(cluster[order], return_index=True)
     node = np.where(look_of >= 0, look_of, len(looks) + declared_of)
@@ -58,10 +58,9 @@ def hash_values(phash: Iterable[str]) -> np.ndarray:
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
-    """All pairs of hashes at most `distance` bits apart, in parts; a pair may come more than once.
+    """All pairs of hashes that differ in at most `distance` bits, in parts. A pair may come twice or more.
 
-    Memory grows with the number of hashes, never with the number of pairs. Hashes that occur often
-    should be given once.
+    Memory grows with the number of hashes, not with the number of pairs. The caller gives each hash once.
 
     Args:
         hashes: uint64 [n].
@@ -85,24 +84,24 @@ def near_pairs(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
 
 
 def _masks(distance: int) -> Iterator[np.uint64]:
-    """For every choice of bands that two near hashes may agree in, the bits of these bands."""
-    agreeing = 2 if distance <= 4 else 3  # keeps runs of equal keys short at a million hashes
+    """The bits of every choice of bands in which two near hashes may be equal."""
+    agreeing = 2 if distance <= 4 else 3  # few hashes share a key then, even of a million
     bands = distance + agreeing
-    # Dealt in turn: neighbouring bits of a DCT hash are alike, and would make crowded bands.
+    # Neighbouring bits of a DCT hash are similar. In one band they would make too many keys equal.
     bits = [sum(1 << bit for bit in range(band, _BITS, bands)) for band in range(bands)]
     for chosen in combinations(bits, agreeing):
         yield np.uint64(sum(chosen))
 
 
 def _connected(nodes: int, edges: Iterable[np.ndarray]) -> np.ndarray:
-    """Label of every node, equal for nodes that a path joins; int [nodes], labels 0, 1, ..."""
+    """Label of every node: equal if a path joins the nodes; int [nodes], labels 0, 1, ..."""
     labels = np.arange(nodes)
     waiting: list[np.ndarray] = []
     size = 0
     for part in edges:
         waiting.append(part)
         size += len(part)
-        # Folded in as soon as there are as many as nodes: a crowd of look-alikes has pairs without end.
+        # Many look-alikes have very many pairs. So edges are merged as soon as they outnumber the nodes.
         if size > nodes:
             labels, waiting, size = _fold(labels, waiting), [], 0
     return _fold(labels, waiting) if size else labels

@@ -33,7 +33,7 @@ from deepfake.sources.item import Item
 from deepfake.sources.listing import list_items
 from deepfake.sources.provenance import provenance
 
-_CHUNK = 256  # files that a worker looks into at a time
+_CHUNK = 256  # files that a worker reads in one job
 _ROW = pa.schema([*SCHEMA, *FACTS])
 
 
@@ -45,13 +45,13 @@ class _RawShard:
 
 
 def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | None = None) -> pd.DataFrame:
-    """Write what ingest leaves in `out`.
+    """Read all sources and write their pictures to `out`.
 
-    `manifest.parquet`; `shard-*.arrow` (usable pictures, by image_id); `sources.json` (licences and
-    counts); `rejected.arrow` (thumbnails of some rejected pictures).
+    The files are `manifest.parquet`; `shard-*.arrow` (usable pictures, by image_id); `sources.json`
+    (licences and counts); and `rejected.arrow` (thumbnails of some rejected pictures).
 
     Args:
-        resume: where a killed run finds its finished shards again; None: it starts anew.
+        resume: a folder for finished shards, so that a killed run continues; None: it starts again.
 
     Returns:
         The manifest, one row per file found.
@@ -64,7 +64,7 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
         (space / "sources").mkdir(exist_ok=True)
         items, unused = list_items(params, seed, space / "sources", workers)
         files = _columns(items)
-        del items  # ten times as large
+        del items  # they need ten times the memory of the columns
         chunks = -(-len(files) // _CHUNK)
         look = partial(_describe_chunk, limits=params.limits)
         rows = map_resumed(
@@ -84,7 +84,7 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
 
 
 def _columns(items: Iterable[Item]) -> pa.Table:
-    """Items as columns: a tenth of the memory of as many objects; `file` as the system's bytes."""
+    """Items as columns, which need a tenth of the memory of the objects; `file` as the system's bytes."""
     batches, rest = [], iter(items)
     while batch := list(islice(rest, 4096)):
         rows = [vars(item) | {"file": os.fsencode(item.file)} for item in batch]
@@ -98,7 +98,7 @@ def _chunk(files: pa.Table, number: int) -> list[Item]:
 
 
 def _files(files: pa.Table, paths: Sequence[str]) -> list[Path]:
-    """Where the bytes of some pictures are, in the given order."""
+    """The files of some pictures, in the given order."""
     where = pd.Index(files["path"].to_pandas()).get_indexer(list(paths))
     return [Path(os.fsdecode(name)) for name in files["file"].take(pa.array(where)).to_pylist()]
 
@@ -108,7 +108,7 @@ def _describe_chunk(items: Sequence[Item], limits: Limits) -> pa.Table:
 
 
 def describe(item: Item, limits: Limits) -> dict[str, Any]:
-    """One file's manifest row and facts of its pixels; whatever is wrong becomes its reject reason."""
+    """One file's row of the manifest and facts of its pixels. An error becomes its reject reason."""
     row: dict[str, Any] = dict.fromkeys(_ROW.names)
     row |= {k: v for k, v in vars(item).items() if k in row}
     row |= {"decode_ok": False, "image_id": _digest(b"path:" + item.path.encode())}
@@ -130,7 +130,7 @@ def describe(item: Item, limits: Limits) -> dict[str, Any]:
 
 
 def reject_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the first file of equal bytes; equal bytes under both labels are all rejected."""
+    """Of files with equal bytes, keep the first. If they have both labels, reject all."""
     frame = frame.sort_values(["image_id", "path"], kind="stable").reset_index(drop=True)
     repeated = frame["reject_reason"].isna() & frame.duplicated("image_id")
     frame = mark(frame, "image_id", "the same bytes as")
@@ -144,13 +144,15 @@ def _require_both_classes(frame: pd.DataFrame) -> None:
     for label, name in LABEL_NAMES.items():
         rows = frame[frame["label"] == label]
         if usable(rows).empty:
-            raise SourceError(f"none of the {len(rows)} {name} files is usable: {rejections(rows)}")
+            raise SourceError(
+                f"none of the {len(rows)} {name} files can be used, correct the sources: {rejections(rows)}"
+            )
 
 
 def _plan(
     frame: pd.DataFrame, files: pa.Table, size: int, out: Path
 ) -> tuple[Callable[[int], _RawShard], int]:
-    """The n-th raw shard, by image_id, as a function of n; and how many there are."""
+    """A function that gives the n-th raw shard (pictures by image_id), and the number of shards."""
     kept = usable(frame).sort_values("image_id")
     where = pd.Index(files["path"].to_pandas()).get_indexer(kept["path"])
     sources, image_ids = files["file"].take(pa.array(where)), kept["image_id"].array
@@ -176,7 +178,7 @@ def _raw_examples(shard: _RawShard) -> Iterator[dict[str, Any]]:
         file = Path(os.fsdecode(name))
         data = file.read_bytes()
         if _digest(data) != image_id:
-            raise SourceError(f"{file} changed while it was being ingested: run again")
+            raise SourceError(f"{file} changed during ingest: run again")
         yield {"image_id": image_id, "image": data}
 
 

@@ -1,4 +1,4 @@
-"""What ingest wrote, as the stages after it read it."""
+"""The output of ingest, for the stages that read it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from deepfake.shards.manifest import read_manifest
 
 @dataclass(frozen=True)
 class RawData:
-    """The pictures as they came.
+    """The original pictures.
 
     Attributes:
-        manifest: a row per picture, kept or rejected; it says in which shard a picture is.
-        folder: of the shards.
-        settings: the parameters that ingest had.
+        manifest: one row per picture, kept or rejected.
+        folder: the folder of the shards.
+        settings: the parameters of ingest.
     """
 
     manifest: pd.DataFrame

@@ -1,4 +1,4 @@
-"""Thumbnails: a few rejected pictures of each reason, and kept ones out of the raw shards."""
+"""Thumbnails: a few rejected pictures for each reason, and kept pictures from the raw shards."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from deepfake.params.ingest.limits import Limits
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_examples, shard_path, write_shard
 
-PER_REASON = 16  # whatever the data set's size
+PER_REASON = 16  # for a data set of any size
 SIDE = 96  # pixels
 _REJECTED = pa.schema([("path", pa.string()), ("image", pa.large_binary())])
 _OWN = Limits(max_bytes=1 << 20, max_pixels=SIDE * SIDE, min_side=1)
 
 
 def shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """The first PER_REASON rejected rows of every reason, by reason, image_id and path."""
+    """The first PER_REASON rejected rows for every reason, sorted by reason, image_id and path."""
     rejected = frame[frame["reject_reason"].notna()]
     ordered = rejected.sort_values(["reject_reason", "image_id", "path"])
     return ordered.groupby("reject_reason").head(PER_REASON)
 
 
 def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """uint8 [height, width, 3] -> the same picture, its longer side at most `side` pixels."""
+    """uint8 [height, width, 3] -> the same picture; its longer side has at most `side` pixels."""
     height, width = picture.shape[:2]
     scale = min(side / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -43,13 +43,13 @@ def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
 def write_rejected(
     frame: pd.DataFrame, files: Callable[[Sequence[str]], Sequence[Path]], limits: Limits, out: Path
 ) -> None:
-    """Write `out/rejected.arrow`: path and PNG thumbnail of the shown rows that do decode.
+    """Write `out/rejected.arrow`: path and PNG thumbnail of the shown rows that decode.
 
     Args:
-        files: finds the files of some paths.
+        files: gives the files of a list of paths.
 
     Raises:
-        SourceError: a file is no longer what it was when its row was written.
+        SourceError: a file changed after its row was written.
     """
     examples = []
     paths = [*shown(frame[frame["decode_ok"].eq(True)])["path"]]
@@ -57,26 +57,26 @@ def write_rejected(
         try:
             picture = decode_image(read_file(file, limits), limits)
         except ImageRejected as error:
-            raise SourceError(f"{file} changed while it was being ingested: run again") from error
+            raise SourceError(f"{file} changed during ingest: run again") from error
         examples.append({"path": path, "image": encode_png(thumbnail(picture))})
     write_shard(out / "rejected.arrow", pa.Table.from_pylist(examples, schema=_REJECTED))
 
 
 def read_rejected(raw: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Path and thumbnail, uint8 [height, width, 3], of what `write_rejected` wrote."""
+    """Path and thumbnail, uint8 [height, width, 3], from the file of `write_rejected`."""
     for example in read_examples(raw / "rejected.arrow"):
         yield example["path"], decode_image(example["image"], _OWN)
 
 
 def read_kept(paths: Iterable[str], raw: RawData, side: int = SIDE) -> Iterator[tuple[str, np.ndarray]]:
-    """Path and thumbnail, uint8 [height, width, 3], of those pictures that ingest kept, from its shards.
+    """Path and thumbnail, uint8 [height, width, 3], of pictures that ingest kept, from its shards.
 
     Args:
-        paths: of any pictures; those that ingest rejected are passed over.
+        paths: paths of pictures; rejected ones are skipped.
     """
     tried = usable(raw.manifest).set_index("path")["image_id"].sort_values()
     wanted = {tried[path]: path for path in paths if path in tried.index}
-    # As ingest writes them: usable pictures by image_id, `shard_size` to a file.
+    # Ingest sorts the usable pictures by image_id and writes `shard_size` of them to a file.
     places = np.searchsorted(tried.to_numpy(str), np.array([*wanted], str)) // raw.settings.shard_size
     for number in np.unique(places):
         for example in read_examples(shard_path(raw.folder, number)):

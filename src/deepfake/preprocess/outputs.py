@@ -35,7 +35,7 @@ def write_reports(done: Preprocessed, after: dict[str, Any], raw: RawData) -> No
     before = read_json(_BEFORE)
     write_json(_OUT / "audit.json", after)
     plot_audit([before, after], _OUT / "audit.png")
-    rows = {"Before: as they came": audit_rows(before), "After: face crops": audit_rows(after)}
+    rows = {"Before: original pictures": audit_rows(before), "After: face crops": audit_rows(after)}
     page = render_report(
         frame,
         verdict,

@@ -20,7 +20,7 @@ def data_facts(raw: Path, faces: Path, models: Path, reports: Path) -> dict[str,
     statistics = read_json(reports / "preprocess/metrics.json")
     verdict = read_json(reports / "validate/verdict.json")
     files = {
-        "pictures as they came (manifest with the sha256 of each)": raw / "manifest.parquet",
+        "original pictures (manifest with the sha256 of each)": raw / "manifest.parquet",
         "face crops (manifest with splits)": faces / "manifest.parquet",
         "weights of the model": models / "detector/model.weights.h5",
         "raw predictions": reports / "evaluate/predictions.parquet",
@@ -29,7 +29,7 @@ def data_facts(raw: Path, faces: Path, models: Path, reports: Path) -> dict[str,
         "digests": {what: file_digest(path) for what, path in files.items()},
         "sources": read_json(raw / "sources.json"),
         "audits": {
-            "pictures as they came": audit_rows(read_json(reports / "validate/audit.json")),
+            "original pictures": audit_rows(read_json(reports / "validate/audit.json")),
             "face crops": audit_rows(read_json(reports / "preprocess/audit.json")),
         },
         "verdict": {

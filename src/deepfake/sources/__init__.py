@@ -1,1 +1,1 @@
-"""Sources: where pictures come from. Each lists the files it holds with what is known of them."""
+"""Sources: where pictures come from. Each source lists its files and the facts that are known of them."""

@@ -1,4 +1,4 @@
-"""Source `archive`: a zip or tar file, unpacked under bounds and with every member looked at first."""
+"""Source `archive`: a zip or tar file, with limits of size and with checks of every member."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from deepfake.sources.layout import walk_in
 from deepfake.sources.names import archive_kind
 
 _CHUNK = 1 << 20
-_BLOCK = 512  # of a tar file
+_BLOCK = 512  # bytes in a block of a tar file
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-# What the readers of the standard library raise on hostile or broken input. RuntimeError: encrypted, or a
-# method that they lack. Running out of memory is no fault of the archive and stays an error of its own.
+# The readers of the standard library raise these on hostile or broken input. RuntimeError: the archive is
+# encrypted, or its compression is not known. MemoryError is not here: it does not mean a broken archive.
 _READER_ERRORS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError,
     RuntimeError, ValueError, OverflowError,
@@ -36,30 +36,32 @@ _READER_ERRORS = (
 
 
 def list_archive(source: ArchiveSource, root: Path, scratch: Path) -> Listing:
-    """Unpack `root / source.path` into `scratch` and list what `source.folder` in it holds.
+    """Unpack `root / source.path` into `scratch` and list the files in its folder `source.folder`.
 
-    A list of digests names the archive itself, relative to its own folder.
+    A list of digests names the archive, relative to the folder of the archive.
 
     Raises:
-        SourceError: missing, damaged, encrypted, over the limits, without pictures, or with a member that
-            is a link or device or leaves the folder.
+        SourceError: the archive is missing, damaged, encrypted, above the limits or without pictures; or a
+            member is a link or a device, or would be written outside the folder.
     """
     archive = root / source.path
     if not archive.is_file():
-        raise SourceError(f"source {source.name!r}: {archive} is no file; set ingest.root and path")
+        raise SourceError(
+            f"source {source.name!r}: there is no file {archive}: correct ingest.root or the source's path"
+        )
     verify(source, root, archive.parent, [archive])
     unpack(archive, scratch, source.limits, f"source {source.name!r}: {source.path}")
     return walk_in(scratch, source)
 
 
 def unpack(archive: Path, target: Path, limits: Unpacking, where: str) -> None:
-    """Write the regular files of a zip or tar (plain, gz, bz2, xz) below `target`, an empty folder.
+    """Write the regular files of a zip or tar (plain, gz, bz2, xz) into `target`, an empty folder.
 
     Args:
-        where: names the archive in errors.
+        where: the name of the archive in error messages.
 
     Raises:
-        SourceError: as in `list_archive`; `target` may then hold a part.
+        SourceError: as in `list_archive`. Then `target` may hold a part of the files.
     """
     left = limits.max_bytes
     try:
@@ -80,10 +82,10 @@ def read_members(archive: Path, limits: Unpacking, most: int) -> Iterator[tuple[
     """Names and contents of the regular files in a zip or tar; nothing is written.
 
     Args:
-        most: bytes of each that are read; what a larger one holds behind them is not given.
+        most: number of bytes that are read of each file. The rest of a larger file is not returned.
 
     Raises:
-        SourceError: as in `list_archive`, where the reader comes to it.
+        SourceError: as in `list_archive`, when the reader reaches the bad member.
     """
     where = archive.name
     try:
@@ -103,8 +105,8 @@ def _members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple[str
     kind = archive_kind(head)
     if kind in ("rar", "7z", "zstd"):
         raise SourceError(
-            f"{where} is a {kind} archive, which is not read here: unpack it and use a folder source, or "
-            "pack its files as zip or tar"
+            f"{where} is a {kind} archive. This project can't read it: unpack it and use a folder source, "
+            "or pack its files as zip or tar"
         )
     if kind == "part of a zip":
         raise SourceError(f"{where} is one part of a split zip: join the parts, then unpack them")
@@ -129,7 +131,7 @@ def _zip_members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple
                     f"{where} is encrypted ({member.filename}): unpack it and use a folder source"
                 )
             if not member.is_dir():
-                # It reads no more than the declared size, and checks the CRC at the end.
+                # zipfile reads only as many bytes as the header declares, and checks the CRC at the end.
                 yield member.filename, reader.open(member)
 
 
@@ -138,7 +140,7 @@ def _tar_members(
 ) -> Iterator[tuple[str, IO[bytes]]]:
     opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), open)
     with opener(archive, "rb") as raw:
-        # A tar file also holds a header per member, with names; more than that is no honest archive.
+        # A tar file has a header for each member, with its name. A larger file is an attack.
         stream = _Bounded(raw, limits.max_bytes + limits.max_files * 16 * _BLOCK, _too_large(where, limits))
         with tarfile.open(fileobj=stream, mode="r:") as reader:  # type: ignore[call-overload]
             for count, member in enumerate(reader, start=1):
@@ -149,18 +151,18 @@ def _tar_members(
                     raise _no_regular_file(where, member.name)
                 if member.isreg():
                     content = reader.extractfile(member)
-                    assert content is not None  # only for members that are no files
+                    assert content is not None  # None is only returned for members that are not files
                     yield member.name, content
-            # tarfile takes a broken header for the end; the real end is a block of zeros.
+            # tarfile stops at a broken header as if it were the end. The real end is a block of zeros.
             stream.seek(reader.offset)
             if stream.read(_BLOCK) != bytes(_BLOCK):
                 raise tarfile.ReadError("it ends before its end mark")
 
 
 class _Bounded:
-    """A stream for tarfile that stops at a position, and never gives more than a chunk at once.
+    """A stream for tarfile that stops at a position, and never returns more than one chunk at once.
 
-    A few bytes can decompress to any number, and tarfile reads a header's extension in one piece.
+    A few bytes can decompress to any number of bytes, and tarfile reads a long header in one piece.
     """
 
     def __init__(self, raw: IO[bytes], end: int, error: SourceError) -> None:
@@ -184,29 +186,33 @@ class _Bounded:
 def _create(target: Path, name: str, where: str) -> Iterator[IO[bytes]]:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
-        raise SourceError(f"{where} is refused: its member {name!r} would be written outside the folder")
+        raise SourceError(
+            f"{where} is not unpacked: its member {name!r} would be written outside the folder; pack the "
+            "archive again with relative paths"
+        )
     file = target / path
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("xb") as stream:  # no links exist below target, and no member is written twice
+    with file.open("xb") as stream:  # there are no links in target, and no member is written twice
         yield stream
 
 
 def _check_count(count: int, where: str, limits: Unpacking) -> None:
     if count > limits.max_files:
         raise SourceError(
-            f"{where} holds more than {limits.max_files} members: raise the source's limits.max_files "
-            "if that is meant"
+            f"{where} has more than {limits.max_files} members: if this is correct, raise the source's "
+            "limits.max_files"
         )
 
 
 def _too_large(where: str, limits: Unpacking) -> SourceError:
     return SourceError(
-        f"{where} unpacks to more than {limits.max_bytes} bytes: raise the source's limits.max_bytes "
-        "if that is meant"
+        f"{where} unpacks to more than {limits.max_bytes} bytes: if this is correct, raise the source's "
+        "limits.max_bytes"
     )
 
 
 def _no_regular_file(where: str, name: str) -> SourceError:
     return SourceError(
-        f"{where} is refused: its member {name!r} is a link, device or sparse file; pack regular files only"
+        f"{where} is not unpacked: its member {name!r} is a link, a device or a sparse file; pack regular "
+        "files only"
     )

@@ -12,14 +12,16 @@ from deepfake.sources.layout import walk
 
 
 def list_folder(source: FolderSource | VideoSource, root: Path) -> Listing:
-    """Every file below `root / source.path`, its digest checked where a list is given.
+    """Every file below `root / source.path`. If there is a list of digests, the files are checked.
 
     Raises:
-        SourceError: no folder, no file in it, or a file that differs from the list.
+        SourceError: the folder is missing or empty, or a file is not as the list says.
     """
     folder = root / source.path
     if not folder.is_dir():
-        raise SourceError(f"source {source.name!r}: {folder} is no folder; set ingest.root and path")
+        raise SourceError(
+            f"source {source.name!r}: there is no folder {folder}: correct ingest.root or the source's path"
+        )
     listing = walk(folder, source)
     verify(source, root, folder, [item.file for item in listing.items])
     return listing

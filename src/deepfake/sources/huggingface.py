@@ -1,4 +1,4 @@
-"""Source `huggingface`: Parquet files with image bytes, of the Hub at one commit or on this machine."""
+"""Source `huggingface`: Parquet files with image bytes, from one commit on the Hub or from this machine."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from deepfake.sources.item import Item
 from deepfake.sources.names import split_name
 from deepfake.sources.rows import label_of, present_columns, to_item
 
-_ROWS = 16  # read at once: a picture may have many megabytes
+_ROWS = 16  # read at once; few, because a picture may have many megabytes
 
 
 def list_parquet(source: HuggingFaceSource, root: Path, scratch: Path) -> list[Item]:
-    """Write every row's picture to `scratch` without a change, one item per row.
+    """Write the bytes of every row's picture to `scratch`, unchanged; one item per row.
 
-    The split comes from its column, else from the file's name or folder (`train-00000-of-00004.parquet`,
-    `validation/0.parquet`), as the Hub has it. Names in a list of digests are those of the Parquet files.
+    The split comes from its column. Without such a column it comes from the file's name or folder, as on
+    the Hub: `train-00000-of-00004.parquet`, `validation/0.parquet`. A list of digests names Parquet files.
 
     Raises:
-        SourceError: the files can't be had, are damaged or over the limits, a column is missing, or a row
-            has an unknown label or split.
+        SourceError: the files can't be downloaded, are damaged or above the limits, a column is missing,
+            or a row has an unknown label or split.
     """
     folder = _download(source) if source.repo is not None else root / str(source.path)
     files, folder = _parquet_files(folder, source)
@@ -45,7 +45,7 @@ def list_parquet(source: HuggingFaceSource, root: Path, scratch: Path) -> list[I
         except (pa.ArrowException, UnicodeDecodeError) as error:
             words = str(error).splitlines()[0][:200]
             raise SourceError(
-                f"{budget.where}: {file.name} is no sound Parquet file ({words}): fetch it again"
+                f"{budget.where}: {file.name} is damaged or not a Parquet file ({words}): fetch it again"
             ) from error
     return items
 
@@ -65,32 +65,32 @@ def _download(source: HuggingFaceSource) -> Path:
                 str(source.repo), repo_type="dataset", revision=source.revision, allow_patterns=source.files
             )
         )
-    # OSError is also the base of what the Hub answers: no such data set or commit, gated, no network.
+    # The Hub's own errors are OSErrors: unknown data set or commit, access not granted, no network.
     except (OSError, ValueError, errors.RevisionResolutionError) as error:
         words = " ".join(str(error).split())[:300]
         raise SourceError(
-            f"{where}: can't get {source.repo} at {source.revision} from the Hugging Face Hub "
-            f"({type(error).__name__}: {words}); check the network, the name and commit, and your token "
+            f"{where}: can't download {source.repo} at {source.revision} from the Hugging Face Hub "
+            f"({type(error).__name__}: {words}); check the network, the name, the commit and your token "
             "(HF_TOKEN); or download its Parquet files by hand and set `path` instead of `repo`"
         ) from error
 
 
 def _parquet_files(place: Path, source: HuggingFaceSource) -> tuple[list[Path], Path]:
-    """The Parquet files in name order, and the folder that their names are relative to."""
+    """The Parquet files in order of their names, and the folder that the names are relative to."""
     if place.is_file():
         return [place], place.parent
     found = [file for file in sorted(place.rglob("*")) if file.is_file()]
     files = [file for file in found if fnmatch(file.relative_to(place).as_posix(), source.files)]
     if not files:
         raise SourceError(
-            f"source {source.name!r}: no file {source.files!r} in {source.repo or place}: set `files`, "
-            "and `repo` or `path`"
+            f"source {source.name!r}: {source.repo or place} has no file that matches {source.files!r}: "
+            "correct `files`, `repo` or `path`"
         )
     return files, place
 
 
 class _Budget:
-    """What is left to write for one source."""
+    """How many bytes and pictures may still be written for one source."""
 
     def __init__(self, source: HuggingFaceSource) -> None:
         self.where = f"source {source.name!r}"
@@ -101,8 +101,8 @@ class _Budget:
         self._bytes, self._files = self._bytes - size, self._files - files
         if self._bytes < 0 or self._files < 0:
             raise SourceError(
-                f"{self.where}: more than {self._limits.max_files} pictures or {self._limits.max_bytes} "
-                "bytes in its Parquet files: raise the source's limits if that is meant"
+                f"{self.where}: its Parquet files hold more than {self._limits.max_files} pictures or "
+                f"{self._limits.max_bytes} bytes: if this is correct, raise the source's limits"
             )
 
 
@@ -116,7 +116,7 @@ def _unpack(
         _check_image_type(schema.field(columns["image"]), where)
         names = _class_names(schema, columns["label"])
         given = _split_of(relative)
-        budget.spend(0, table.metadata.num_rows)  # as declared, before anything is read
+        budget.spend(0, table.metadata.num_rows)  # the declared number, before a row is read
         batches = table.iter_batches(_ROWS, columns=sorted(set(columns.values())))
         number = 0
         for batch in batches:
@@ -158,12 +158,12 @@ def _text(values: dict[str, Any], columns: dict[str, str]) -> tuple[bytes | None
 
 
 def _class_names(schema: pa.Schema, column: str) -> list[str]:
-    """Names of an integer label column's values, where the `datasets` package has stored them."""
+    """The names of an integer label column's values, if the `datasets` package has stored them."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         names = features[column]["names"]
     except (KeyError, ValueError, TypeError):
-        return []  # a table of another origin: its values stand for themselves
+        return []  # another package wrote the table: its values are used as they are
     return [str(name) for name in names] if isinstance(names, list) else []
 
 

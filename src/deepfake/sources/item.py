@@ -1,4 +1,4 @@
-"""Item: one file of a source, before anyone has looked into it."""
+"""Item: one file of a source, before it is read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 
 @dataclass(frozen=True)
 class Item:
-    """One file of a source, before anyone has looked into it.
+    """One file of a source, before it is read.
 
     Attributes:
-        file: where its bytes are.
-        path: its stable name, relative to the source, with the source's name in front.
-        group: declared group, or None when nothing is known.
-        split: train, val or test where the source gives it.
-        rejected: reason code and words, when the source itself can't give a picture for it.
+        file: the file with its bytes.
+        path: its stable name: the source's name, then the path inside the source.
+        group: the group that the source gives; None if it gives none.
+        split: train, val or test, if the source gives it.
+        rejected: code and text of the reason, if the source can't provide a picture for this item.
     """
 
     file: Path
@@ -32,10 +32,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds.
+    """The files of a source.
 
     Attributes:
-        unused: what lies beside its pictures and can't be used, in words; empty if nothing does.
+        unused: a text about other files in the source, which can't be used; empty if there are none.
     """
 
     items: list[Item]
@@ -43,5 +43,5 @@ class Listing:
 
 
 def readable(path: Path) -> PurePosixPath:
-    """A name that is not valid UTF-8 keeps its bytes as escapes: tables hold only text."""
+    """The path as text. Bytes that are not valid UTF-8 become escapes, because tables hold only text."""
     return PurePosixPath(os.fsencode(path).decode("utf-8", "backslashreplace"))

@@ -12,12 +12,12 @@ from deepfake.sources.layout import walk_in
 
 
 def list_kaggle(source: KaggleSource, root: Path) -> Listing:
-    """Download the data set (once; kagglehub keeps it) and list what `source.folder` in it holds.
+    """Download the data set (once; kagglehub keeps it) and list the files in its folder `source.folder`.
 
-    Names in a list of digests are relative to the data set's own top folder.
+    Names in a list of digests are relative to the top folder of the data set.
 
     Raises:
-        SourceError: kagglehub is not installed, the data set can't be had, or it holds no pictures.
+        SourceError: kagglehub is not installed, the data set can't be downloaded, or it has no pictures.
     """
     top = _download(source)
     listing = walk_in(top, source)
@@ -34,7 +34,7 @@ def _download(source: KaggleSource) -> Path:
         raise SourceError(f'{where}: kagglehub is not installed: pip install -e ".[kaggle]"') from error
     handle = f"{source.handle}/versions/{source.version}"
     known = (
-        OSError,  # also everything that its HTTP library raises: no network, no such data set, no rights
+        OSError,  # also all errors of its HTTP library: no network, unknown data set, access not granted
         ValueError,
         exceptions.UnauthenticatedError, exceptions.CredentialError, exceptions.BackendError,
         exceptions.NotFoundError, exceptions.DataCorruptionError,
@@ -44,7 +44,7 @@ def _download(source: KaggleSource) -> Path:
     except known as error:
         words = " ".join(str(error).split())[:300]
         raise SourceError(
-            f"{where}: can't get Kaggle data set {handle} ({type(error).__name__}: {words}); check the "
-            "network, the name and version, and your Kaggle token (KAGGLE_API_TOKEN); or download it by "
-            "hand and use kind: archive"
+            f"{where}: can't download the Kaggle data set {handle} ({type(error).__name__}: {words}); "
+            "check the network, the name, the version and your Kaggle token (KAGGLE_API_TOKEN); or "
+            "download it by hand and use kind: archive"
         ) from error

@@ -1,7 +1,7 @@
-"""The layouts of folders that most kinds of source share: which folder holds real, which fake pictures.
+"""The layouts of folders that most kinds of source share: which folder has real, which has fake pictures.
 
-A class folder is named by a word for its class. It stands at the top, below a folder per split, or below
-folders that name where pictures come from (`progan/0_real`). Splits may also be inside it (`real/train`).
+The name of a class folder is a word for its class. The folder is at the top, in the folder of a split, or
+in a folder that names the origin of the pictures (`progan/0_real`). Splits may be inside it (`real/train`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from deepfake.sources.names import (
 )
 
 LAYOUT = "real/<source>/... and fake/<generator>/..."
-_DEEPEST = 4  # folders above a class folder
-_NAMED = 5  # folders that an error names
+_DEEPEST = 4  # most folders above a class folder
+_NAMED = 5  # most folders that an error message names
 _NOTES = (".txt", ".md", ".csv", ".tsv", ".json", ".html", ".pdf", ".py", ".yaml", ".parquet")
 
 
 @dataclass(frozen=True)
 class _ClassFolder:
-    """Attributes: `above`: names of the folders over it that are no splits."""
+    """Attributes: `above`: names of the folders above it, without those of splits."""
 
     folder: Path
     label: int
@@ -49,13 +49,13 @@ class _Found:
 
 
 def walk(top: Path, source: Source) -> Listing:
-    """Every file of every class folder below `top`, in path order; files of the system are no pictures.
+    """Every file of every class folder below `top`, in path order; files of the system are skipped.
 
-    The folder over a class folder names where its pictures come from, else the first folder in it. A linked
-    folder inside is not entered, and a folder that can't be read is one item: each gets a row that says so.
+    The folder above a class folder names the origin of its pictures. If there is none, the first folder
+    inside does. A link to a folder, and a folder that can't be read, are one item each, with a reason.
 
     Raises:
-        SourceError: no class folder, or no file; the text names what is there.
+        SourceError: there is no class folder or no file; the text says what is there.
     """
     found = _Found()
     _look(top, None, (), found)
@@ -71,26 +71,26 @@ def walk(top: Path, source: Source) -> Listing:
 
 
 def walk_in(top: Path, source: ArchiveSource | KaggleSource) -> Listing:
-    """As `walk`, of the source's folder in what it unpacked to `top`.
+    """Like `walk`, for the source's folder among the files that were unpacked to `top`.
 
     Raises:
-        SourceError: as `walk`; or there is no such folder.
+        SourceError: as in `walk`, or the folder does not exist.
     """
     folder = top / source.folder
     if not folder.is_dir():
-        raise SourceError(f"source {source.name!r}: it holds no folder {source.folder!r}; set `folder`")
+        raise SourceError(f"source {source.name!r}: it has no folder {source.folder!r}: correct `folder`")
     return walk(folder, source)
 
 
 def _nothing(top: Path, source: Source, unused: str) -> str:
-    """What a folder without pictures holds, and what is expected of it."""
+    """An error text: what is in a folder without pictures, and what is expected there."""
     place, settings = str(top), "ingest.root and path"
     if isinstance(source, ArchiveSource | KaggleSource):
         place, settings = f"its folder {source.folder!r}", "`folder`"
     there = f"no folder of real or fake pictures in {place}: {unused}" if unused else f"no file in {place}"
     return (
-        f"{there}; expected {LAYOUT}, or train/, val/ and test/ holding that; name the folders so, or set "
-        f"{settings}"
+        f"{there}; expected {LAYOUT}, or these folders inside train/, val/ and test/; rename the folders, "
+        f"or correct {settings}"
     )
 
 
@@ -107,7 +107,7 @@ def _look(folder: Path, split: str | None, above: tuple[str, ...], found: _Found
 
 
 def _deeper(found: _Found, depth: int = 1) -> _Found:
-    """What the branches below the other folders hold: each ends at its first class folders."""
+    """Look into the other folders. In each branch the search ends at the first class folders."""
     deeper = _Found()
     for folder, split, above in found.others:
         inside = _Found()
@@ -120,11 +120,13 @@ def _deeper(found: _Found, depth: int = 1) -> _Found:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder, without those that are hidden."""
+    """The folders in a folder, without the hidden ones."""
     try:
         return sorted(part for part in folder.iterdir() if part.is_dir() and not _is_hidden(part.name))
     except OSError as error:
-        raise SourceError(f"{folder} can't be read ({error.strerror}): give yourself the right") from error
+        raise SourceError(
+            f"{folder} can't be read ({error.strerror}): allow your user to read it"
+        ) from error
 
 
 def _is_hidden(name: str) -> bool:
@@ -132,7 +134,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _unused(top: Path, found: _Found) -> str:
-    """The files whose class no folder tells, in words; empty if there are none."""
+    """A text about the files without a class folder; empty if there are none."""
     said = []
     for folder, _, _ in found.others:
         walked = (file for file, _ in _walked(folder))
@@ -147,7 +149,7 @@ def _unused(top: Path, found: _Found) -> str:
     if loose:
         said.append(f"{len(loose)} files in no folder, such as {_shown(min(loose), top)}")
     more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
-    return f"{', '.join(said[:_NAMED])}{more}, whose names tell no class" if said else ""
+    return f"{', '.join(said[:_NAMED])}{more}: no folder name says if they are real or fake" if said else ""
 
 
 def _shown(file: Path, top: Path) -> str:
@@ -155,7 +157,7 @@ def _shown(file: Path, top: Path) -> str:
 
 
 def _files(place: _ClassFolder, top: Path, source: Source, above: tuple[str, ...]) -> Iterator[Item]:
-    """Items of one class folder; `above` is what tells it apart from the other class folders."""
+    """Items of one class folder. `above`: the folders above it that other class folders don't share."""
     for file, error in _walked(place.folder):
         inside = readable(file.relative_to(place.folder)).parts
         split = place.split
@@ -166,10 +168,10 @@ def _files(place: _ClassFolder, top: Path, source: Source, above: tuple[str, ...
         if error is not None:
             rejected = (
                 "unreadable",
-                f"the folder can't be read ({error.strerror}): its files are not counted",
+                f"the folder can't be read ({error.strerror}), so its files are not counted",
             )
         elif _is_archive(file):
-            rejected = ("not_an_image", "it is an archive inside the source: unpack it, then run again")
+            rejected = ("not_an_image", "it is an archive inside the source: unpack it and run again")
         yield Item(
             file=file,
             path=f"{source.name}/{readable(file.relative_to(top)).as_posix()}",
@@ -198,11 +200,11 @@ def _walked(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
 
 
 def _is_archive(file: Path) -> bool:
-    """By its bytes, looked at where the name says so: a name alone says nothing."""
+    """Whether both the name and the first bytes of a file are those of an archive."""
     if not file.name.lower().endswith(ARCHIVE_ENDINGS) or not file.is_file():
         return False
     try:
         with file.open("rb") as stream:
             return archive_kind(stream.read(8)) is not None or file.suffix.lower() == ".tar"
-    except OSError:  # ingest says of it that it can't be read
+    except OSError:  # ingest reports the file as unreadable
         return False

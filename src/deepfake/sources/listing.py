@@ -30,14 +30,17 @@ from deepfake.sources.video import list_frames
 
 
 def list_items(params: Ingest, seed: int, scratch: Path, workers: int) -> tuple[list[Item], dict[str, str]]:
-    """Every file of every source, in path order; and what else lies there, in words by source.
+    """List every file of every source, in path order.
 
     Args:
-        scratch: a folder for sources that have to be rendered or unpacked first; the items' files may
-            lie in it. What a killed run left there is made again: it may be half.
+        scratch: a folder for sources that must be rendered or unpacked first; the items' files may be in
+            it. Files of a killed run may be incomplete, so they are made again.
+
+    Returns:
+        The items, and by source a text about the files that are not used.
 
     Raises:
-        SourceError: a source can't be had or does not hold what it should, or a class has no file.
+        SourceError: a source can't be read or has the wrong content, or a class has no file.
     """
     items: list[Item] = []
     unused: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What names say: words for the two classes and the splits, and names that no picture has."""
+"""What names mean: words for classes and splits, and names of files that are no pictures."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def split_name(word: str) -> str | None:
-    """The house's name of a split (train, val, test) for a usual spelling; None for any other word."""
+    """`train`, `val` or `test` for a usual word of a split; None for any other word."""
     return _SPLITS.get(word.strip().lower())
 
 
 def class_name(word: str) -> int | None:
-    """REAL or FAKE for a usual word, in any case, plural or not; None for any other word."""
+    """REAL or FAKE for a usual word of the class, in any case, singular or plural; None for other words."""
     word = word.strip().lower()
     return _CLASSES.get(word, _CLASSES.get(word.removesuffix("s")))
 
 
 def folder_name(name: str) -> tuple[int | None, str | None]:
-    """Class and split that a folder's name states: `Real`, `1_fake`, `training_fake`, `real_images`.
+    """Class and split in the name of a folder: `Real`, `1_fake`, `training_fake`, `real_images`.
 
     Returns:
-        None for what it does not state. Both are None where one word of it is unknown, or where it states
-        two classes, as `real_and_fake` does.
+        None for a fact that the name does not give. Both are None if a word is unknown, or if the name has
+        two classes or two splits, like `real_and_fake`.
     """
     words = [word for word in re.split(r"[\W_]+", name.lower()) if word and not word.isdigit()]
     words = [word for word in words if word.removesuffix("s") not in _FILLERS]
@@ -47,12 +47,12 @@ def folder_name(name: str) -> tuple[int | None, str | None]:
 
 
 def is_system_file(name: str) -> bool:
-    """Whether a file manager left it: `.DS_Store`, `Thumbs.db`, `desktop.ini`, `__MACOSX`, `._*`."""
+    """Whether a file manager made the file: `.DS_Store`, `Thumbs.db`, `desktop.ini`, `__MACOSX`, `._*`."""
     return name.lower() in _SYSTEM or name.startswith("._")
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether it ends as pictures do; only bytes can tell whether it is one."""
+    """Whether the name ends like that of a picture. Only the bytes show whether the file is one."""
     return name.lower().endswith(_PICTURES)
 
 
@@ -65,5 +65,5 @@ ARCHIVE_ENDINGS = (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", 
 
 
 def archive_kind(head: bytes) -> str | None:
-    """The kind of an archive by its first eight bytes; None for anything else, a plain tar included."""
+    """The kind of an archive, from its first eight bytes; None for any other file, also for a plain tar."""
     return next((kind for magic, kind in _ARCHIVES.items() if head.startswith(magic)), None)

@@ -1,4 +1,4 @@
-"""Where the pictures came from, and on what terms: the sidecar of the manifest."""
+"""Where the pictures come from, and under which licence: a file beside the manifest."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from deepfake.shards.manifest import usable
 def provenance(
     sources: tuple[Source, ...], frame: pd.DataFrame, unused: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """One record per source: name, kind, licence, citation, url, revision, files, usable per class;
-    terms by source, where the parameters state them.
+    """One record per source: name, kind, licence, citation, url, revision, files, usable per class.
+
+    If the parameters state the terms of its owners, the record also has `terms`.
 
     Args:
         frame: the manifest. Its paths begin with the sources' names.
-        unused: what lies in a source and can't be used, in words by its name; such a record has it as well.
+        unused: by source, a text about files that can't be used; the source's record gets it as `unused`.
 
     Raises:
         SourceError: the parameters state terms of a source that no picture comes from.
@@ -53,7 +54,7 @@ def _record(source: Source, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _address(source: Source) -> tuple[str | None, str | None]:
-    """Address and revision, where the parameters imply them."""
+    """Address and revision, if they follow from the parameters."""
     if isinstance(source, KaggleSource):
         return f"https://www.kaggle.com/datasets/{source.handle}", str(source.version)
     if isinstance(source, HuggingFaceSource) and source.repo is not None:

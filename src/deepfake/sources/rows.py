@@ -1,4 +1,4 @@
-"""What tables of pictures share: which columns they have, and what a row says of its picture."""
+"""Code that all tables of pictures share: how columns are found, and how a row becomes an item."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ Table = CsvSource | HuggingFaceSource
 
 
 def present_columns(found: Collection[str], source: Table, where: str) -> dict[str, str]:
-    """Column by role (image, label, source, generator, group, split), of those that are there, in any case.
+    """Column by role (image, label, source, generator, group, split), for the columns that the table has.
+
+    Upper and lower case are the same.
 
     Raises:
-        SourceError: image, label or a column that the parameters name is missing.
+        SourceError: the column of the image, of the label, or one that the parameters name is missing.
     """
     columns: dict[str, str] = source.columns.model_dump()
     needed = {"image", "label"} | source.columns.model_fields_set
-    loose = {name.strip().lower(): name for name in reversed(list(found))}  # of two, the first
+    loose = {name.strip().lower(): name for name in reversed(list(found))}  # the first of two wins
     named = {role: name if name in found else loose.get(name.lower()) for role, name in columns.items()}
     for role in sorted(needed):
         if named[role] is None:
@@ -34,10 +36,10 @@ def present_columns(found: Collection[str], source: Table, where: str) -> dict[s
 
 
 def label_of(value: object, source: Table, where: str) -> int:
-    """REAL or FAKE for a value of the label column, whatever its case; also for a usual word of the class.
+    """REAL or FAKE for a value of the label column in any case; also for a usual word of the class.
 
     Raises:
-        SourceError: it is neither; the text names the row.
+        SourceError: the value is unknown; the text names the row.
     """
     word = str(value).strip().lower()
     for label, values in ((REAL, source.real_labels), (FAKE, source.fake_labels)):
@@ -46,8 +48,8 @@ def label_of(value: object, source: Table, where: str) -> int:
     if (usual := class_name(word)) is not None:
         return usual
     raise SourceError(
-        f"{where}: label {str(value)[:80]!r} is neither one of real_labels {list(source.real_labels)} nor "
-        f"of fake_labels {list(source.fake_labels)}: add it to one of them, or correct the row"
+        f"{where}: label {str(value)[:80]!r} is unknown; real_labels are {list(source.real_labels)}, "
+        f"fake_labels are {list(source.fake_labels)}: add it to one of them, or correct the row"
     )
 
 
@@ -55,11 +57,11 @@ def to_item(row: Mapping[str, str], label: int, source: Table, file: Path, name:
     """The item of one row.
 
     Args:
-        row: text by role; empty text is nothing known.
+        row: text by role; an empty text means that nothing is known.
         name: stable and unique in the source.
 
     Raises:
-        SourceError: the split is none; the text names the row.
+        SourceError: the split is unknown; the text names the row.
     """
     origin = row.get("source") or source.name
     split = None

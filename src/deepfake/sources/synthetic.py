@@ -1,4 +1,4 @@
-"""Source `synthetic`: the embedded demo corpus, rendered from the seed."""
+"""Source `synthetic`: the demo's pictures, rendered from the seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepfake.sources.layout import walk
 
 
 def render(source: SyntheticSource, seed: int, scratch: Path, workers: int) -> list[Item]:
-    """Pairs of a real picture and the fake made of it: one group each."""
+    """Pairs of a real picture and the fake that is made of it. Each pair is one group."""
     write_corpus(scratch, portraits=source.portraits, size=source.size, seed=seed, workers=workers)
     items = walk(scratch, source).items
     return [replace(item, group=f"{source.name}/{PurePosixPath(item.path).stem}") for item in items]

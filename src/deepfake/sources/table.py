@@ -1,4 +1,4 @@
-"""Source `csv`: a table of paths and labels, with what else is known of each picture."""
+"""Source `csv`: a table with a path and a label per picture, and optional columns with more facts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from deepfake.sources.checksums import verify
 from deepfake.sources.item import Item
 from deepfake.sources.rows import label_of, present_columns, to_item
 
-_DELIMITERS = (",", ";", "\t", "|")  # of equally frequent ones in the header, the first
-_DRIVE = re.compile(r"[A-Za-z]:(/|$)")  # of another system's absolute paths
+_DELIMITERS = (",", ";", "\t", "|")  # the most frequent in the header is used; of equals, the first here
+_DRIVE = re.compile(r"[A-Za-z]:(/|$)")  # an absolute path of Windows starts so
 
 
 def list_table(source: CsvSource, root: Path) -> list[Item]:
-    """One item per row. A picture that isn't there keeps its row and gets a reason at ingest.
+    """One item per row. A row without its file stays in the list; ingest gives it a reason.
 
     Raises:
-        SourceError: no table, a column is missing, or a row has no path, a path that leaves the folder
-            or comes twice, or an unknown label or split; the text names the line.
+        SourceError: the table or a column is missing; or a row has no path, a path outside the folder, the
+            path of another row, or an unknown label or split. The text names the line.
     """
     table = root / source.path
     if not table.is_file():
-        raise SourceError(f"source {source.name!r}: {table} is no file; set ingest.root and path")
+        raise SourceError(
+            f"source {source.name!r}: there is no file {table}: correct ingest.root or the source's path"
+        )
     folder = table.parent if source.folder is None else root / source.folder
     paths = _Paths(folder)
     items: list[Item] = []
@@ -38,13 +40,13 @@ def list_table(source: CsvSource, root: Path) -> list[Item]:
             raise SourceError(f"{where}: no path in column {source.columns.image!r}: fill it in")
         file = paths.find(row["image"], where)
         if file in lines:
-            raise SourceError(f"{where}: {row['image']} stands in line {lines[file]} already: keep one")
+            raise SourceError(f"{where}: {row['image']} is also in line {lines[file]}: remove one of them")
         lines[file] = line
         name = file.relative_to(folder.resolve()).as_posix()
         items.append(to_item(row, label_of(row["label"], source, where), source, file, name, where))
     if not items:
         raise SourceError(
-            f"source {source.name!r}: {source.path} has no rows: add some, or drop the source"
+            f"source {source.name!r}: {source.path} has no rows: add rows, or remove the source"
         )
     verify(source, root, folder.resolve(), [item.file for item in items])
     return items
@@ -64,20 +66,20 @@ def _rows(table: Path, source: CsvSource) -> Iterator[tuple[int, dict[str, str]]
                 values = {role: (row[column] or "").strip() for role, column in columns.items()}
                 yield reader.line_num, values
     except (csv.Error, UnicodeError) as error:
-        raise SourceError(f"{where} is no CSV in UTF-8 ({error}): save it again as such") from error
+        raise SourceError(f"{where} can't be read ({error}): save it as CSV in UTF-8") from error
 
 
 def _encoding(table: Path) -> str:
-    """UTF-8, or UTF-16 where the file begins with its mark, as spreadsheets write it."""
+    """UTF-16 if the file begins with its mark, as spreadsheets write it; UTF-8 for all other files."""
     with table.open("rb") as stream:
         return "utf-16" if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 class _Paths:
-    """What a table's paths mean on this machine: files in a folder, wherever the table was written.
+    """Finds the files of a table in a folder of this machine, even if the table is from another machine.
 
-    Backslashes part folders where no file has them in its name. A path that is absolute on another machine
-    is looked for by its end; what is cut off the first such path that is found is cut off all.
+    A backslash separates folders, unless a file has it in its name. An absolute path of another machine is
+    found by its last parts. The first path that is found shows which first parts to cut from all paths.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,10 +87,10 @@ class _Paths:
         self._cut: tuple[str, ...] | None = None
 
     def find(self, name: str, where: str) -> Path:
-        """The file; links are followed first, so that none leads elsewhere.
+        """The file, with links resolved, so that no link leads outside the folder.
 
         Raises:
-            SourceError: no usable path, or one that leads outside the folder.
+            SourceError: the path can't be used, or it leads outside the folder.
         """
         try:
             file = (self._base / PurePosixPath(name)).resolve()
@@ -99,17 +101,17 @@ class _Paths:
                 file = self._moved(PurePosixPath(name).parts, file).resolve()
         except (ValueError, OSError, RuntimeError) as error:  # a zero byte, too long, links in a circle
             raise SourceError(
-                f"{where}: {name[:80]!r} is no usable path ({error}): correct the row"
+                f"{where}: {name[:80]!r} can't be used as a path ({error}): correct the row"
             ) from error
         if not file.is_relative_to(self._base) or file == self._base:
             raise SourceError(
-                f"{where}: {name!r} leads outside {self._folder}: paths must stay inside it; set "
-                "`folder` if the pictures are elsewhere"
+                f"{where}: {name!r} leads outside {self._folder}: correct the row, or set `folder` if the "
+                "pictures are in another folder"
             )
         return file
 
     def _moved(self, parts: tuple[str, ...], file: Path) -> Path:
-        """Where an absolute path of another machine is here; `file` where it is nowhere here."""
+        """The place on this machine of an absolute path of another machine; `file` if it is not found."""
         if ".." in parts or not (parts[0].startswith("/") or _DRIVE.match(parts[0])):
             return file
         if self._cut is None:

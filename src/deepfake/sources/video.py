@@ -1,4 +1,4 @@
-"""Source `video`: evenly spaced frames of clips in `real/<source>/...` and `fake/<generator>/...`."""
+"""Source `video`: evenly spaced frames of the clips in `real/<source>/...` and `fake/<generator>/...`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def list_frames(source: VideoSource, root: Path, scratch: Path, limits: Limits, workers: int) -> Listing:
-    """Frames of every clip as PNG files in `scratch`: lossless, so that they add no trace of their own.
+    """Frames of every clip as PNG files in `scratch`. PNG is lossless, so it changes no pixel.
 
     All frames of a clip are one group. A clip that can't be used is one item with a reason.
 
     Raises:
-        SourceError: no folder, no file in it, or a file that differs from the list of digests.
+        SourceError: the folder is missing or empty, or a file is not as the list of digests says.
     """
     listing = list_folder(source, root)
     clips = list(enumerate(listing.items))
@@ -50,7 +50,7 @@ def _extract(
         for index, frame in read_frames(clip.file, source.frames, source.limits, limits):
             file = folder / f"{index:06d}.png"
             if not cv2.imwrite(str(file), frame[:, :, ::-1], _FAST_PNG):
-                raise SourceError(f"can't write {file}: is there space left?")
+                raise SourceError(f"can't write {file}: check that the disk has free space")
             items.append(replace(clip, file=file, path=f"{clip.path}/frame-{index:06d}.png"))
     except ClipRejected as rejected:
         return [replace(clip, rejected=(rejected.reason, rejected.detail))]

@@ -1,1 +1,1 @@
-"""Is the data sound? Expectations on the manifest and the page that says so."""
+"""Checks of the data: expectations on the manifest, and a page with their results."""

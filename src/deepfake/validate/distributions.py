@@ -1,4 +1,4 @@
-"""How often what occurs in either class: counts and shares, for tables and charts."""
+"""How often each value occurs in each class: counts and shares, for tables and charts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Bin:
     """One group of a distribution, both classes side by side.
 
     Attributes:
-        label: what is in it; `tick` is the short form for an axis.
-        real: count among the real pictures; `real_share` is its share of those that have a value.
+        label: its values as text; `tick` is the short form for an axis.
+        real: its number of real pictures; `real_share` is their share of all reals with a value.
     """
 
     label: str
@@ -39,7 +39,7 @@ def distribution(values: pd.Series, labels: pd.Series) -> list[Bin]:
 
 
 def histogram(values: pd.Series, labels: pd.Series, step: int) -> list[Bin]:
-    """Counts and shares per interval of `step`; the last one holds all that is larger."""
+    """Counts and shares per interval of `step`; the last interval also holds all larger values."""
     values = values.dropna().astype(int)
     if values.empty:
         return []
@@ -76,7 +76,7 @@ def _interval(key: int, step: int) -> str:
 
 
 def nice_step(values: pd.Series) -> int:
-    """The smallest round step whose bins hold nearly all values; outliers go into the last bin."""
+    """The smallest round step for which the bins hold nearly all values. The last bin takes the rest."""
     values = values.dropna()
     if values.empty:
         return 1

@@ -1,6 +1,6 @@
-"""Expectations: Great Expectations judges tables; what it finds is said in words, with the rows named.
+"""Expectations: Great Expectations (GX) checks tables; the results are put in words and name the rows.
 
-Used on the raw manifest (`validation`) and on the face manifest's splits (`leakage`).
+They are used on the raw manifest (`validation`) and on the splits of the face manifest (`leakage`).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ MAX_ROWS_NAMED = 10
 
 Severity = Literal["critical", "warning"]
 Tables = Mapping[str, pd.DataFrame]
-Check = Any  # a GX expectation, or what a result says of it; GX declares both fields as optional
+Check = Any  # a GX expectation, or its configuration in a result; GX declares both fields as optional
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one expectation.
+    """The result of one expectation.
 
     Attributes:
-        asserts: what it says of the data, as a sentence.
-        status: `skipped` when the columns don't fit, so that nothing else can be read.
+        asserts: the expectation, as a sentence about the data.
+        status: `skipped` if the columns are wrong, because then nothing else can be read.
         rows: paths of the first rows that break it, in path order.
-        row_count: how many rows break it; 0 too where no row is wrong by itself.
+        row_count: how many rows break it; also 0 if no single row is wrong.
     """
 
     name: str
@@ -46,20 +46,20 @@ class Result:
 
 @dataclass(frozen=True)
 class DataVerdict:
-    """Every result in a fixed order; `passed` when no critical expectation failed."""
+    """All results in a fixed order; `passed` if no critical expectation failed."""
 
     passed: bool
     results: tuple[Result, ...]
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> DataVerdict:
-        """The verdict on `results`; a skipped critical expectation is as bad as a failed one."""
+        """The verdict on `results`; a skipped critical expectation counts as failed."""
         ordered = tuple(results)
         return cls(all(r.severity != "critical" or r.status == "passed" for r in ordered), ordered)
 
     @property
     def readable(self) -> bool:
-        """False when the columns don't fit, so that nothing can be said of the rows."""
+        """False if the columns are wrong, so that the rows can't be read."""
         return all(result.status != "skipped" for result in self.results)
 
     def failed(self, severity: Severity) -> tuple[Result, ...]:
@@ -67,7 +67,7 @@ class DataVerdict:
         return tuple(r for r in self.results if r.status == "failed" and r.severity == severity)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types; equal manifests give equal content, whatever their row order."""
+        """Plain types; equal manifests give equal content, in any order of rows."""
         return {
             "passed": self.passed,
             "critical_failures": [result.name for result in self.failed("critical")],
@@ -79,13 +79,13 @@ class DataVerdict:
 def expect(
     table: str, name: str, text: str, kind: Any, severity: Severity = "critical", **kwargs: Any
 ) -> Check:
-    """One expectation on a table: its name and what it asserts, as a sentence."""
+    """One expectation on a table: its name, and a sentence that says what must hold."""
     return kind(description=text, severity=severity, meta={"name": name, "table": table}, **kwargs)
 
 
 @contextmanager
 def gx_context() -> Iterator[Any]:
-    """GX in memory, without analytics, bars, temporary folders and log lines."""
+    """GX in memory, without analytics, progress bars, temporary folders and log lines."""
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -107,12 +107,12 @@ def run_checks(
     observed: Callable[[Check, dict[str, Any], Tables], str],
     offenders: Callable[[Check, dict[str, Any], Tables], list[str]],
 ) -> dict[str, Result]:
-    """Results, by name, of the checks whose table is given.
+    """Results, by name, of the checks on the given tables.
 
     Args:
-        tables: frames by the name that `expect` was given; `rows` has one row per picture.
-        observed: what was found, in words; see `row_words`.
-        offenders: paths of the rows that break a failed expectation; see `row_paths`.
+        tables: frames by name, as in `expect`; `rows` has one row per picture.
+        observed: says what was found; see `row_words`.
+        offenders: gives the paths of the rows that break an expectation; see `row_paths`.
     """
     results = {}
     for name, table in tables.items():
@@ -128,7 +128,7 @@ def run_checks(
 
 
 def result_of(check: Check, status: Any, observed: str, rows: list[str]) -> Result:
-    """The outcome of one expectation, with the first rows named and all counted."""
+    """The result of one expectation; it names the first rows and counts all."""
     name, severity, named = check.meta["name"], check.severity.value, tuple(rows[:MAX_ROWS_NAMED])
     return Result(name, severity, check.description, status, observed, named, len(rows))
 

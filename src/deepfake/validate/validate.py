@@ -1,4 +1,4 @@
-"""The stage validate as one call: a verdict on the raw data, an audit, a page; or an error."""
+"""The stage validate as one call: a verdict on the raw data, an audit and a page."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ AuditRaw = Callable[[RawData], dict[str, Any]]
 
 
 def validate(raw: RawData, expected: Validate, audit_raw: AuditRaw, out: Path) -> None:
-    """Judge what ingest wrote.
+    """Check the output of ingest.
 
     Args:
         audit_raw: the shortcut audit.
-        out: gets verdict.json, audit.json, audit.png and report.html.
+        out: a folder for verdict.json, audit.json, audit.png and report.html.
 
     Raises:
-        ValidationFailed: a critical expectation failed, or a shortcut is above its limit; the page
-            is there.
+        ValidationFailed: a critical expectation failed, or a shortcut is above its limit. The page is
+            written all the same.
     """
     frame = raw.manifest
     verdict = validate_manifest(frame, expected)
@@ -38,15 +38,15 @@ def validate(raw: RawData, expected: Validate, audit_raw: AuditRaw, out: Path) -
     shown: dict[str, Any] = {}
     try:
         shown["provenance"] = read_json(raw.folder / "sources.json")
-        if verdict.readable:  # else there are no columns to find pictures by
+        if verdict.readable:  # pictures are found by the columns
             shown["exhibits"] = raw_exhibits(raw)
             audit = audit_raw(raw)
             shown |= _write_audit(audit, out)
-    except SourceError as error:  # such as a class of one picture: the verdict says it better
+    except SourceError as error:  # for example, a class has one picture: the verdict explains it better
         if verdict.passed:
             raise
-        print(f"the page shows the expectations only ({error})")
-    finally:  # whoever has to mend the data needs the page, whatever stops the stage
+        print(f"the page shows only the expectations ({error})")
+    finally:  # the page is written even if the stage stops: it says how to correct the data
         page = render_report(frame, verdict, **shown)
         (out / "report.html").write_text(page, encoding="utf-8")
     if not verdict.passed:
@@ -56,8 +56,8 @@ def validate(raw: RawData, expected: Validate, audit_raw: AuditRaw, out: Path) -
 
 
 def _write_audit(audit: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write the audit's files; what the page shows of it."""
+    """Write the audit's files, and return its part of the page."""
     write_json(out / "audit.json", audit)
     plot_audit([audit], out / "audit.png")
     plot = (out / "audit.png").read_bytes()
-    return {"audits": Audits({"Pictures as they came": audit_rows(audit)}, plot)}
+    return {"audits": Audits({"Original pictures": audit_rows(audit)}, plot)}

@@ -1,7 +1,7 @@
-"""Validate: what must hold of a manifest before a detector may learn from it.
+"""Validate: the expectations that a manifest must meet before a detector may learn from it.
 
-Great Expectations judges; this file says what is expected, in which words, and names the rows that
-break it. Shares and counts stand in small derived tables: each judgement is one expectation.
+Great Expectations checks them. This file holds the expectations and their words, and names the rows that
+break them. Shares and counts are in small tables of their own, so that each is checked by one expectation.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from deepfake.validate.expectations import (
     run_checks,
 )
 
-MIN_SIDE, MAX_SIDE = 16, 32768  # pixels: no face is an icon or a gigapixel panorama
-_PAIRS = 5  # that a sentence lists; the page's quarantine lists more
+MIN_SIDE, MAX_SIDE = 16, 32768  # pixels: neither an icon nor a gigapixel panorama is a picture of a face
+_PAIRS = 5  # pairs that a sentence lists; the page shows more under "Rejected pictures"
 _REQUIRED = ("image_id", "label", "source", "generator", "group", "path", "decode_ok", "cropped")
 _REQUIRED_DECODED = ("format", "width", "height", "mode", "bytes", "has_exif", "phash")
-gxe: Any = gx.expectations  # its names are re-exported in a way that strict typing does not see
+gxe: Any = gx.expectations  # mypy does not see the names that this module re-exports
 
 
 def validate_manifest(frame: pd.DataFrame, params: Validate) -> DataVerdict:
-    """Hold a manifest against every expectation; writes nothing, opens no connection.
+    """Check a manifest against every expectation. It writes nothing and opens no connection.
 
     Args:
         frame: rows as `manifest.read_manifest` returns them, in any order.
 
     Returns:
-        The verdict: what is wrong with the data is a result of this function, never an error.
+        The verdict. Wrong data is a result of this function, never an error.
     """
     checks = [*_schema_checks(), *_row_checks(), *_share_checks(params)]
-    unread = "not checked: the columns don't fit"
+    unread = "not checked, because the columns are wrong"
     results = {check.meta["name"]: result_of(check, "skipped", unread, []) for check in checks}
     run = partial(run_checks, observed=_observed, offenders=_offenders)
     with gx_context() as context:
@@ -90,14 +90,14 @@ def _row_checks() -> list[Check]:
                not_in_set, column="generator", value_set=["none", ""], row_condition=label == FAKE),
         expect("rows", "reason_given", "Every picture that does not decode has a reason.",
                gxe.ExpectColumnValuesToNotBeNull, column="reject_reason", row_condition=broken),
-        *(expect("rows", side, f"The {side} of what decodes is {MIN_SIDE} to {MAX_SIDE} pixels.",
+        *(expect("rows", side, f"The {side} of a decoded picture is {MIN_SIDE} to {MAX_SIDE} pixels.",
                  between, column=side, min_value=MIN_SIDE, max_value=MAX_SIDE,
                  row_condition=decoded) for side in ("width", "height")),
         expect("rows", "formats", f"Every usable picture is one of {', '.join(FORMATS)}.",
                in_set, column="format", value_set=[*FORMATS], row_condition=kept),
-        expect("rows", "label_conflict", "No picture stands under real and under fake at once.",
+        expect("rows", "label_conflict", "No picture is both under real and under fake.",
                not_in_set, column="reject_reason", value_set=["label_conflict"]),
-        expect("rows", "phash_across_classes", "No real and fake picture look the same unless they "
+        expect("rows", "phash_across_classes", "A real and a fake picture look the same only if they "
                "are a declared pair.", in_set, "warning", column="twin_look", value_set=[""]),
     ]  # fmt: skip
 
@@ -106,7 +106,7 @@ def _share_checks(params: Validate) -> list[Check]:
     largest, smallest = gxe.ExpectColumnMaxToBeBetween, gxe.ExpectColumnMinToBeBetween
     return [
         expect("rows", "rejected_share",
-               f"At most {percent(params.max_rejected_share)} of the files are rejected.",
+               f"At most {percent(params.max_rejected_share)} of all files are rejected.",
                gxe.ExpectColumnProportionOfNonNullValuesToBeBetween,
                column="reject_reason", max_value=params.max_rejected_share),
         expect("classes", "rejected_share_gap", "The rejected shares of real and fake differ by at "
@@ -115,25 +115,25 @@ def _share_checks(params: Validate) -> list[Check]:
         expect("classes", "min_per_class",
                f"Each class has at least {params.min_per_class} usable pictures.",
                smallest, column="usable", min_value=params.min_per_class),
-        expect("classes", "max_class_share", "The larger class is at most "
+        expect("classes", "max_class_share", "The larger class has at most "
                f"{percent(params.max_class_share)} of the usable pictures.",
                largest, column="share", max_value=params.max_class_share),
-        expect("sources", "max_source_share", "In a class of several sources, each gives at most "
-               f"{percent(params.max_source_share)}.", gxe.ExpectColumnValuesToBeBetween,
+        expect("sources", "max_source_share", "If a class has several sources, each has at most "
+               f"{percent(params.max_source_share)} of it.", gxe.ExpectColumnValuesToBeBetween,
                column="share", max_value=params.max_source_share,
                row_condition=Column("sources") > 1),
-        expect("classes", "several_sources", "Each class comes from two sources or more; one alone "
-               "teaches the source.", smallest, "warning", column="sources", min_value=2),
-        # Near-duplicates chain: a like b, b like c, though a and c are strangers.
-        expect("groups", "max_group_share", "No group holds more than "
-               f"{percent(params.max_group_share)} of the usable pictures; if one of look-alikes does, "
-               "lower ingest.near_duplicate_distance.",
+        expect("classes", "several_sources", "Each class has at least two sources: from one alone, a "
+               "detector learns the source.", smallest, "warning", column="sources", min_value=2),
+        # Near-duplicates form chains: a is like b, b is like c, but a is not like c.
+        expect("groups", "max_group_share", "No group has more than "
+               f"{percent(params.max_group_share)} of the usable pictures. If a group of look-alikes is "
+               "larger, lower ingest.near_duplicate_distance.",
                largest, "warning", column="share", max_value=params.max_group_share),
     ]  # fmt: skip
 
 
 def _types(frame: pd.DataFrame) -> pd.DataFrame:
-    """Declared and found type of every column that is there once; `columns` tells of the others."""
+    """Declared and found type of every column that occurs once. The check `columns` finds the others."""
     once = [field for field in SCHEMA if [*frame.columns].count(field.name) == 1]
     found = [f.type if _fits(frame[f.name], f.type) else frame[f.name].dtype for f in once]
     rows = [(f.name, str(f.type), str(kind)) for f, kind in zip(once, found, strict=True)]
@@ -141,7 +141,7 @@ def _types(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fits(column: pd.Series, kind: pa.DataType) -> bool:
-    """Whether every value that is not null becomes this type without loss."""
+    """Whether every value that is not null converts to this type without loss."""
     wanted = {"string": ["string"], "bool": ["boolean"]}.get(str(kind), ["integer", "floating"])
     there = column.dropna()
     if len(there) and pd.api.types.infer_dtype(there) not in wanted:
@@ -153,7 +153,7 @@ def _fits(column: pd.Series, kind: pa.DataType) -> bool:
 
 
 def _tables(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The manifest in path order with what is derived per row, and its counts and shares."""
+    """The manifest in path order with a few more columns, and tables of its counts and shares."""
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
     rows = table.to_pandas().sort_values(["path", "image_id"]).reset_index(drop=True)
     rows["missing"] = ""
@@ -161,7 +161,7 @@ def _tables(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
         needed = rows["decode_ok"].eq(True) | (name in _REQUIRED)
         rows.loc[rows[name].isna() & needed, "missing"] += f"{name} "
     looks = usable(rows).groupby("phash")
-    # `group` would say "kin" of any two pictures that look alike: only the source's word counts here.
+    # `group` also joins pictures because they look alike. Here only the groups of the source count.
     pair = looks["declared_group"].transform("nunique", dropna=False).eq(1) & rows["declared_group"].notna()
     rows["twin_look"] = rows["phash"].where(looks["label"].transform("nunique").gt(1) & ~pair, "")
     sources = usable(rows).groupby(["label", "source"]).size().rename("usable").reset_index()
@@ -172,19 +172,19 @@ def _tables(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _classes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Counts and shares of real and fake, 0 for a class without rows."""
+    """Counts and shares of real and fake; 0 for a class without rows."""
     kept = usable(rows).groupby("label")
     counts = {"files": rows.groupby("label").size(), "usable": kept.size()}
     table = pd.DataFrame(counts | {"sources": kept["source"].nunique()})
     table = table.reindex([*LABEL_NAMES]).fillna(0)
     table["rejected"] = (table["files"] - table["usable"]) / table["files"].clip(lower=1)
-    table["gap"] = round(table["rejected"].max() - table["rejected"].min(), 9)  # 0.3 - 0.2 <= 0.1
+    table["gap"] = round(table["rejected"].max() - table["rejected"].min(), 9)  # so that 0.3 - 0.2 <= 0.1
     table["share"] = table["usable"] / max(table["usable"].sum(), 1)
     return table
 
 
 def _groups(rows: pd.DataFrame) -> pd.DataFrame:
-    """Pictures, distinct looks and share of the usable pictures of every group, the largest first."""
+    """Per group its pictures, distinct looks and share of all usable pictures; the largest comes first."""
     kept = usable(rows)
     table = kept.groupby("group").agg(pictures=("path", "size"), looks=("phash", "nunique"))
     table["share"] = table["pictures"] / max(len(kept), 1)
@@ -233,7 +233,7 @@ def _observed(check: Check, found: dict[str, Any], tables: Tables) -> str:
 
 
 def _conflicts(rows: pd.DataFrame) -> str:
-    """The pictures that stand under both classes, each with its twin; the first few by name."""
+    """The first few pictures that are in both classes, each with the same picture in the other class."""
     found = rows[rows["reject_reason"].eq("label_conflict")].sort_values(["label", "path"])
     pairs = [f"{row.path} is {row.reject_detail!s}" for row in found.itertuples() if row.label == REAL]
     more = f"; and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""

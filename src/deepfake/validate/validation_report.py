@@ -1,6 +1,6 @@
-"""The report on the data: one HTML page that needs only a browser; equal data, equal bytes.
+"""The report on the data: one HTML page that needs only a browser. Equal data gives equal bytes.
 
-Validate writes it of the manifest, preprocess of the faces; the same page, with what each stage knows.
+Validate writes it about the manifest, and preprocess about the faces. Each fills in the parts it knows.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from deepfake.validate.expectations import DataVerdict
 MAX_REJECTED_ROWS = 50
 MAX_SOURCES = 40
 QUALITY_STEP = 5
-_PATH_END = 48  # characters of a path under its picture: its end tells more than its start
+_PATH_END = 48  # characters of a path under its picture: the end of a path says more than its start
 _EXIF = {True: "with EXIF", False: "without EXIF"}
 
 
 @dataclass(frozen=True)
 class Audits:
-    """What the page shows of shortcut audits.
+    """The shortcut audits on the page.
 
     Attributes:
-        rows: by what was audited, the rows of `audit_rows`; the last is the stage's own.
+        rows: by title, the rows of `audit_rows`; the last is the audit of this stage.
         plot: PNG of `plot_audit`.
     """
 
@@ -52,16 +52,16 @@ def render_report(
     """The page that shows what was expected, what was found, and what the data looks like.
 
     Args:
-        frame: the manifest that was judged, or the face manifest, in any order.
-        verdict: what `validate_manifest` said of it, or `check_splits` of the faces.
-        audits: None: there was none.
-        provenance: what `data/raw/sources.json` holds.
+        frame: the manifest or the face manifest, in any order of rows.
+        verdict: the result of `validate_manifest` for the manifest, or of `check_splits` for the faces.
+        audits: None if there was no audit.
+        provenance: the content of `data/raw/sources.json`.
         exhibits: pictures, from `raw_exhibits` or `quarantine_exhibits`.
-        statistics: of preprocess; None on validate's page.
+        statistics: the statistics of preprocess; None on the page of validate.
 
     Returns:
-        HTML without scripts, links or dates; without the data's own sections where its columns
-        don't fit the schema.
+        HTML without scripts, links or dates. If the columns of the data are not those of the schema, the
+        sections about the data are missing.
     """
     pages = templates(Path(__file__).parent)
     pages.filters |= {"percent": _percent, "ending": _ending}
@@ -78,7 +78,7 @@ def render_report(
 
 
 def _data(frame: pd.DataFrame) -> dict[str, Any]:
-    """What the page shows of the manifest itself; a picture with several faces counts once."""
+    """The facts of the manifest on the page. A picture with several faces counts once."""
     if "face" in frame:
         frame = frame[frame["face"].isna() | frame["face"].eq(0)]
     rows = frame[frame["label"].isin([*LABEL_NAMES])]
@@ -96,7 +96,7 @@ def _data(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _charts(kept: pd.DataFrame) -> dict[str, Any]:
-    """Distributions by title: of the files, or of the faces that were cut from them."""
+    """Distributions by title: of the files, or of the face crops."""
     labels = kept["label"]
     if "face_side" in kept:
         side = kept["face_side"]
@@ -111,7 +111,7 @@ def _charts(kept: pd.DataFrame) -> dict[str, Any]:
 
 
 def _sources(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every source of either class: real ones first, large ones first."""
+    """The sources of both classes: sources of reals first, then by size."""
     counts: dict[tuple[int, str], list[int]] = {}
     for label, source, reason in zip(
         rows["label"], rows["source"].fillna("unknown"), rows["reject_reason"].isna(), strict=True
@@ -127,7 +127,7 @@ def _sources(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _reasons(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """How often each reason rejected a picture, by class, the most frequent first."""
+    """How many pictures of each class each reason rejected; the most frequent reason comes first."""
     rejected = frame[frame["reject_reason"].notna()]
     table = [
         {

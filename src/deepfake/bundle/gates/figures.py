@@ -42,7 +42,7 @@ def _data_verdict(evidence: Evidence) -> tuple[bool, str]:
 
 def _shortcut_audit(evidence: Evidence) -> tuple[bool, str]:
     above = []
-    for stage in ("validate", "preprocess"):  # pictures as they came, then face crops
+    for stage in ("validate", "preprocess"):  # original pictures, then face crops
         audit = evidence.json(f"{stage}/audit.json")
         families = audit["families"].items()
         above += [f"{audit['stage']}/{name}" for name, found in families if found["status"] == "stop"]
