@@ -66,7 +66,7 @@ def border(picture: np.ndarray) -> np.ndarray:
 
     The face is inside the frame. Detail is the log of the mean absolute Laplacian at native resolution,
     minus its median over the frame. So it does not measure sharpness again, but where the picture is
-    sharp. One-sided detail compares a cell of the rim with its mirror image: people and scenes are similar
+    sharp. One-sided detail compares a cell of the rim with its mirror image. People and scenes are similar
     on the left and on the right, but a watermark is on one side only.
 
     Args:
