@@ -14,7 +14,8 @@ from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.base.parameters import load_params
 from deepfake.base.places import root
 from deepfake.bundle.predictor import FaceVerdict, Predictor
-from deepfake.media.images import ImageRejected, decode_image
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
 from deepfake.params.whole import Params
 from deepfake.present.file_origin import FileOrigin, read_file_origin
 from deepfake.present.pictures import boxed

@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from deepfake.media.images import ImageRejected, decode_image, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=4_000_000, min_side=8)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from deepfake import cli
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.media.images import ImageRejected, decode_image
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
 from deepfake.params.ingest.limits import Limits
 from deepfake.serve import models
 

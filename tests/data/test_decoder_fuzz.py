@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deepfake.media.images import ImageRejected, decode_image, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
+from deepfake.media.opening import read_header
 from deepfake.media.readers import READERS
 from deepfake.params.ingest.limits import Limits
 

@@ -19,7 +19,7 @@ from deepfake.audit.shortcuts import border, measure, sharpness
 from deepfake.base.errors import ParamsError, ValidationFailed
 from deepfake.base.labels import FAKE
 from deepfake.base.parameters import parse_params
-from deepfake.media.images import container_facts
+from deepfake.media.container import container_facts
 from deepfake.params.audit import Audit
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.whole import Params

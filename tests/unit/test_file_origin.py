@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from deepfake.media import metadata
-from deepfake.media.images import ImageRejected
+from deepfake.media.header import ImageRejected
 from deepfake.media.metadata import parse_manifest, read_metadata
 from deepfake.params.ingest.limits import Limits
 from deepfake.present.file_origin import FileOrigin, read_file_origin

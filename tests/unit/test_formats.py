@@ -16,7 +16,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from deepfake.media import readers
 from deepfake.media.formats import HEAD, name_of
-from deepfake.media.images import ImageRejected, decode_image, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**25, max_pixels=1_000_000, min_side=8)
@@ -162,7 +164,8 @@ def test_a_large_profile_of_a_png_is_applied() -> None:
 
 SMALLER = """
 import resource, sys
-from deepfake.media.images import decode_image, read_header
+from deepfake.media.images import decode_image
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 data, limits = open(sys.argv[1], "rb").read(), Limits(max_bytes=2**25, max_pixels=50_000_000, min_side=8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, WebPImagePlugin
 
-from deepfake.media.images import Header, ImageRejected, decode_image, read_file, read_header
+from deepfake.media.header import Header, ImageRejected
+from deepfake.media.images import decode_image, read_file
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_pixels=1_000_000, min_side=8)

@@ -14,7 +14,8 @@ import pytest
 from helpers import clean_environment
 from PIL import Image, ImageCms
 
-from deepfake.media.images import ImageRejected, decode_image
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
 from deepfake.params.ingest.limits import Limits
 
 LIMITS = Limits(max_bytes=2**25, max_pixels=50_000_000, min_side=8)

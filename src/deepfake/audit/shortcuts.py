@@ -24,7 +24,8 @@ from deepfake.audit.names import (
     right_ring,
     ring,
 )  # fmt: skip
-from deepfake.media.images import ContainerFacts, container_facts, decode_image
+from deepfake.media.container import ContainerFacts, container_facts
+from deepfake.media.images import decode_image
 from deepfake.media.readers import FORMATS
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.params.ingest.limits import Limits

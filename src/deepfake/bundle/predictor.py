@@ -16,7 +16,8 @@ from deepfake.base.runtime import exact_batch_norm
 from deepfake.bundle.bundle import Bundle, read_bundle
 from deepfake.bundle.starter import is_starter, read_starter
 from deepfake.evaluate.disagreement import judge, spread
-from deepfake.media.images import ImageRejected, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.opening import read_header
 from deepfake.media.squares import Square
 from deepfake.networks.detector import Detector, Served, load_detector_model
 from deepfake.networks.frozen import FROZEN, FrozenDetector

@@ -22,7 +22,9 @@ from deepfake.base.stage import write_json
 from deepfake.ingest.conflicts import FACTS, mark, pixel_facts, reject_conflicts
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import write_rejected
-from deepfake.media.images import ImageRejected, decode_image, read_file, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image, read_file
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor

@@ -14,7 +14,8 @@ import pyarrow as pa
 from deepfake.base.errors import SourceError
 from deepfake.ingest.raw import RawData
 from deepfake.media.encoding import encode_png
-from deepfake.media.images import ImageRejected, decode_image, read_file
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image, read_file
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.manifest import usable
 from deepfake.shards.shards import read_examples, shard_path, write_shard

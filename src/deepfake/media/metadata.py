@@ -19,7 +19,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from deepfake.media.c2pa_reader import NONE
-from deepfake.media.images import opened
+from deepfake.media.opening import opened
 from deepfake.media.png import read_texts
 from deepfake.media.readers import DECODER_ERRORS
 from deepfake.params.ingest.limits import Limits

@@ -16,7 +16,9 @@ import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
-from deepfake.media.images import ImageRejected, decode_image, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import decode_image
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 
 _EXPLAINED = 0.5  # share of the mean difference that may be left after saving again

@@ -13,8 +13,8 @@ import pandas as pd
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.text import visible
+from deepfake.media.header import ImageRejected
 from deepfake.media.history import History
-from deepfake.media.images import ImageRejected
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.preprocess import Preprocess
 from deepfake.preprocess.common_side import resolve_history

@@ -15,7 +15,7 @@ import pyarrow as pa
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.ingest.raw import RawData
-from deepfake.media.images import ImageRejected
+from deepfake.media.header import ImageRejected
 from deepfake.params.preprocess import Preprocess
 from deepfake.preprocess.crops import Crop, CropRecipe, NoFace, face_crops
 from deepfake.preprocess.detections import DetectionCache, open_cache

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deepfake.media.images import ContainerFacts, container_facts
+from deepfake.media.container import ContainerFacts, container_facts
 from deepfake.media.metadata import Manifest, Metadata, read_metadata
 from deepfake.params.ingest.limits import Limits
 

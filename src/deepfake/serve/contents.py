@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from deepfake.base.errors import SourceError
 from deepfake.media.formats import ARCHIVES, CLIPS, HEAD, name_of
-from deepfake.media.images import ImageRejected, read_file
+from deepfake.media.header import ImageRejected
+from deepfake.media.images import read_file
 from deepfake.params.ingest.limits import Limits, Unpacking
 from deepfake.serve.listing import TABLES, Entry
 from deepfake.sources.archive import read_members

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from deepfake.base.errors import DeepfakeError
-from deepfake.media.images import ImageRejected
+from deepfake.media.header import ImageRejected
 from deepfake.params.ingest.limits import Limits
 from deepfake.serve.listing import TABLES, Entry
 
