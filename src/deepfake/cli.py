@@ -248,7 +248,8 @@ def _study(options: argparse.Namespace) -> None:
     from deepfake.registry.tracking.runs import parent_run, show_result
     from deepfake.study.head_run import run_head_study
     from deepfake.study.run import parse_study, run_study
-    from deepfake.study.settings import HeadStudy, StudyFolders
+    from deepfake.study.settings import HeadStudy
+    from deepfake.study.setup import StudyFolders, StudySetup
 
     file = _file(Path("experiments/studies"), options.name)
     study = parse_study(read_sections(file), origin=str(file))
@@ -257,10 +258,8 @@ def _study(options: argparse.Namespace) -> None:
     content = read_sections(Path("params.yaml"))  # as DVC has just changed it
     runtime, out = configure(_params().base), Path("reports/study") / options.name
     folders = StudyFolders(Path("data/faces"), Path("data/embeddings"), Path(".resume/study"), out)
-    if isinstance(study, HeadStudy):
-        lines = run_head_study(options.name, study, content, runtime, folders)
-    else:
-        lines = run_study(options.name, study, content, runtime, folders)
+    setup = StudySetup(options.name, content, runtime, folders)
+    lines = run_head_study(study, setup) if isinstance(study, HeadStudy) else run_study(study, setup)
     pages = sorted(path for path in out.iterdir() if path.suffix in (".html", ".md", ".png", ".json"))
     show_result(parent_run("study", options.name, content), {}, pages)
     print("\n".join([*lines, f"see {out / 'study.html'}"]))

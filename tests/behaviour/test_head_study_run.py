@@ -18,7 +18,8 @@ from deepfake.shards.manifest import SPLITS
 from deepfake.shards.shards import array_column, shard_path, write_shard
 from deepfake.study.head_run import run_head_study
 from deepfake.study.run import parse_study
-from deepfake.study.settings import BASELINE, HeadStudy, StudyFolders
+from deepfake.study.settings import BASELINE, HeadStudy
+from deepfake.study.setup import StudyFolders, StudySetup
 
 FACTS = ["image_id", "label", "source", "generator", "group"]
 
@@ -51,7 +52,8 @@ def test_a_study_of_heads_writes_its_pages_and_goes_on_where_it_stopped(
     assert isinstance(study, HeadStudy)
     content, work = tiny_params(**{"train.head.altered": ["swap"]}), tmp_path / "work"
     folders = StudyFolders(faces, features, work, tmp_path / "out")
-    run_head_study("toy", study, content, runtime, folders)
+    setup = StudySetup("toy", content, runtime, folders)
+    run_head_study(study, setup)
     scores = pd.read_parquet(tmp_path / "out/scores.parquet")
     assert {*scores["variant"]} == {"base", "plain only", BASELINE}
     assert {*scores["held_out"]} >= {"gan", "diffusion", "swap", "all made"}
@@ -65,7 +67,7 @@ def test_a_study_of_heads_writes_its_pages_and_goes_on_where_it_stopped(
 
     before = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     next(work.glob("[!p]*.parquet")).unlink()  # as if killed before this cell
-    run_head_study("toy", study, content, runtime, replace(folders, out=tmp_path / "again"))
+    run_head_study(study, replace(setup, folders=replace(folders, out=tmp_path / "again")))
     after = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     assert {*after} == {*before} and sum(after[name] != before[name] for name in after) == 1
     for name in ("summary.json", "study.md"):

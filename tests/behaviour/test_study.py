@@ -16,7 +16,8 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.shards.manifest import FACE_SCHEMA, read_manifest, write_manifest
 from deepfake.study.cells import held_out_generators, judged_pictures
 from deepfake.study.run import parse_study, run_study, variant_params
-from deepfake.study.settings import BASELINE, StudyFolders
+from deepfake.study.settings import BASELINE
+from deepfake.study.setup import StudyFolders, StudySetup
 from deepfake.study.tables import measure, tables
 
 STUDY = {
@@ -70,7 +71,8 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
     content = tiny_params(**{"train.phase1.epochs": 1, "train.phase2.epochs": 0})
     study, work, out = parse_study(STUDY, "test"), tmp_path / "work", tmp_path / "out"
     folders = StudyFolders(faces, tmp_path / "features", work, out)
-    run_study("toy", study, content, runtime, folders)
+    setup = StudySetup("toy", content, runtime, folders)
+    run_study(study, setup)
     scores = pd.read_parquet(out / "scores.parquet")
     assert len(scores[["variant", "held_out"]].drop_duplicates()) == 5 + 2  # the baseline's
     assert {*scores.loc[scores["variant"] == "dropout", "held_out"]} == {"gan"}
@@ -87,7 +89,7 @@ def test_a_study_writes_its_pages_and_goes_on_where_it_stopped(
         assert [row[0] for row in table] == ["base", "no flip", BASELINE]
     assert [row[:3] for row in rows[-1]] == [["no flip", "base", "gan, swap"], ["dropout", "base", "gan"]]
     before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")}
-    run_study("toy", study, content, runtime, replace(folders, out=tmp_path / "again"))
+    run_study(study, replace(setup, folders=replace(folders, out=tmp_path / "again")))
     assert {path.name: path.stat().st_mtime_ns for path in work.glob("*.parquet")} == before
     assert (tmp_path / "again/study.md").read_text() == markdown
 

@@ -11,7 +11,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from deepfake.base.parameters import parse_params
-from deepfake.base.runtime import Runtime
 from deepfake.embed.features import Embeddings, read_embeddings
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.params.whole import Params
@@ -21,10 +20,11 @@ from deepfake.study.folds import Fold, folds_of, generators_with_clips
 from deepfake.study.head_cells import HeadCell, baseline_head_scores, finished_scores, head_cell_key
 from deepfake.study.head_figures import HeadFigures, measure_heads
 from deepfake.study.head_tables import head_summary, head_tables
-from deepfake.study.page import plot_matrix, to_html, to_markdown
+from deepfake.study.page import plot_matrix, write_pages
 from deepfake.study.profiles import profiled_views
 from deepfake.study.risk import judged_with_p, plot_risk, risk_table
-from deepfake.study.settings import BASELINE, HeadStudy, StudyFolders
+from deepfake.study.settings import BASELINE, HeadStudy
+from deepfake.study.setup import StudySetup
 
 
 def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold]) -> Iterator[HeadCell]:
@@ -45,33 +45,23 @@ def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold
                     yield HeadCell(name, variant, params.train.head, fold, seed)
 
 
-def run_head_study(
-    title: str,
-    study: HeadStudy,
-    content: Mapping[str, Any],
-    runtime: Runtime,
-    folders: StudyFolders,
-) -> list[str]:
+def run_head_study(study: HeadStudy, setup: StudySetup) -> list[str]:
     """Fit and score every cell, then write the pages.
-
-    Args:
-        title: name of the study in its pages and in MLflow.
-        content: of params.yaml, with the study's `data`; faces and features were made with it.
-        folders: the faces are for the spectrum baseline.
 
     Returns:
         The first lines of the pages.
     """
+    folders = setup.folders
     embeddings = read_embeddings(folders.features)
     folds = folds_of(embeddings.facts, study)
-    cells = [*variant_cells(study, content, folds)]
+    cells = [*variant_cells(study, setup.content, folds)]
     digest = shards_digest(folders.features)
     folders.work.mkdir(parents=True, exist_ok=True)
     parts = []
     with tqdm(total=len(cells), desc="study", unit="fit") as bar:
         for name in study.variants:
             own = [cell for cell in cells if cell.name == name]
-            parts += _variant_scores(title, own, content, runtime, embeddings, digest, folders.work, bar)
+            parts += _variant_scores(own, setup, embeddings, digest, bar)
     facts, profiles = profiled_views(folders.faces, shards_digest(folders.faces), folders.work)
     baselines = [baseline_head_scores(fold, facts, profiles) for fold in tqdm(folds, desc="baseline")]
     clips = generators_with_clips(embeddings.facts)
@@ -79,21 +69,17 @@ def run_head_study(
         f"{len(cells)} fits, each without one of {len(folds)} generators, pipelines and sources of reals.",
         f"Features: sha256 {digest}.",
     ]
-    _write(title, study, pd.concat([*parts, *baselines], ignore_index=True), clips, lines, folders.out)
+    _write(
+        setup.title, study, pd.concat([*parts, *baselines], ignore_index=True), clips, lines, folders.out
+    )
     return lines
 
 
 def _variant_scores(
-    title: str,
-    cells: list[HeadCell],
-    content: Mapping[str, Any],
-    runtime: Runtime,
-    embeddings: Embeddings,
-    digest: str,
-    work: Path,
-    bar: tqdm,
+    cells: list[HeadCell], setup: StudySetup, embeddings: Embeddings, digest: str, bar: tqdm
 ) -> list[pd.DataFrame]:
     """Scores of one variant's cells. If a cell must be fitted, there is a run in MLflow."""
+    work = setup.folders.work
 
     def scores() -> Iterator[pd.DataFrame]:
         for cell in cells:
@@ -104,9 +90,9 @@ def _variant_scores(
     if all((work / f"{key}.parquet").exists() for key in keys):
         return [*scores()]
     changes = {f"train.head.{key}": value for key, value in cells[0].recipe.model_dump(mode="json").items()}
-    params = with_changes(content, changes)
-    parent = parent_run("study", title, params)
-    with nested_run(parent, cells[0].name, f"study-{keys[0]}", params, runtime) as run:
+    params = with_changes(setup.content, changes)
+    parent = parent_run("study", setup.title, params)
+    with nested_run(parent, cells[0].name, f"study-{keys[0]}", params, setup.runtime) as run:
         found = [*scores()]
         run.client.log_metric(run.run_id, "study/fits", len(found))
     return found
@@ -129,8 +115,7 @@ def _write(
         plots["Risk over coverage per held-out pipeline"] = (out / "risk_coverage.png").read_bytes()
     summary = json.dumps(head_summary(figures, risk), indent=1, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
-    (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
-    (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
+    write_pages(title, lines, found, plots, out)
 
 
 def _plot_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:

@@ -15,7 +15,20 @@ from deepfake.study.statistics import CellMetric
 from deepfake.study.tables import Table
 
 
-def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
+def write_pages(
+    title: str, lines: list[str], found: list[Table], plots: Mapping[str, bytes], out: Path
+) -> None:
+    """Write study.html and study.md.
+
+    Args:
+        lines: facts of the study, for the head of the pages.
+        plots: description of a plot -> bytes of its PNG file; only the HTML page shows them.
+    """
+    (out / "study.html").write_text(_to_html(title, lines, found, plots), encoding="utf-8")
+    (out / "study.md").write_text(_to_markdown(title, lines, found), encoding="utf-8")
+
+
+def _to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
     """The study as a Markdown document of tables."""
     parts = [f"# {title}", *lines]
     for table in found:
@@ -27,12 +40,8 @@ def to_markdown(title: str, lines: list[str], found: list[Table]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(title: str, lines: list[str], found: list[Table], plots: Mapping[str, bytes]) -> str:
-    """The study as a page with plots, without scripts, links or dates.
-
-    Args:
-        plots: description of a plot -> bytes of its PNG file.
-    """
+def _to_html(title: str, lines: list[str], found: list[Table], plots: Mapping[str, bytes]) -> str:
+    """The study as a page with plots, without scripts, links or dates."""
     page = templates(Path(__file__).parent).get_template("page.html")
     pictures = {words: data_uri("png", plot) for words, plot in plots.items()}
     return page.render(title=title, lines=lines, tables=found, pictures=pictures)

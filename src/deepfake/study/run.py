@@ -12,15 +12,15 @@ from tqdm import tqdm
 
 from deepfake.base.errors import ParamsError
 from deepfake.base.parameters import parse_params
-from deepfake.base.runtime import Runtime
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.resume import shards_digest
 from deepfake.study.cells import Cell, baseline_scores, cell_key, held_out_generators, run_cell
-from deepfake.study.page import plot_matrix, to_html, to_markdown
-from deepfake.study.settings import BASELINE, HeadStudy, Study, StudyFolders
+from deepfake.study.page import plot_matrix, write_pages
+from deepfake.study.settings import BASELINE, HeadStudy, Study
+from deepfake.study.setup import StudyFolders, StudySetup
 from deepfake.study.statistics import measure_cells
 from deepfake.study.tables import measure, tables
 
@@ -57,46 +57,33 @@ def variant_params(study: Study, content: Mapping[str, Any], held_out: str) -> I
             yield name, parse_params(Params, merged, origin=f"variant {name}")
 
 
-def run_study(
-    title: str,
-    study: Study,
-    content: Mapping[str, Any],
-    runtime: Runtime,
-    folders: StudyFolders,
-) -> list[str]:
+def run_study(study: Study, setup: StudySetup) -> list[str]:
     """Train and score every cell, then write the pages.
-
-    Args:
-        title: name of the study in its pages and in MLflow.
-        content: of params.yaml, with the study's `data`; the faces were made with it.
 
     Returns:
         The first lines of the pages.
     """
+    folders = setup.folders
     generators = held_out_generators(read_manifest(folders.faces / "manifest.parquet"), study)
     cells = [
         Cell(variant, held_out, params)
         for held_out in generators  # all variants of one generator first: half a study can compare them
-        for variant, params in variant_params(study, content, held_out)
+        for variant, params in variant_params(study, setup.content, held_out)
     ]
     folders.work.mkdir(parents=True, exist_ok=True)
-    parts = [
-        _scores(cell, title, study, runtime, folders) for cell in tqdm(cells, desc="study", unit="training")
-    ]
-    parts += [
-        baseline_scores(name, parse_params(Params, content, title), study, folders.faces)
-        for name in generators
-    ]
-    return _write(title, study, pd.concat(parts, ignore_index=True), folders)
+    parts = [_scores(cell, study, setup) for cell in tqdm(cells, desc="study", unit="training")]
+    params = parse_params(Params, setup.content, setup.title)
+    parts += [baseline_scores(name, params, study, folders.faces) for name in generators]
+    return _write(setup.title, study, pd.concat(parts, ignore_index=True), folders)
 
 
-def _scores(cell: Cell, title: str, study: Study, runtime: Runtime, folders: StudyFolders) -> pd.DataFrame:
+def _scores(cell: Cell, study: Study, setup: StudySetup) -> pd.DataFrame:
     """A cell's scores, from an earlier run or from a new training with a run in MLflow."""
-    faces, work = folders.faces, folders.work
+    faces, work, runtime = setup.folders.faces, setup.folders.work, setup.runtime
     key = cell_key(cell, study, faces)
     finished = work / f"{key}.parquet"
     if not finished.exists():
-        parent = parent_run("study", title, cell.params.to_json())
+        parent = parent_run("study", setup.title, cell.params.to_json())
         with nested_run(parent, cell.name, f"study-{key}", cell.params.to_json(), runtime) as run:
             scores = run_cell(cell, study, runtime, faces, work / key, [run.live_curves])
             for condition in scores["condition"].unique():
@@ -119,8 +106,7 @@ def _write(title: str, study: Study, scores: pd.DataFrame, folders: StudyFolders
     lines = _facts(scores, folders.faces)
     found = tables(study, figures)
     plots = {"AUC per held-out generator and variant": (out / "clean.png").read_bytes()}
-    (out / "study.html").write_text(to_html(title, lines, found, plots), encoding="utf-8")
-    (out / "study.md").write_text(to_markdown(title, lines, found), encoding="utf-8")
+    write_pages(title, lines, found, plots, out)
     return lines
 
 

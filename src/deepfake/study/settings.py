@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,23 +12,6 @@ from deepfake.base.parameters import Positive, Section
 BASELINE = "spectrum baseline"  # its name in the tables
 
 Overrides = dict[str, Any]  # sections as in params.yaml
-
-
-@dataclass(frozen=True)
-class StudyFolders:
-    """Where a study reads and writes.
-
-    Attributes:
-        faces: what preprocess wrote.
-        features: what embed wrote; only a study of heads reads them.
-        work: finished and killed cells, by key.
-        out: the pages, the plots and scores.parquet; of a study of heads summary.json too.
-    """
-
-    faces: Path
-    features: Path
-    work: Path
-    out: Path
 
 
 class Variant(Section):
