@@ -5,9 +5,8 @@ from pathlib import Path
 from deepfake.base.parameters import Sections, load_params
 from deepfake.base.runtime import configure
 from deepfake.base.stage import run_stage
-from deepfake.evaluate.evaluate import HeldOut, predict_splits
+from deepfake.evaluate.evaluate import HeldOut, predict_splits, write_evaluation
 from deepfake.evaluate.judging import judging_key
-from deepfake.evaluate.outputs import write_evaluation
 from deepfake.networks.detector import load_detector
 from deepfake.params.base import Base
 from deepfake.params.evaluate import Evaluate

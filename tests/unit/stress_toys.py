@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.base.labels import FAKE
-from deepfake.evaluate.baseline import fit_baseline
+from deepfake.evaluate.baselines import fit_baseline
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.evaluate.scaling import Scaling

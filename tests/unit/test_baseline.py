@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from deepfake.base.roc import auc
-from deepfake.evaluate.baseline import fit_baseline
+from deepfake.evaluate.baselines import fit_baseline
 from deepfake.media.spectrum import azimuthal_profile, power_spectrum
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.evaluate.calibration import Sample, calibrate
-from deepfake.evaluate.holdout import holdout_generators
+from deepfake.evaluate.evaluate import holdout_generators
 from deepfake.evaluate.predictions import Predictions, calibrated
 from deepfake.evaluate.tables import score_table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import sys
@@ -62,6 +63,12 @@ def _full_folders() -> list[str]:
     if temporary := os.environ.get("TMPDIR"):
         places[f"TMPDIR {temporary}"] = Path(temporary)
     return [name for name, place in places.items() if place.is_dir() and disk_usage(place).free < _FULL]
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, content: Any) -> None:

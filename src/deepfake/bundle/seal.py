@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.stage import read_json, write_json
-from deepfake.networks.detector import weights_digest
+from deepfake.base.stage import file_digest, read_json, write_json
 
 FACTS = "detector.json"
 EARLIER = (
@@ -22,7 +21,7 @@ _FILES, _SEAL = "files", "seal"  # keys of the facts: name -> sha256; sha256 of 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write the facts of a bundle whose other files are complete, sealed."""
-    files = {path.name: weights_digest(path) for path in sorted(folder.iterdir()) if path.name != FACTS}
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != FACTS}
     write_json(folder / FACTS, sealed({**facts, _FILES: files}))
 
 
@@ -48,7 +47,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     if facts != sealed(facts):
         raise RegistryError(_changed(folder, FACTS))
     for name, digest in facts[_FILES].items():
-        if not (folder / name).is_file() or weights_digest(folder / name) != digest:
+        if not (folder / name).is_file() or file_digest(folder / name) != digest:
             raise RegistryError(_changed(folder, name))
     return facts
 

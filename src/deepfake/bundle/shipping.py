@@ -17,14 +17,14 @@ import pandas as pd
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.labels import LABEL_NAMES
-from deepfake.base.stage import write_json
+from deepfake.base.stage import file_digest, write_json
 from deepfake.base.text import NOT_STATED, plain
 from deepfake.bundle.bundle import FACE_DETECTOR, BundleParams, StageFacts, write_bundle
 from deepfake.bundle.seal import FACTS, write_facts
 from deepfake.bundle.starter import STARTER, read_output
 from deepfake.evaluate.predictions import read_predictions, write_predictions
 from deepfake.explain.choice import Explanation
-from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.networks.detector import WEIGHTS
 from deepfake.networks.frozen import FROZEN
 from deepfake.pretrained.wheels import wheel_facts
 
@@ -80,7 +80,7 @@ def write_starter(
         nothing = Explanation(None, 0, None, _NO_HEAT_MAP)
         write_bundle(made, models, params, StageFacts(sources, statistics, metrics, nothing))
         facts = {
-            "face_detector_sha256": weights_digest(made / FACE_DETECTOR),
+            "face_detector_sha256": file_digest(made / FACE_DETECTOR),
             "params": _without_places(sections),
         }
         (made / FACE_DETECTOR).unlink()

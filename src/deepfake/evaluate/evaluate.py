@@ -9,14 +9,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepfake.base.labels import FAKE
+from deepfake.base.stage import write_json
 from deepfake.evaluate.abstention import with_verdicts
+from deepfake.evaluate.baselines import metadata_logits
 from deepfake.evaluate.calibration import Sample, calibrate, distance_limit, spread_limit, wary_of_the_new
 from deepfake.evaluate.compared import add_compared
 from deepfake.evaluate.disagreement import mean_logit, spread
-from deepfake.evaluate.holdout import holdout_generators
+from deepfake.evaluate.figures import plot_evaluation
 from deepfake.evaluate.judging import judge_split, train_baseline
-from deepfake.evaluate.metadata_baseline import metadata_logits
-from deepfake.evaluate.predictions import BASELINE, METADATA, MODEL, Predictions, calibrated
+from deepfake.evaluate.predictions import (
+    BASELINE,
+    METADATA,
+    MODEL,
+    Predictions,
+    calibrated,
+    read_predictions,
+    write_predictions,
+)
+from deepfake.evaluate.tables import score_table
 from deepfake.networks.detector import Detector
 from deepfake.networks.frozen import FrozenDetector
 from deepfake.params.evaluate import Evaluate
@@ -24,6 +35,7 @@ from deepfake.shards.halves import chooses_epoch
 from deepfake.shards.manifest import HOLDOUT, read_manifest, usable
 
 _FACTS = ["image_id", "path", "label", "source", "generator", "group", "split"]
+_VIEWS = ["logit", "flip_logit", "jpeg80_logit", "scale75_logit"]
 _COLUMNS = {  # detector -> columns of logits and of scores
     MODEL: ("logit", "score"),
     BASELINE: ("baseline_logit", "baseline_score"),
@@ -63,7 +75,7 @@ def predict_splits(
     """
     rows = read_manifest(faces / "manifest.parquet")
     frame = _raw_outputs(model, faces, usable(rows), params, seed, work, held_out.all)
-    views = _view_logits(frame) if params.looks_at_views else {}
+    views = {name: frame[name].to_numpy() for name in _VIEWS} if params.looks_at_views else {}
     if params.mean_of_views:
         frame = frame.assign(plain_logit=frame["logit"], logit=mean_logit(views))
     val = frame[frame["split"] == "val"]
@@ -104,6 +116,35 @@ def predict_splits(
     return add_compared(predictions, params.compare)
 
 
+def write_evaluation(judged: Predictions, out: Path, calibration: Path) -> None:
+    """Write predictions.parquet, figures with their tables, metrics.json; print the AUCs.
+
+    Args:
+        out: the stage's folder of reports.
+        calibration: the JSON file to write; it belongs to the model.
+    """
+    write_predictions(judged, out / "predictions.parquet")
+    predictions = read_predictions(out / "predictions.parquet")  # so that all figures follow from the file
+    table = score_table(predictions)
+    plot_evaluation(predictions, table, out)
+    write_json(out / "metrics.json", table)
+    write_json(calibration, table["calibration"])
+    for split in [key for key in ("test", "holdout") if key in table]:
+        for name in [name for name in predictions.detectors if name in table[split]]:
+            auc = table[split][name]["auc"]
+            print(f"{name}: {split} AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]")
+
+
+def holdout_generators(manifest: pd.DataFrame) -> list[str]:
+    """Generators that have all their usable pictures in `holdout`.
+
+    The split also has other fakes of the same groups. Training saw their generators: these do not count.
+    """
+    fakes = usable(manifest)[lambda frame: frame["label"] == FAKE]
+    inside = fakes["split"] == HOLDOUT
+    return sorted({*fakes.loc[inside, "generator"]} - {*fakes.loc[~inside, "generator"]})
+
+
 def _raw_outputs(
     model: Detector,
     faces: Path,
@@ -122,8 +163,3 @@ def _raw_outputs(
     outputs["metadata_logit"] = outputs["image_id"].map(metadata_logits(manifest, seed, held_out))
     frame = manifest[_FACTS].merge(outputs, on="image_id", validate="one_to_one")
     return frame.sort_values("image_id", ignore_index=True)
-
-
-def _view_logits(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    names = ["logit", "flip_logit", "jpeg80_logit", "scale75_logit"]
-    return {name: frame[name].to_numpy() for name in names}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,13 @@ from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, f
 from deepfake.base.roc import roc
 from deepfake.evaluate.predictions import Predictions
 from deepfake.evaluate.probabilities import equal_mass_bins, risk_coverage
+from deepfake.evaluate.tables import Table
 
 # Curves differ in dashes too, for readers who do not see the colours.
 _LINES = ((MODEL_COLOUR, "-"), ("#6b705c", "--"), ("#a5794f", "-."), ("#8d6a9f", (0, (1, 1))))
 
 
-def plot_evaluation(predictions: Predictions, table: dict[str, Any], out: Path) -> None:
+def plot_evaluation(predictions: Predictions, table: Table, out: Path) -> None:
     """Write all figures that the predictions allow, each as PNG and as CSV.
 
     Args:
@@ -27,31 +28,33 @@ def plot_evaluation(predictions: Predictions, table: dict[str, Any], out: Path) 
         out: folder for roc and pr; for probabilities also reliability, histogram and risk_coverage; for a
             threshold also confusion.
     """
-    test, first = predictions.test, predictions.first
-    _plot_roc(predictions, test, table, out)
-    _plot_precision_recall(predictions, test, table, out)
-    if first.is_probability:
-        _plot_reliability(predictions, test, table, out)
-        _plot_histogram(predictions, test, out)
-        _plot_risk_coverage(predictions, test, table, out)
-    if first.threshold is not None:
-        _plot_confusion(test[first.score].to_numpy(), test["label"].to_numpy(), first.threshold, out)
+    _plot_roc(predictions, table, out)
+    _plot_precision_recall(predictions, table, out)
+    if predictions.first.is_probability:
+        _plot_reliability(predictions, table, out)
+        _plot_histogram(predictions, out)
+        _plot_risk_coverage(predictions, table, out)
+    if predictions.first.threshold is not None:
+        _plot_confusion(predictions, predictions.first.threshold, out)
 
 
-def _caption(name: str, figures: dict[str, Any], metric: str) -> str:
-    x = figures[metric]
-    return f"{name.replace('_', ' ')}: {metric.upper()} {x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]"
+def _lines(predictions: Predictions, table: Table, metric: str) -> Iterator[tuple[str, np.ndarray, Table]]:
+    """Name, scores of test, and the look of the line of every detector; `metric` is in the line's label."""
+    for number, (name, detector) in enumerate(predictions.detectors.items()):
+        x, (colour, dashes) = table["test"][name][metric], _LINES[number % len(_LINES)]
+        interval = f"{x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]"
+        label = f"{name.replace('_', ' ')}: {metric.upper()} {interval}"
+        scores = predictions.test[detector.score].to_numpy()
+        yield name, scores, {"color": colour, "linestyle": dashes, "label": label}
 
 
-def _plot_roc(predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path) -> None:
-    labels, tables = test["label"].to_numpy(), []
+def _plot_roc(predictions: Predictions, table: Table, out: Path) -> None:
+    labels, tables = predictions.test["label"].to_numpy(), []
     with figure(out / "roc.png") as axes:
         axes.plot([0, 1], [0, 1], ":", color=QUIET)
-        for number, (name, detector) in enumerate(predictions.detectors.items()):
-            colour, dashes = _LINES[number % len(_LINES)]
-            fpr, tpr, thresholds = roc(labels, test[detector.score].to_numpy(), np.ones((1, len(test))))
-            label = _caption(name, table["test"][name], "auc")
-            axes.plot(fpr[0], tpr[0], color=colour, linestyle=dashes, label=label)
+        for name, scores, look in _lines(predictions, table, "auc"):
+            fpr, tpr, thresholds = roc(labels, scores, np.ones((1, len(labels))))
+            axes.plot(fpr[0], tpr[0], **look)
             points = {"fpr": fpr[0], "tpr": tpr[0], "threshold": thresholds}
             tables.append(pd.DataFrame({"curve": name, **points}).iloc[1:])
         figures = table["test"][table["detectors"][0]]
@@ -63,21 +66,15 @@ def _plot_roc(predictions: Predictions, test: pd.DataFrame, table: dict[str, Any
     _write(pd.concat(tables), out / "roc.csv")
 
 
-def _plot_precision_recall(
-    predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path
-) -> None:
-    labels, tables = test["label"].to_numpy(), []
+def _plot_precision_recall(predictions: Predictions, table: Table, out: Path) -> None:
+    labels, tables = predictions.test["label"].to_numpy(), []
     with figure(out / "pr.png") as axes:
         axes.axhline(labels.mean(), linestyle=":", color=QUIET)
-        for number, (name, detector) in enumerate(predictions.detectors.items()):
-            colour, dashes = _LINES[number % len(_LINES)]
-            fpr, tpr, _ = roc(labels, test[detector.score].to_numpy(), np.ones((1, len(test))))
+        for name, scores, look in _lines(predictions, table, "ap"):
+            fpr, tpr, _ = roc(labels, scores, np.ones((1, len(labels))))
             hits, alarms = tpr[0, 1:] * labels.sum(), fpr[0, 1:] * (1 - labels).sum()
             precision = hits / (hits + alarms)
-            axes.step(
-                tpr[0, 1:], precision, where="post", color=colour, linestyle=dashes,
-                label=_caption(name, table["test"][name], "ap"),
-            )  # fmt: skip
+            axes.step(tpr[0, 1:], precision, where="post", **look)
             points = {"recall": tpr[0, 1:], "precision": precision}
             tables.append(pd.DataFrame({"curve": name, **points}))
         axes.set(title="Precision and recall, test split", xlabel="recall", ylabel="precision")
@@ -86,10 +83,8 @@ def _plot_precision_recall(
     _write(pd.concat(tables), out / "pr.csv")
 
 
-def _plot_reliability(
-    predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path
-) -> None:
-    name, first = next(iter(predictions.detectors.items()))
+def _plot_reliability(predictions: Predictions, table: Table, out: Path) -> None:
+    test, (name, first) = predictions.test, next(iter(predictions.detectors.items()))
     after, before = table["test"][name]["ece"]["value"], None
     curves = {f"after calibration: ECE {after:.3f}": (test[first.score].to_numpy(), "o-", MODEL_COLOUR)}
     if first.logit is not None:
@@ -116,8 +111,8 @@ def _binned(scores: np.ndarray, labels: np.ndarray, bins: int) -> pd.DataFrame:
     )
 
 
-def _plot_histogram(predictions: Predictions, test: pd.DataFrame, out: Path) -> None:
-    edges, first = np.linspace(0.0, 1.0, 26), predictions.first
+def _plot_histogram(predictions: Predictions, out: Path) -> None:
+    edges, test, first = np.linspace(0.0, 1.0, 26), predictions.test, predictions.first
     scores = {name: test.loc[test["label"] == k, first.score] for k, name in LABEL_NAMES.items()}
     counts = {name: np.histogram(values, edges)[0] for name, values in scores.items()}
     with figure(out / "histogram.png") as axes:
@@ -134,17 +129,12 @@ def _plot_histogram(predictions: Predictions, test: pd.DataFrame, out: Path) -> 
     _write(pd.DataFrame({"from": edges[:-1], "to": edges[1:], **counts}), out / "histogram.csv")
 
 
-def _plot_risk_coverage(
-    predictions: Predictions, test: pd.DataFrame, table: dict[str, Any], out: Path
-) -> None:
-    labels, tables = test["label"].to_numpy(), []
+def _plot_risk_coverage(predictions: Predictions, table: Table, out: Path) -> None:
+    labels, tables = predictions.test["label"].to_numpy(), []
     with figure(out / "risk_coverage.png") as axes:
-        for number, (name, detector) in enumerate(predictions.detectors.items()):
-            colour, dashes = _LINES[number % len(_LINES)]
-            scores = test[detector.score].to_numpy()
-            coverage, risk = (x[0] for x in risk_coverage(labels, scores, np.ones((1, len(test)))))
-            label = _caption(name, table["test"][name], "aurc")
-            axes.plot(coverage, risk, color=colour, linestyle=dashes, label=label)
+        for name, scores, look in _lines(predictions, table, "aurc"):
+            coverage, risk = (x[0] for x in risk_coverage(labels, scores, np.ones((1, len(labels)))))
+            axes.plot(coverage, risk, **look)
             tables.append(pd.DataFrame({"curve": name, "coverage": coverage, "risk": risk}))
         if "abstention" in table:
             found = table["abstention"]
@@ -159,10 +149,11 @@ def _plot_risk_coverage(
     _write(pd.concat(tables), out / "risk_coverage.csv")
 
 
-def _plot_confusion(scores: np.ndarray, labels: np.ndarray, threshold: float, out: Path) -> None:
+def _plot_confusion(predictions: Predictions, threshold: float, out: Path) -> None:
     """The confusion matrix of two verdicts, split at the threshold, without `uncertain`."""
-    names = np.array([*LABEL_NAMES.values()])
-    actual, called = names[labels], names[(scores >= threshold).astype(int)]
+    test, names = predictions.test, np.array([*LABEL_NAMES.values()])
+    fake = (test[predictions.first.score] >= threshold).to_numpy(int)
+    actual, called = names[test["label"].to_numpy()], names[fake]
     counts = pd.crosstab(actual, called).reindex(index=names, columns=names, fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)
     with figure(out / "confusion.png", 4.2, 3.8) as axes:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sklearn.pipeline import Pipeline
 
-from deepfake.evaluate.baseline import fit_baseline
+from deepfake.base.stage import file_digest
+from deepfake.evaluate.baselines import fit_baseline
 from deepfake.evaluate.disagreement import judge
 from deepfake.media.encoding import decode_crop
 from deepfake.media.spectrum import azimuthal_profile
-from deepfake.networks.detector import WEIGHTS, Detector, weights_digest
+from deepfake.networks.detector import WEIGHTS, Detector
 from deepfake.shards.index import split_facts
 from deepfake.shards.resume import map_resumed, resume_key, shards_digest
 from deepfake.shards.shards import read_shard, shard_paths
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
 
 _BATCH = 32  # crops; with views, the network gets four times as many
 
 
 def judging_key(models: Path, faces: Path, degraded: bool) -> str:
     """Identity of an evaluation: weights, crops, views and code."""
-    return resume_key(__name__, weights_digest(models / WEIGHTS), shards_digest(faces), str(degraded))
+    return resume_key(__name__, file_digest(models / WEIGHTS), shards_digest(faces), str(degraded))
 
 
 def judge_split(model: Detector, faces: Path, split: str, degraded: bool, work: Path) -> pd.DataFrame:

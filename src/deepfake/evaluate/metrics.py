@@ -1,9 +1,4 @@
-"""Metrics of a binary detector, for many bootstrap resamples at once.
-
-Every metric takes labels [n] (real 0, fake 1), scores [n] (higher: more fake) and weights [resamples, n]
-(how often each picture is in each resample). It gives one value per resample: float64 [resamples]. A
-resample without one of the classes gives nan. If all weights are one, the values equal scikit-learn's.
-"""
+"""Metrics of a binary detector, for many bootstrap resamples at once; see `deepfake.base.statistics`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ is then enough to compute the figures again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -132,9 +131,3 @@ def read_predictions(path: Path) -> Predictions:
         seed=facts["seed"],
         held_out=tuple(facts["unfitted"]),
     )
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -70,27 +70,23 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     # Imported here and below: who only scores pictures needs no SciPy.
     from scipy.optimize import minimize_scalar
 
-    sign = np.where(labels == FAKE, 1.0, -1.0)
-
-    def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0.0, -sign * logits / np.exp(log_temperature)).mean())
-
     bounds = (float(np.log(_LOWEST)), float(np.log(_HIGHEST)))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+    found = minimize_scalar(_log_loss, bounds=bounds, args=(0.0, logits, labels), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _log_loss(log_temperature: float, bias: float, logits: np.ndarray, labels: np.ndarray) -> float:
+    sign = np.where(labels == FAKE, 1.0, -1.0)
+    return float(np.logaddexp(0.0, -sign * (logits / np.exp(log_temperature) + bias)).mean())
 
 
 def _fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Temperature and bias (Platt 1999). The temperature is within 0.05..20, which keeps the order."""
     from scipy.optimize import minimize
 
-    sign = np.where(labels == FAKE, 1.0, -1.0)
-
-    def loss(x: np.ndarray) -> float:
-        return float(np.logaddexp(0.0, -sign * (logits / np.exp(x[0]) + x[1])).mean())
-
     start = np.array([np.log(fit_temperature(logits, labels)), 0.0])
     bounds = [(np.log(_LOWEST), np.log(_HIGHEST)), (-20.0, 20.0)]
-    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+    found = minimize(lambda x: _log_loss(*x, logits, labels), start, method="L-BFGS-B", bounds=bounds).x
     return float(np.exp(found[0])), float(found[1])
 
 

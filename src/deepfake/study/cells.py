@@ -19,7 +19,7 @@ import pandas as pd
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import FAKE, REAL
 from deepfake.base.runtime import Runtime
-from deepfake.evaluate.baseline import fit_baseline
+from deepfake.evaluate.baselines import fit_baseline
 from deepfake.media.encoding import jpeg_round_trip
 from deepfake.media.spectrum import azimuthal_profile
 from deepfake.params.whole import Params

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.embed.features import Embeddings
-from deepfake.evaluate.baseline import fit_baseline
+from deepfake.evaluate.baselines import fit_baseline
 from deepfake.params.train import HeadRecipe
 from deepfake.shards.resume import resume_key
 from deepfake.study.folds import CONDITIONS, Fold, calibration_rows, judged_rows, training_rows
