@@ -9,13 +9,16 @@ import pytest
 from explain_helpers import brightness_net, checkerboard_net, fakes, no_detail
 from model_helpers import noise
 
-from deepfake.explain.features import feature_model, maps_and_gradients
-from deepfake.explain.gradcam import grad_cam_plus_plus, weighted_maps
+from deepfake.explain.feature_maps import (
+    contributions,
+    grad_cam_plus_plus,
+    maps_and_gradients,
+    weighted_maps,
+)
 from deepfake.explain.heat import logits, overlay, pixel_gradients, traced_gradients
 from deepfake.explain.integrated_gradients import attributions
 from deepfake.explain.methods import METHODS, TITLES
 from deepfake.explain.panels import choose
-from deepfake.explain.patch_logits import contributions
 from deepfake.explain.random_occlusion import patch_weights, patterns
 from deepfake.explain.references import (
     decode_references,
@@ -63,7 +66,7 @@ def test_a_detector_without_maps_has_an_empty_map_and_one_branch_suffices() -> N
     crop = noise(1, 64)
     for branch, maps in (("residual", 1), ("spectral", 0)):
         model = build_detector(Architecture("hybrid-small", 64, 0.0, 0.9, (branch,)))
-        assert len(feature_model(model).outputs) == maps + 1
+        assert len(maps_and_gradients(model, crop)) == maps
         for name in ("gradcam++", "patch-logits"):
             assert METHODS[name](model, crop, no_detail()).max() <= maps
 

@@ -16,7 +16,7 @@ from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain import scoring, tokens
 from deepfake.explain.explain import twin_gap
 from deepfake.explain.faithfulness import Faithful
-from deepfake.explain.heat import logits
+from deepfake.explain.heat import logits, with_gradients
 from deepfake.explain.methods import METHODS, methods_of, skipped
 from deepfake.explain.references import encode_references, make_references, with_detail
 from deepfake.explain.sanity import randomised
@@ -52,7 +52,7 @@ def test_a_method_that_does_not_apply_is_left_out_in_words() -> None:
 def test_places_of_the_last_block_have_no_part_in_the_logit(tiny: TinyFrozen) -> None:
     sequences = token_sequences(tiny.twin)
     assert len(sequences) == TINY.blocks + 1
-    _, slopes = next(tokens._with_gradients(tiny, sequences, noise(2, SIZE)))
+    _, slopes = next(with_gradients(tiny.twin, sequences, noise(2, SIZE)))
     parts = [np.abs(tokens.grid(slope)).max() for slope in slopes]
     assert min(parts[:-2]) > 1e-4 and parts[-2:] == [0.0, 0.0]
 

@@ -12,7 +12,7 @@ from model_helpers import noise
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.parameters import parse_params
-from deepfake.explain.gradcam import grad_cam_plus_plus
+from deepfake.explain.feature_maps import grad_cam_plus_plus
 from deepfake.networks.backbones import BACKBONES
 from deepfake.networks.clip import Tower, clip_backbone
 from deepfake.networks.detector import Architecture, backbone_layers, build_detector

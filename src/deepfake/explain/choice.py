@@ -85,8 +85,3 @@ def no_method(pictures: int) -> str:
         "No heat map: no explanation method beat a random and a centred map for this model "
         f"({pictures} test fakes)."
     )
-
-
-def limits(best: str | None, pictures: int) -> list[str]:
-    """Sentences for the top of the report page: the limits of this model's explanations."""
-    return [] if best is not None else [no_method(pictures)]

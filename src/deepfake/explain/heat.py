@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
-def batches(crops: np.ndarray) -> Iterator[np.ndarray]:
+def batches(crops: np.ndarray, size: int = _BATCH) -> Iterator[np.ndarray]:
     """Parts of [n, size, size, 3] that fit into memory. There is at least one, even if it is empty."""
-    return (crops[at : at + _BATCH] for at in range(0, max(len(crops), 1), _BATCH))
+    return (crops[at : at + size] for at in range(0, max(len(crops), 1), size))
 
 
 def logits(model: Served, crops: np.ndarray) -> np.ndarray:
@@ -28,6 +28,23 @@ def logits(model: Served, crops: np.ndarray) -> np.ndarray:
         return np.empty(0, np.float32)
     parts = [model.predict_on_batch(part.astype(np.float32)) for part in batches(crops)]
     return np.concatenate(parts)[:, 0]
+
+
+def with_gradients(
+    model: keras.Model, tensors: list[Any], crops: np.ndarray, batch: int = _BATCH
+) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """For each batch: values of some tensors of a graph, and the logit's gradients with respect to them."""
+    import keras
+    import tensorflow as tf
+
+    seen = keras.Model(model.inputs, [*tensors, model.outputs[0]])
+    for part in batches(crops, batch):
+        pictures = tf.convert_to_tensor(part, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)  # so that the tape records all steps to the logit
+            *values, logit = seen(pictures, training=False)
+        slopes = tape.gradient(logit, values)
+        yield [np.asarray(one) for one in values], [np.asarray(one) for one in slopes]
 
 
 def pixel_gradients(model: keras.Model, pictures: np.ndarray) -> np.ndarray:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from deepfake.degrade.pseudo_fakes.self_blended import self_blend
 
 
-class Masked(NamedTuple):
-    """Fakes with known manipulated places.
+def self_blended(reals: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A self-blended fake of every real picture, uint8 [n, size, size, 3], and its mask.
 
-    Attributes:
-        crops: uint8 [n, size, size, 3].
-        masks: bool [n, size, size], never empty.
-    """
-
-    crops: np.ndarray
-    masks: np.ndarray
-
-
-def self_blended(reals: np.ndarray, seed: int) -> Masked:
-    """A self-blended fake of every real picture, uint8 [n, size, size, 3].
-
-    Its mask is where the blend has at least half of its full strength.
+    The mask, bool [n, size, size], is where the blend has at least half of its full strength; never empty.
     """
     fakes = [self_blend(real, np.random.default_rng([seed, number])) for number, real in enumerate(reals)]
     masks = [fake.mask >= 0.5 * fake.mask.max() for fake in fakes]
-    return Masked(np.stack([fake.pixels for fake in fakes]), np.stack(masks))
+    return np.stack([fake.pixels for fake in fakes]), np.stack(masks)
 
 
 def pointing(order: np.ndarray, masks: np.ndarray) -> np.ndarray:

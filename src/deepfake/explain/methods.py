@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepfake.explain.gradcam import grad_cam_plus_plus
+from deepfake.explain.feature_maps import grad_cam_plus_plus, patch_logits
 from deepfake.explain.integrated_gradients import integrated_gradients
 from deepfake.explain.occlusion import occlusion
-from deepfake.explain.patch_logits import patch_logits
 from deepfake.explain.random_occlusion import random_occlusion
 from deepfake.explain.tokens import attention_flow, patch_tokens, token_cam
 from deepfake.networks.detector import Detector, Served

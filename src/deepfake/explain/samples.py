@@ -112,10 +112,9 @@ def _self_blended(
     if not len(reals):
         nothing = Located(reals.astype(np.float32), np.empty(reals.shape[:3], bool), np.empty(0, object))
         return nothing, {"masked": 0, "masked_tried": 0}
-    made = self_blended(reals, seed)
-    found = logits(model, made.crops)
-    fit = np.flatnonzero(found >= lowest)[:number]
-    located = Located(made.crops[fit].astype(np.float32), made.masks[fit], parents["group"].to_numpy()[fit])
+    made, masks = self_blended(reals, seed)
+    fit = np.flatnonzero(logits(model, made) >= lowest)[:number]
+    located = Located(made[fit].astype(np.float32), masks[fit], parents["group"].to_numpy()[fit])
     return located, {"masked": len(fit), "masked_tried": len(reals)}
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from deepfake.base.statistics import Interval, bootstrap_weights, interval, mean
-from deepfake.explain.choice import RULE, choose, limits, reasons_against
-from deepfake.explain.effort import effort
+from deepfake.explain.choice import RULE, choose, no_method, reasons_against
 from deepfake.explain.faithfulness import Faithful, area, curves
 from deepfake.explain.localisation import overlap, pointing
 from deepfake.explain.methods import Explainer, methods_of
 from deepfake.explain.order import centre_maps, random_maps, rank_correlations, ranks
 from deepfake.explain.sanity import randomised, recompressed
 from deepfake.networks.detector import Detector
+from deepfake.networks.frozen import FrozenDetector
 
 _CHECKED = 4  # one picture in four gets the sanity checks, which need three more maps each
 _MOST_CHECKED = 4
@@ -95,7 +95,7 @@ def _map_scores(
     fakes, located = samples
     scores: Scores = {}
     if len(fakes.crops):
-        found = curves(model, fakes, ranks(maps[0], ties[0]), effort(model).steps)
+        found = curves(model, fakes, ranks(maps[0], ties[0]), _steps(model))
         deletion, insertion = area(found.deletion), area(found.insertion)
         scores |= {"deletion": deletion, "insertion": insertion, "faithfulness": insertion - deletion}
     if len(located.crops):
@@ -146,7 +146,7 @@ def _table(found: Mapping[str, Scores], samples: Samples, methods: list[str], se
     return {
         "best": best,
         "rule": RULE,
-        "limits": limits(best, pictures),
+        "limits": [] if best is not None else [no_method(pictures)],  # for the top of the page
         "methods": {name: rows[name] for name in methods},
         "baselines": {name: rows[name] for name in rows if name not in methods},
     }
@@ -156,6 +156,11 @@ def _speed_up(deletion: np.ndarray, random: np.ndarray) -> float | None:
     """The mean fall of the score relative to random deletion; None if the score does not fall there."""
     fall = 1.0 - random.mean()
     return None if fall <= 0.0 else round(float((1.0 - deletion.mean()) / fall), 3)
+
+
+def _steps(model: Detector) -> int:
+    """Steps of deletion and insertion. Each is two passes, and a pass of a tower takes 60 ms."""
+    return 4 if isinstance(model, FrozenDetector) else 8
 
 
 def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> Interval:

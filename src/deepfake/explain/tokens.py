@@ -6,14 +6,12 @@ have no influence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isqrt
-from typing import Any
 
 import numpy as np
 
-from deepfake.explain.gradcam import weighted_maps
-from deepfake.explain.heat import enlarged, stretched
+from deepfake.explain.feature_maps import weighted_maps
+from deepfake.explain.heat import batches, enlarged, stretched, with_gradients
 from deepfake.networks.frozen import FrozenDetector
 
 _BATCH = 4  # a gradient through ViT-B/16 needs 200 MB per picture
@@ -25,7 +23,10 @@ def token_cam(model: FrozenDetector, crops: np.ndarray, references: np.ndarray) 
     from deepfake.networks.clip import token_sequences
 
     tokens = token_sequences(model.twin)[_BLOCK]
-    pairs = [(grid(seen[0]), grid(slopes[0])) for seen, slopes in _with_gradients(model, [tokens], crops)]
+    pairs = [
+        (grid(seen[0]), grid(slopes[0]))
+        for seen, slopes in with_gradients(model.twin, [tokens], crops, _BATCH)
+    ]
     return _heat(np.concatenate([weighted_maps(*pair) for pair in pairs]), crops)
 
 
@@ -46,7 +47,7 @@ def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarra
 
     seen = keras.Model(model.twin.inputs, token_sequences(model.twin))
     maps = []
-    for pictures in _batches(crops):
+    for pictures in batches(crops.astype(np.float32), _BATCH):
         tokens = np.stack([np.asarray(part)[:, 1:] for part in seen(pictures, training=False)], axis=2)
         number, places, *rest = tokens.shape
         maps.append(model.head(tokens.reshape(-1, *rest)).reshape(number, places))
@@ -60,7 +61,9 @@ def attention_flow(model: FrozenDetector, crops: np.ndarray, references: np.ndar
     """
     from deepfake.networks.clip import attention_weights
 
-    maps = [followed(*pair) for pair in _with_gradients(model, attention_weights(model.twin), crops)]
+    maps = [
+        followed(*pair) for pair in with_gradients(model.twin, attention_weights(model.twin), crops, _BATCH)
+    ]
     return _heat(_square(np.concatenate(maps)), crops)
 
 
@@ -92,26 +95,3 @@ def _square(places: np.ndarray) -> np.ndarray:
 
 def _heat(maps: np.ndarray, crops: np.ndarray) -> np.ndarray:
     return stretched(enlarged(maps, crops.shape[1]))
-
-
-def _batches(crops: np.ndarray) -> Iterator[Any]:
-    import tensorflow as tf
-
-    for at in range(0, len(crops), _BATCH):
-        yield tf.convert_to_tensor(crops[at : at + _BATCH], tf.float32)
-
-
-def _with_gradients(
-    model: FrozenDetector, tensors: list[Any], crops: np.ndarray
-) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """For each batch: values of the twin's tensors, and the logit's gradients with respect to them."""
-    import keras
-    import tensorflow as tf
-
-    seen = keras.Model(model.twin.inputs, [*tensors, model.twin.outputs[0]])
-    for pictures in _batches(crops):
-        with tf.GradientTape() as tape:
-            tape.watch(pictures)  # so that the tape records all steps to the logit
-            *values, logit = seen(pictures, training=False)
-        slopes = tape.gradient(logit, values)
-        yield [np.asarray(one) for one in values], [np.asarray(one) for one in slopes]
