@@ -1,1 +1,1 @@
-"""The bundle that is registered: one folder that holds the way from bytes to verdict, and its predictor."""
+"""The bundle: one folder with everything from bytes to verdict, which a predictor loads."""

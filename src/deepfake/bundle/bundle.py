@@ -1,4 +1,4 @@
-"""The bundle: one folder that holds the whole way from bytes to verdict."""
+"""The bundle: one folder with everything that a verdict on the bytes of a picture needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from deepfake.pretrained.wheels import wheel_facts
 
 FACE_DETECTOR = "face_detector.onnx"
 RENDERED_ONLY = (
-    "this model was trained on rendered pictures only and has never seen a real face: its verdict on a "
+    "this model was trained only on rendered pictures and has never seen a real face: its verdict on a "
     "photograph means nothing"
 )
 _AUGMENTATION = "augmentation.json"
@@ -45,13 +45,13 @@ class BundleParams(Protocol):
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a predictor is made of; the weights lie beside it in `folder`.
+    """The content of a bundle, for a predictor. The weights are files in `folder`.
 
     Attributes:
-        recipe: how pictures become crops: what preprocess did, with what it took from the data.
-        card: what the model was trained on and how it did on test, for people to read.
-        explanation: which method explains its scores, and how that did on test.
-        engine: which program computes its scores.
+        recipe: how pictures become crops; it has the settings of preprocess and what it measured.
+        card: for readers: the training data of the model, and its figures on test.
+        explanation: the method that explains its scores, and the method's figures on test.
+        engine: the program that computes its scores.
     """
 
     folder: Path
@@ -69,29 +69,29 @@ class Bundle:
 
     @property
     def graph(self) -> Path:
-        """What ONNX Runtime computes, where it is the engine."""
+        """The file that ONNX Runtime computes, if it is the engine."""
         return self.folder / GRAPH
 
     @property
     def only_rendered(self) -> bool:
-        """Whether all that it was trained on was rendered by a program."""
+        """Whether a program rendered all its training pictures."""
         return {source["kind"] for source in self.card["sources"]} == {"synthetic"}
 
     @property
     def references(self) -> Path:
-        """What the explanation method puts in the place of a picture's fine detail; a PNG."""
+        """A PNG: the explanation method replaces a picture's fine detail by it."""
         return self.folder / _REFERENCES
 
 
 @dataclass(frozen=True)
 class StageFacts:
-    """What stages found, as far as a bundle keeps it.
+    """The results of stages that a bundle keeps.
 
     Attributes:
-        sources: of ingest: names, licences, citations, counts.
+        sources: from ingest: names, licences, citations, counts.
         statistics: the metrics of preprocess.
-        metrics: of evaluate.
-        explanation: what explain chose.
+        metrics: the metrics of evaluate.
+        explanation: the choice of explain.
     """
 
     sources: list[dict[str, Any]]
@@ -106,17 +106,17 @@ def write_bundle(
     params: BundleParams,
     found: StageFacts,
 ) -> Bundle:
-    """Assemble a bundle from what train, preprocess, evaluate and explain wrote.
+    """Make a bundle from the outputs of train, preprocess, evaluate, explain and export.
 
     Args:
-        folder: is made anew.
-        models: holds `detector/`, `calibration.json`, `references.png` and `served/`.
+        folder: the folder to write. If it exists, it is replaced.
+        models: the folder with `detector/`, `calibration.json`, `references.png` and `served/`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copyfile(models / "detector" / WEIGHTS, folder / WEIGHTS)
     shutil.copyfile(detector_weights(params.preprocess.faces), folder / FACE_DETECTOR)
-    if found.explanation.method is not None:  # nothing else reads them
+    if found.explanation.method is not None:  # only a method reads the references
         shutil.copyfile(models / _REFERENCES, folder / _REFERENCES)
     engine = _engine(models / "served", params.train.model)
     if engine.runtime == "onnx":
@@ -149,7 +149,7 @@ def write_bundle(
 
 
 def _engine(served: Path, model: str) -> Engine:
-    """What the stage export has decided; Keras where it has not run."""
+    """The decision of the stage export; Keras if the stage has not run."""
     if (served / ENGINE).is_file():
         return Engine.from_json(read_json(served / ENGINE))
     return _unexported(model)
@@ -163,12 +163,12 @@ def read_bundle(folder: Path) -> Bundle:
     """Read a bundle from a local folder.
 
     Raises:
-        RegistryError: no bundle is there, an earlier release wrote it, or a byte of it was changed.
+        RegistryError: there is no bundle, an earlier release wrote it, or a byte of it was changed.
     """
     facts = read_facts(folder)
     try:
         return _bundle(folder, facts)
-    except (KeyError, TypeError, ValueError) as error:  # sealed, so it is whole, but of another form
+    except (KeyError, TypeError, ValueError) as error:  # the seal is right, so only the form is another
         raise RegistryError(EARLIER) from error
 
 
@@ -190,7 +190,7 @@ def _bundle(folder: Path, facts: dict[str, Any]) -> Bundle:
 
 
 def bundle_digest(folder: Path) -> str:
-    """sha256 over the bundle's files: weights, thresholds and face detector together."""
+    """sha256 over all files of the bundle: weights, thresholds and face detector."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())

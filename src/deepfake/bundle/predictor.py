@@ -27,20 +27,20 @@ from deepfake.preprocess.crops import Crop, NoFace, face_crops
 
 @dataclass(frozen=True)
 class FaceVerdict:
-    """What is said of one face, or of a picture without a usable one.
+    """The verdict on one face, or on a picture without a usable face.
 
     Attributes:
-        face: 0 for the largest; None when there is none.
+        face: number of the face, 0 for the largest; None if there is no face.
         score: calibrated probability that the face is fake, 0..1; None for `not_applicable`.
-        verdict: `not_applicable` where nothing can be judged.
-        reason: why it is not applicable, or uncertain; empty otherwise.
+        verdict: `not_applicable` if nothing can be judged.
+        reason: why the verdict is `not_applicable` or `uncertain`; empty for other verdicts.
         threshold: scores at or above it are called fake.
         box: the judged square in pixels of the upright picture.
         crop: the judged pixels, uint8 [size, size, 3].
-        left_out: smaller usable faces of the same picture that are not judged, since it shows too many.
-        note: what else a reader of the verdict has to know, such as frames that are not judged.
-        views: score of each view of the crop by name (see `deepfake.evaluate.disagreement.views`), `plain`
-            first; only `plain` where the model judges no others.
+        left_out: number of smaller faces that are not judged, because the picture has too many faces.
+        note: what else a reader of the verdict must know, for example that only one frame is judged.
+        views: name of a view of the crop -> its score; `plain` comes first, and is the only one if the
+            model judges no other views (see `deepfake.media.views`).
     """
 
     face: int | None
@@ -56,13 +56,13 @@ class FaceVerdict:
 
 
 class Predictor:
-    """A loaded bundle; used by the app, the CLI, REST and the registration's smoke test alike."""
+    """A loaded bundle. The app, the CLI, REST and the smoke test of the registration all use it."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Load the engine's model.
 
         Raises:
-            DeepfakeError: the engine is Keras, which is not installed; or the files are damaged.
+            DeepfakeError: Keras is needed and not installed, or the files are damaged.
         """
         self.bundle = bundle
         if bundle.engine.runtime == "onnx":
@@ -73,21 +73,21 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
-        """From a bundle's folder, or from the starter's, which needs no registry either."""
+        """Load the folder of a bundle or of the starter. Neither needs a registry."""
         return cls(read_starter(folder) if is_starter(folder) else read_bundle(folder))
 
     @cached_property
     def _reference(self) -> Detector:
-        """The model that was trained; gradients need it."""
-        if self.bundle.architecture.model != FROZEN:  # the stages do, and scores must be theirs
+        """The trained model in Keras; only it gives gradients."""
+        if self.bundle.architecture.model != FROZEN:  # as in the stages, so that scores are equal
             exact_batch_norm()
         return load_detector_model(self.bundle.architecture, self.bundle.weights)
 
     def prepare(self) -> None:
-        """Load what the first picture would load: a frozen model's tower, fetched where it is missing.
+        """Load a frozen model's tower now, not with the first picture. If it is missing, it is downloaded.
 
         Raises:
-            TrainingError: its weights can't be had; the text says how to go on.
+            TrainingError: the tower can't be downloaded; the text says what to do.
         """
         if isinstance(self._model, FrozenDetector):
             self._model.prepare()
@@ -97,11 +97,11 @@ class Predictor:
 
         Args:
             data: bytes of a picture file in any format of `FORMATS`, untrusted.
-            assume_face: the picture is a face crop already; no face is looked for.
+            assume_face: the picture is a face crop already, so no face is searched.
 
         Returns:
-            One verdict per usable face, largest first, of at most `max_faces`; one `not_applicable` when
-            there is none.
+            One verdict per usable face, the largest first, for at most `max_faces` faces. If there is no
+            usable face, one verdict `not_applicable`.
         """
         try:
             found = face_crops(data, self.bundle.recipe, cropped=assume_face)
@@ -133,10 +133,10 @@ class Predictor:
         return FaceVerdict(None, None, Verdict.NOT_APPLICABLE, reason, threshold)
 
     def explain(self, face: FaceVerdict) -> np.ndarray | None:
-        """Which places of a judged face raise its score, by the method that did best on test.
+        """The places of a judged face that raise its score, by the method that was best on test.
 
         Returns:
-            float32 [size, size], 0..1; None where no method did better than a map that knows nothing.
+            float32 [size, size], 0..1; None if no method was better than a random or centred map.
 
         Raises:
             ValueError: the verdict has no crop.
@@ -152,7 +152,7 @@ class Predictor:
 
         references = decode_references(self.bundle.references.read_bytes())
         with _needs(f"the heat map of this model ({TITLES[method]})"):
-            # Gradients come from Keras alone; a method that asks only for scores needs it not.
+            # Only Keras gives gradients. A method that needs only scores works without it.
             model = self._model if method in SCORES_ONLY else self._reference
             return METHODS[method](model, face.crop[None], references)[0]
 
@@ -173,7 +173,7 @@ class Predictor:
 
 @contextmanager
 def _needs(what: str) -> Iterator[None]:
-    """Say what to install where serving alone is installed.
+    """Say what to install if only the packages for serving are installed.
 
     Raises:
         DeepfakeError: replaces a ModuleNotFoundError.
@@ -182,6 +182,6 @@ def _needs(what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise DeepfakeError(
-            f"{what} needs the package {error.name}, which serving alone leaves out: "
+            f"{what} needs the package {error.name}, which is not installed for serving only: "
             "pip install 'deepfake-detector[pipeline]'"
         ) from error

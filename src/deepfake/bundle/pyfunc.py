@@ -1,7 +1,7 @@
 """The registered model as MLflow serves it: picture bytes in, one row per face out.
 
-A frozen model's bundle holds no tower. Its first picture fetches the tower with pip, checks the digest, and
-keeps the file below `models/pretrained` of the working folder, or of DVC_ROOT where that is set.
+A frozen model's bundle does not contain the tower. For the first picture, the tower is downloaded with pip
+and its digest is checked. The file stays in `models/pretrained` of DVC_ROOT, or of the working folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seal of a bundle: digests of its files and its facts. A bundle with a changed byte never judges."""
+"""The seal of a bundle: digests of its files and facts. A bundle with a changed byte is not loaded."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from deepfake.base.stage import file_digest, read_json, write_json
 
 FACTS = "detector.json"
 EARLIER = (
-    "this model was registered by an earlier release, in another form: run `make repro`, then "
-    "`make promote VERSION=...` with the version that it names"
+    "an earlier release registered this model, in a form that this release can't read: run `make repro`, "
+    "then `make promote VERSION=...` with the version that it names"
 )
 _FILES, _SEAL = "files", "seal"  # keys of the facts: name -> sha256; sha256 of all other facts
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts of a bundle whose other files are complete, sealed."""
+    """Write the facts of a bundle, with their seal, after all its other files."""
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != FACTS}
     write_json(folder / FACTS, sealed({**facts, _FILES: files}))
 
 
 def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts with the seal that belongs to them; `files` is among them."""
+    """The facts, which include `files`, with their seal."""
     content = {key: value for key, value in facts.items() if key != _SEAL}
     text = json.dumps(content, sort_keys=True)
     return {**content, _SEAL: hashlib.sha256(text.encode()).hexdigest()}
@@ -36,12 +36,14 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """The facts of a bundle; `files` holds the digests of its files.
 
     Raises:
-        RegistryError: no bundle is there, an earlier release wrote it, or a byte of it was changed.
+        RegistryError: there is no bundle, an earlier release wrote it, or a byte of it was changed.
     """
     try:
         facts = read_json(folder / FACTS)
     except (OSError, ValueError) as error:
-        raise RegistryError(f"{folder} holds no model: {FACTS} is missing or damaged ({error})") from error
+        raise RegistryError(
+            f"there is no model in {folder}: {FACTS} is missing or damaged ({error})"
+        ) from error
     if not isinstance(facts, dict) or _SEAL not in facts:
         raise RegistryError(EARLIER)
     if facts != sealed(facts):
@@ -54,6 +56,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def _changed(folder: Path, name: str) -> str:
     return (
-        f"{name} of the model in {folder} is missing or was changed after the model was made: it judges "
-        "nothing. Copy the folder again, or give another --model"
+        f"{name} of the model in {folder} is missing, or was changed after the model was made, so the "
+        "model is not used. Copy the folder again, or give another --model"
     )

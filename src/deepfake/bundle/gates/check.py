@@ -1,4 +1,4 @@
-"""One gate: what was observed, what it must keep, and what it is judged by."""
+"""One gate: its result, its limit, and the files that it reads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MISSING: Outcome = "missing"
 
 @dataclass(frozen=True)
 class Check:
-    """What one gate found.
+    """The result of one gate.
 
     Attributes:
-        verdict: `missing` where there is nothing to judge by; it stops a promotion like `failed`.
-        figure: what was observed; for `missing`, what is not there.
-        limit: what it must keep.
+        verdict: `missing` if a file or figure is not there; this stops a promotion like `failed`.
+        figure: what was measured; for `missing`, what is not there.
+        limit: what the figure must keep.
     """
 
     verdict: Outcome
@@ -38,24 +38,24 @@ Checks = dict[str, Check]
 
 
 class NothingToJudge(Exception):
-    """A gate can't be asked; the text says what is missing."""
+    """A gate has no result; the text says what is missing."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the stages wrote of a model: `reports/`, or the files of its run, which lie alike.
+    """The stages' reports about a model: `reports/`, or the files of its run in MLflow.
 
     Attributes:
-        folder: holds `validate/verdict.json` and so on; the starter's files all lie in `starter/`.
+        folder: has `validate/verdict.json` and so on. The files of the starter are all in `starter/`.
     """
 
     folder: Path
 
     def file(self, name: str) -> Path:
-        """Where a file is.
+        """The path of a file.
 
         Raises:
-            NothingToJudge: it is not there.
+            NothingToJudge: the file does not exist.
         """
         for path in (self.folder / name, self.folder / "starter" / Path(name).name):
             if path.is_file():
@@ -66,7 +66,7 @@ class Evidence:
         """The content of a JSON file.
 
         Raises:
-            NothingToJudge: it is not there, or is no JSON.
+            NothingToJudge: the file does not exist, or it is not JSON.
         """
         path = self.file(name)
         try:
@@ -78,13 +78,13 @@ class Evidence:
         """The model's predictions.
 
         Raises:
-            NothingToJudge: they are not there.
+            NothingToJudge: they do not exist.
         """
         return read_predictions(self.file("evaluate/predictions.parquet"))
 
 
 def ask(question: Callable[..., tuple[bool, float | str]], *given: Any, limit: str) -> Check:
-    """The check of a gate whose question gives (passed, figure), or can't be answered."""
+    """The check of a gate. `question` returns (passed, figure), or raises `NothingToJudge`."""
     try:
         passed, figure = question(*given)
     except NothingToJudge as error:
@@ -93,5 +93,5 @@ def ask(question: Callable[..., tuple[bool, float | str]], *given: Any, limit: s
 
 
 def stopped(checks: Mapping[str, Check]) -> list[str]:
-    """Names of the gates that stop a promotion: failed and missing ones."""
+    """Names of the gates that stop a promotion, because they failed or have no result."""
     return [name for name, check in checks.items() if check.verdict != PASSED]

@@ -1,4 +1,4 @@
-"""Gates that set a version beside the one in production, on the same test pictures."""
+"""Gates that compare a version with the one in production, on the same test pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from deepfake.networks.frozen import FROZEN
 from deepfake.params.register import Gates
 from deepfake.pretrained.clip_weights import tower_graph
 
-PHOTOGRAPHS = "photographs"  # the one gate that nobody can force
+PHOTOGRAPHS = "photographs"  # the only gate that can't be forced
 AGAINST = ("auc_against_production", "caught_against_production", "latency", "size")
 _TIMED_PICTURES = 8
 _OURS, _THEIRS = "challenger", "production"
@@ -34,7 +34,7 @@ class Side:
     """One of the two versions.
 
     Attributes:
-        evidence: what the stages wrote of it.
+        evidence: the stages' reports about it.
     """
 
     evidence: Evidence
@@ -42,25 +42,26 @@ class Side:
 
 
 def check_photographs(rendered: bool, replaced_rendered: bool) -> Check:
-    """Whether a model that has only seen rendered pictures would replace one that has seen photographs."""
+    """Fails if a model of rendered pictures only would replace a model of photographs."""
     figure = "trained on rendered pictures only" if rendered else "trained on photographs"
     question = (not rendered or replaced_rendered, figure)
-    return ask(lambda: question, limit="never in the place of a model of photographs")
+    return ask(lambda: question, limit="must not replace a model of photographs")
 
 
 def unanswered(why: str) -> Checks:
-    """The gates of `check_against` where production can't be asked."""
-    return {name: Check(MISSING, why, "a version in production that can be asked") for name in AGAINST}
+    """The gates of `check_against` if the version in production can't be loaded."""
+    return {name: Check(MISSING, why, "a version in production that can be loaded") for name in AGAINST}
 
 
 def check_against(
     gates: Gates, ours: Side, theirs: Side, raw: Path, clock: Callable[[], float] = time.perf_counter
 ) -> Checks:
-    """The gates of a challenger against production.
+    """The gates that compare a challenger with production.
 
     Args:
-        ours, theirs: the challenger, and what is in production.
-        raw: original pictures, as ingest wrote them.
+        ours: the challenger.
+        theirs: the version in production.
+        raw: the original pictures, from ingest.
         clock: gives seconds.
     """
     found: Checks = {}
@@ -94,12 +95,14 @@ def _within(limit: float, ratio: float) -> tuple[bool, float]:
 
 
 def _lowest_gains(ours: Side, theirs: Side, raw: Path, most: int) -> dict[str, float]:
-    """Lower ends of the paired intervals of challenger less production: of AUC, and of fakes caught at the
-    false-alarm rate that the challenger ships with."""
+    """How much better the challenger is than production, at least: lower ends of paired intervals.
+
+    The gains are of AUC, and of the share of fakes caught at the challenger's own false-positive rate.
+    """
     predictions = ours.evidence.predictions()
     detector = predictions.first
     if detector.calibration is None:
-        raise NothingToJudge("its predictions hold no calibration")
+        raise NothingToJudge("its predictions have no calibration")
     test = _sample(predictions.test, most, predictions.seed)
     scores = _known_scores(theirs.evidence, set(test["image_id"]))
     if scores is None:
@@ -109,7 +112,7 @@ def _lowest_gains(ours: Side, theirs: Side, raw: Path, most: int) -> dict[str, f
         _OURS: test[detector.score], _THEIRS: test["image_id"].map(scores),
     }).dropna()  # fmt: skip
     if set(both["label"]) != {0, 1}:
-        raise NothingToJudge(f"production's scores of its test pictures: {raw} holds too few of these")
+        raise NothingToJudge(f"production's scores of its test pictures: {raw} has too few of them")
     metrics: dict[str, Metric] = {
         "auc": auc,
         "caught": partial(tpr_at_fpr, limit=detector.calibration.target_fpr),
@@ -119,14 +122,14 @@ def _lowest_gains(ours: Side, theirs: Side, raw: Path, most: int) -> dict[str, f
 
 
 def _sample(test: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
-    """Whole groups, chosen at random, with about as many pictures as asked for."""
+    """Whole groups, chosen at random, with about `most` pictures."""
     groups = np.random.default_rng(seed).permutation(np.unique(test["group"]))
     sizes = test["group"].value_counts().reindex(groups).cumsum()
     return test[test["group"].isin(sizes.index[sizes <= max(most, sizes.iloc[0])])]
 
 
 def _known_scores(evidence: Evidence, wanted: set[str]) -> pd.Series | None:
-    """What production said of these pictures in its own test; None where some were not in it."""
+    """Production's scores of these pictures in its own test; None if some were not in it."""
     try:
         predictions = evidence.predictions()
     except NothingToJudge:
@@ -136,9 +139,9 @@ def _known_scores(evidence: Evidence, wanted: set[str]) -> pd.Series | None:
 
 
 def _judged_scores(predictor: Predictor, raw: Path, wanted: set[str]) -> pd.Series:
-    """What production says now, on its own way from the original bytes to the score; nan of no face.
+    """Production's scores now, computed by its own bundle from the original bytes; nan without a face.
 
-    Of a picture with several faces, only the largest is compared: detectors may not agree on the others.
+    In a picture with several faces, only the largest is compared: detectors may find different others.
     """
     found = {
         image_id: predictor.predict(data, assume_face=cropped)[0].score
@@ -148,7 +151,7 @@ def _judged_scores(predictor: Predictor, raw: Path, wanted: set[str]) -> pd.Seri
 
 
 def _slowdown(ours: Side, theirs: Side, raw: Path, clock: Callable[[], float]) -> float:
-    """Median over pictures of the challenger's time, as a multiple of production's."""
+    """The challenger's time divided by production's; median over pictures."""
     wanted = set(ours.evidence.predictions().test["image_id"])
     ratios = []
     for number, (_, data, cropped) in enumerate(
@@ -162,12 +165,12 @@ def _slowdown(ours: Side, theirs: Side, raw: Path, clock: Callable[[], float]) -
         if number > 0:  # the first picture also builds graphs and fills caches
             ratios.append(seconds[0] / seconds[1])
     if not ratios:
-        raise NothingToJudge(f"{raw} holds too few of the pictures that it was tested on")
+        raise NothingToJudge(f"{raw} has too few of its test pictures")
     return statistics.median(ratios)
 
 
 def _size(predictor: Predictor) -> int:
-    """Bytes of all that judging reads: the bundle, and the tower of a frozen model."""
+    """Bytes of all files that a verdict needs: the bundle, and the tower of a frozen model."""
     own = sum(path.stat().st_size for path in predictor.bundle.folder.iterdir())
     frozen = predictor.bundle.architecture.model == FROZEN
     return own + (tower_graph().stat().st_size if frozen else 0)

@@ -1,4 +1,4 @@
-"""Gates on what the stages wrote of one model: its data and its figures on test."""
+"""Gates on the stages' reports about one model: its data, and its figures on test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake.params.register import Gates
 
 
 def check_model(gates: Gates, evidence: Evidence) -> Checks:
-    """Every gate on what the stages wrote of a model; the same files give the same result."""
+    """Every gate on the stages' reports about a model. The same files give the same result."""
     return {
         "data_verdict": ask(_data_verdict, evidence, limit="every critical expectation"),
         "shortcut_audit": ask(_shortcut_audit, evidence, limit="no family above audit.stop"),

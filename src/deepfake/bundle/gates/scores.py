@@ -1,4 +1,4 @@
-"""Gates on what a predictor says of original bytes."""
+"""Gates on a predictor's scores of original bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from deepfake.evaluate.calibration import ROUNDING
 from deepfake.shards.manifest import read_manifest
 from deepfake.shards.shards import read_examples, shard_paths
 
-TOLERANCE = ROUNDING  # of a score, between any two consumers of a model
+TOLERANCE = ROUNDING  # largest difference of a score between pipeline, app, CLI and REST
 _SMOKE_PICTURES = 4
 
 
 def check_scores(evidence: Evidence, predictor: Predictor, raw: Path) -> Checks:
-    """Whether a predictor says what the pipeline said.
+    """Whether a predictor gives the same scores as the pipeline.
 
     Args:
-        evidence: what the stages wrote of its model.
-        raw: original pictures, as ingest wrote them.
+        evidence: the stages' reports about its model.
+        raw: the original pictures, from ingest.
     """
-    # Only whether the scores agree is written: by how much they differ is rounding noise.
+    # The size of the difference is rounding noise, so the check says only whether the scores agree.
     limit = f"scores within {TOLERANCE} of the pipeline's"
     return {
         "evidence": ask(_evidence, evidence, predictor, limit="files of this very version"),
@@ -31,7 +31,7 @@ def check_scores(evidence: Evidence, predictor: Predictor, raw: Path) -> Checks:
 
 
 def _evidence(evidence: Evidence, predictor: Predictor) -> tuple[bool, str]:
-    """Two versions may share weights, and so a run: its files are those of the last that was registered."""
+    """Two versions with the same weights share a run. Its files belong to the version registered last."""
     same = evidence.predictions().first.calibration == predictor.bundle.calibration
     return same, "its own" if same else "of another version of these weights: register this one again"
 
@@ -45,7 +45,7 @@ def smoke_gap(evidence: Evidence, predictor: Predictor, raw: Path) -> float:
     """Largest difference between the pipeline's scores and the predictor's, from original bytes.
 
     Raises:
-        NothingToJudge: no judged picture is in `raw`.
+        NothingToJudge: `raw` has none of the judged pictures.
     """
     expected = evidence.predictions().frame.set_index("image_id")["score"]
     gaps: list[float] = []
@@ -55,12 +55,12 @@ def smoke_gap(evidence: Evidence, predictor: Predictor, raw: Path) -> float:
         if len(gaps) == _SMOKE_PICTURES:
             break
     if not gaps:
-        raise NothingToJudge(f"{raw} holds none of the pictures that it was tested on")
+        raise NothingToJudge(f"{raw} has none of its test pictures")
     return max(gaps)
 
 
 def original_pictures(raw: Path, wanted: set[str]) -> Iterator[tuple[str, bytes, bool]]:
-    """The wanted pictures in ingest's shards: image_id, bytes, whether it is a face crop already."""
+    """The wanted pictures from ingest's shards: image_id, bytes, and whether it is a face crop already."""
     manifest = raw / "manifest.parquet"
     if not manifest.is_file():
         return
