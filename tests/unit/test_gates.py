@@ -187,7 +187,7 @@ def test_the_requirements_must_name_every_package(model: Path) -> None:
     file = model / "requirements.txt"
     file.write_text("\n".join(line for line in file.read_text().splitlines() if "opencv" not in line))
     checks = check_registered(model, "hybrid-small", "keras")
-    assert stopped(checks) == ["requirements"] and checks["requirements"].figure == "without opencv-python"
+    assert stopped(checks) == ["requirements"] and checks["requirements"].figure == "missing: opencv-python"
     file.unlink()
     assert check_registered(model, "hybrid-small", "keras")["requirements"].verdict == MISSING
 

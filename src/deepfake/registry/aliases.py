@@ -1,4 +1,4 @@
-"""Aliases of registered models: which version is in production, which one waits, which one was before."""
+"""Aliases of registered models: the version in production, the one that waits, and the one before."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PHOTOGRAPHS, RENDERED = "photographs", "rendered pictures"  # its values
 
 
 def registered_model(client: mlflow.MlflowClient, name: str) -> RegisteredModel | None:
-    """The registered model of a name, or None when there is none yet.
+    """The registered model of a name; None if there is none yet.
 
     Raises:
-        RegistryError: the registry could not be asked; that must never pass for "nothing there".
+        RegistryError: the registry can't be read. This must never look like "there is none".
     """
     try:
         return client.get_registered_model(name)
     except MlflowException as error:
         if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             return None
-        raise RegistryError(f"MLflow can't be asked for {name}: {str(error).splitlines()[0]}") from error
+        raise RegistryError(f"can't read {name} from MLflow: {str(error).splitlines()[0]}") from error
 
 
 @registry_errors()
@@ -36,7 +36,7 @@ def alias_version(name: str, alias: str) -> ModelVersion | None:
     """The version that an alias points to, or None.
 
     Raises:
-        RegistryError: the registry could not be asked.
+        RegistryError: the registry can't be read.
     """
     client = connect()
     model = registered_model(client, name)
@@ -46,27 +46,27 @@ def alias_version(name: str, alias: str) -> ModelVersion | None:
 
 
 def numbered_version(name: str, version: str) -> ModelVersion:
-    """The version of a number, however that is written: `01` is 1.
+    """The version with a number; `01` is 1.
 
     Raises:
-        RegistryError: it is no number, or there is no such version.
+        RegistryError: the text is not a number, or there is no such version.
     """
     try:
         number = str(int(version))
     except ValueError as error:
-        raise RegistryError(f"a version is a number such as 2, not {version!r}") from error
+        raise RegistryError(f"{version!r} is not a version: give a number, such as 2") from error
     client = connect()
     have = sorted(int(found.version) for found in client.search_model_versions(f"name = '{name}'"))
     if int(number) not in have:
-        raise RegistryError(f"{name} has no version {number}; registered: {have}")
+        raise RegistryError(f"{name} has no version {number}: choose one of {have}")
     return client.get_model_version(name, number)
 
 
 def only_rendered(version: ModelVersion) -> bool:
-    """Whether a version has only seen rendered pictures; one that does not say has seen photographs."""
+    """Whether a version was trained only on rendered pictures. Without the tag, it was on photographs."""
     return bool(version.tags.get(TRAINED_ON) == RENDERED)
 
 
 def hold_back(name: str, version: str, why: str) -> None:
-    """Say on a version why it was not promoted."""
+    """Write on a version why it was not promoted."""
     connect().set_model_version_tag(name, version, HELD_BACK, why)

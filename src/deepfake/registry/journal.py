@@ -1,8 +1,8 @@
-"""Promotion as one step: what is to happen is written down first, and finished by whoever comes next.
+"""Promotion as one step: the move is written down first, and the next command finishes it after a kill.
 
-MLflow moves one alias at a time. So the whole move is first put into one tag of the registered model, which
-is written in one piece. A kill after that leaves the tag; the next command that changes or lists promotions
-carries the move out before it does anything else. A kill before it leaves everything as it was.
+MLflow moves one alias at a time. So the whole move is first written into one tag of the registered model,
+in one call. After a kill, the tag is still there. The next command that changes or lists promotions then
+finishes the move before it does anything else. A kill before the tag is written changes nothing.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _PENDING, _DONE = "promotion.pending", "promotion.{:05d}"  # tags of the registe
 
 @dataclass(frozen=True)
 class Move:
-    """One change of what is in production.
+    """One change of the version in production.
 
     Attributes:
         number: counts from 1.
-        version: goes to production.
-        replaced: what was there, the next target of a rollback; None: nothing was.
+        version: the version that goes to production.
+        replaced: the version before it, the target of the next rollback; None if there was none.
         by, at: who, and when (ISO 8601, UTC).
-        gates: what the gates said.
-        forced: whether it went past gates that said no.
+        gates: summary of the gates.
+        forced: whether it was promoted although gates did not pass.
     """
 
     act: Act
@@ -57,14 +57,14 @@ class Move:
 
 
 def make_move(name: str, move: Move) -> Move:
-    """Change what is in production.
+    """Change the version in production.
 
     Args:
-        name: of the registered model.
-        move: without number, name and time.
+        name: the registered model.
+        move: the move without number, user and time.
 
     Returns:
-        The move as it is written down.
+        The complete move.
     """
     with registry_lock():
         client = connect()
@@ -78,7 +78,7 @@ def make_move(name: str, move: Move) -> Move:
 
 @registry_errors()
 def settle(name: str) -> Move | None:
-    """Finish a move that a kill has cut short; returns it, or None. Done twice, it changes nothing."""
+    """Finish a move that a kill interrupted; returns it, or None. A second call changes nothing."""
     with registry_lock():
         client = connect()
         model = registered_model(client, name)
@@ -97,7 +97,7 @@ def settle(name: str) -> Move | None:
 
 @registry_errors()
 def history(name: str) -> list[Move]:
-    """All moves that are done, oldest first."""
+    """All finished moves, the oldest first."""
     model = registered_model(connect(), name)
     tags = {} if model is None else model.tags
     numbered = {key: text for key, text in tags.items() if key.startswith("promotion.") and key != _PENDING}
@@ -105,7 +105,7 @@ def history(name: str) -> list[Move]:
 
 
 def _sign(client: mlflow.MlflowClient, name: str, move: Move) -> None:
-    """Who, when and why on the versions themselves, where MLflow's pages and the app show them."""
+    """Write who, when and why on the versions, so that MLflow's pages and the app show it."""
     why = move.why
     if move.act == ROLLED_BACK and move.replaced is not None:
         for key, value in {"by": move.by, "at": move.at, "why": move.why}.items():

@@ -1,4 +1,4 @@
-"""Promote and roll back: every gate is asked before a version goes to production."""
+"""Promote and roll back: all gates are checked before a version goes to production."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ from deepfake.registry.tracking.store import connect, registry_lock
 from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
 
-_FOLDERS = ("validate", "preprocess", "evaluate", "stress", "starter")  # of a run, that gates read
+_FOLDERS = ("validate", "preprocess", "evaluate", "stress", "starter")  # folders of a run that gates read
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a request.
+    """The result of a request.
 
     Attributes:
-        page: the table of gates; None where nothing had to be asked.
-        replaced: the version that was in production; None: nothing was.
+        changed: False if the version was in production already.
+        page: the table of gates; None if no gate had to be checked.
+        replaced: the version that was in production before; None if there was none.
     """
 
     version: str
@@ -47,16 +48,16 @@ class Promotion:
 
 @registry_errors()
 def promote(register: Register, version: str, why: str, force: bool = False) -> Promotion:
-    """Put a version in production, if all gates pass; the one before becomes `previous`.
+    """Put a version in production if all gates pass; the one before becomes `previous`.
 
     Args:
         version: its number.
-        force: go past gates that failed or could not be asked. This is written down. The gate
+        force: promote it even if gates failed or have no result. The journal says so. The gate
             `photographs` can't be forced.
 
     Raises:
-        RegistryError: there is no such version, its files are broken, a gate says no, or somebody else
-            has promoted meanwhile. Then nothing has changed.
+        RegistryError: there is no such version, its files are damaged, a gate did not pass, or somebody
+            else promoted a version at the same time. Then nothing has changed.
     """
     name = register.name
     settle(name)
@@ -75,28 +76,30 @@ def promote(register: Register, version: str, why: str, force: bool = False) -> 
 
 @registry_errors()
 def rollback(name: str, why: str) -> Move:
-    """Swap `production` and `previous`. No gate but `photographs` is asked: what was there has passed.
+    """Swap `production` and `previous`. The only gate is `photographs`: the others passed before.
 
     Raises:
-        RegistryError: there is no previous version, its files are broken, or it has only seen rendered
-            pictures and the one in production has seen photographs.
+        RegistryError: there is no previous version, its files are damaged, or it was trained only on
+            rendered pictures and the one in production on photographs.
     """
     settle(name)
     current, before = alias_version(name, PRODUCTION), alias_version(name, PREVIOUS)
     if current is None or before is None:
-        raise RegistryError(f"{name} has no previous production version to go back to")
+        raise RegistryError(
+            f"{name} has no previous version in production, so there is nothing to go back to"
+        )
     check = check_photographs(only_rendered(before), only_rendered(current))
     if check.verdict != PASSED:
         raise RegistryError(_never(before))
     version_files(before)
     move = Move(
-        ROLLED_BACK, str(before.version), _number(current), why, "not asked: it has been in production"
+        ROLLED_BACK, str(before.version), _number(current), why, "not checked: it was in production before"
     )
     return _make(name, move, current)
 
 
 def require_sound_production(name: str) -> None:
-    """Say so where the version in production can't be used.
+    """Check that the version in production can be used.
 
     Raises:
         RegistryError: its files are missing or damaged.
@@ -118,7 +121,7 @@ def _judge(gates: Gates, chosen: ModelVersion, current: ModelVersion | None) -> 
             return checks
         rendered = ours.predictor.bundle.only_rendered
         checks[PHOTOGRAPHS] = check_photographs(rendered, only_rendered(current))
-        if checks[PHOTOGRAPHS].verdict != PASSED:  # no figure could change that
+        if checks[PHOTOGRAPHS].verdict != PASSED:  # no other gate can change that
             return checks
         try:
             theirs = _side(current, Path(scratch) / "theirs")
@@ -128,7 +131,7 @@ def _judge(gates: Gates, chosen: ModelVersion, current: ModelVersion | None) -> 
 
 
 def _side(version: ModelVersion, scratch: Path) -> Side:
-    """A version's predictor, ready to judge, and what the stages wrote of it."""
+    """A version's loaded predictor, and the stages' reports about it."""
     predictor = Predictor.load(version_files(version).bundle)
     predictor.prepare()
     client = connect()
@@ -146,20 +149,20 @@ def _require(checks: Checks, chosen: ModelVersion, page: Path, force: bool) -> N
         raise RegistryError(_never(chosen))
     if stopped(checks) and not force:
         raise RegistryError(
-            f"version {chosen.version} stays out of production: {refusal(checks)}. See {page}; to go past "
-            f'the gates: make promote VERSION={chosen.version} FORCE=1 WHY="..."'
+            f"version {chosen.version} is not promoted: {refusal(checks)}. See {page}; to promote it anyway: "
+            f'make promote VERSION={chosen.version} FORCE=1 WHY="..."'
         )
 
 
 def _make(name: str, move: Move, expected: ModelVersion | None) -> Move:
-    """Make a move, unless production is no longer what it was judged against."""
+    """Make a move, unless another version came into production since the gates were checked."""
     with registry_lock():
         settle(name)
         now = _number(alias_version(name, PRODUCTION))
         if now != _number(expected):
             raise RegistryError(
-                f"version {now} came into production meanwhile, and {move.version} was not judged against "
-                "it: run again"
+                f"another command just put version {now} in production, and {move.version} was not "
+                "compared with it: run again"
             )
         return make_move(name, move)
 
@@ -170,7 +173,7 @@ def _number(version: ModelVersion | None) -> str | None:
 
 def _never(version: ModelVersion) -> str:
     return (
-        f"version {version.version} was trained on rendered pictures only and never replaces one that has "
-        "seen photographs, not even by force: try it with `deepfake predict --model "
+        f"version {version.version} was trained only on rendered pictures and never replaces one that has "
+        "seen photographs, even with FORCE: to try it, use `deepfake predict --model "
         f"models:/{version.name}/{version.version}`"
     )

@@ -1,4 +1,4 @@
-"""What goes to MLflow of a model; its figures and files in its run, which are not sent twice."""
+"""The facts, figures and files of a model that go to MLflow. They are not sent twice."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import pandas as pd
 from deepfake.registry.tracking.runs import log_figures
 
 CARD_LENGTH = 3000  # characters; the table of gates comes below, and all databases take 5,000
-_FILES = "sha256.reports"  # tag of a run: which figures and files it holds
+_FILES = "sha256.reports"  # tag of a run: digest of its figures and files
 
 
 @dataclass(frozen=True)
 class Publication:
-    """Everything about a model that goes to MLflow; all of it read from files of the stages.
+    """Everything about a model that goes to MLflow. All of it comes from files of the stages.
 
     Attributes:
-        loader: the module whose `_load_pyfunc` makes a model of the bundle; nothing is pickled.
-        params: all sections, for people to read.
-        kind: of a run that has to be made, see `runs.KIND`.
-        run_tag: name of the tag with `weights_sha256` by which the model's run is found.
-        tags: of the version, besides its digests.
-        runtime: of its engine.
+        loader: the module whose `_load_pyfunc` makes a model from the bundle; nothing is pickled.
+        params: all sections, for readers.
+        kind: the kind of a run that must be made, see `runs.KIND`.
+        run_tag: name of the tag with `weights_sha256`, which finds the model's run.
+        tags: tags of the version, beside its digests.
+        runtime: the runtime of its engine, see `Engine`.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Publication:
 
 
 def log_files(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Publication) -> None:
-    """Figures and files go to the run, unless these very ones are there.
+    """Send figures and files to the run, unless exactly these are there already.
 
-    The model's own figures go to the model too: MLflow's table of models shows them.
+    The model's own figures also go to the model, so that MLflow's table of models shows them.
     """
     digest = _files_digest(what)
     told = client.get_run(run_id).data.tags.get(_FILES) == digest
@@ -68,11 +68,11 @@ def log_files(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Pub
     log_figures(client, run_id, [*curves, *((key, value, 0) for key, value in sorted(others))])
     for path in what.artifacts:
         client.log_artifact(run_id, str(path), artifact_path=path.parent.name)
-    client.set_tag(run_id, _FILES, digest)  # last: what was killed before is sent again
+    client.set_tag(run_id, _FILES, digest)  # last, so that after a kill all is sent again
 
 
 def _are_there(client: mlflow.MlflowClient, run_id: str, what: Publication) -> bool:
-    """Whether the run holds every file, by name and size."""
+    """Whether the run has every file, by name and size."""
     wanted = {(f"{path.parent.name}/{path.name}", path.stat().st_size) for path in what.artifacts}
     folders = {path.parent.name for path in what.artifacts}
     held = {(e.path, e.file_size) for folder in folders for e in client.list_artifacts(run_id, folder)}

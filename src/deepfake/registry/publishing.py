@@ -1,4 +1,4 @@
-"""Publishing: a model's bundle is registered once; what is missing of it is written again."""
+"""Publishing: a model's bundle is registered once; missing files are written again."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ from deepfake.registry.versions import BUNDLE_DIGEST, version_files
 
 
 def publish(what: Publication) -> ModelVersion:
-    """Complete the run of these weights and register the bundle; nothing is ever made twice.
+    """Complete the run of these weights and register the bundle. Nothing is made twice.
 
-    When the training's run is gone (another machine, an emptied tracker, a stage restored from the
-    cache), a run is made again from the files and tagged `rehydrated`. A bundle that is registered already
-    gets what changed since, such as a new report, and what is missing of it. Of several that publish at
-    once, one does and the others wait.
+    If the run of the training does not exist (another machine, an emptied tracker, a stage restored from
+    the cache), a run is made from the files and tagged `rehydrated`. If the bundle is registered already,
+    changed reports and missing files are written. If several processes publish at once, the others wait.
 
     Returns:
-        The registered version; a new one has alias `challenger`.
+        The registered version; a new one has the alias `challenger`.
     """
     with registry_lock():
         client = connect()
@@ -50,7 +49,7 @@ def publish(what: Publication) -> ModelVersion:
 
 
 def _register(client: mlflow.MlflowClient, what: Publication) -> str:
-    """Make the version, last of all: what was killed before leaves none behind."""
+    """Make the version as the last step, so that a kill leaves no incomplete version."""
     run = find_run(client, what.run_tag, what.weights_sha256)
     if run is None:
         found_by = {what.run_tag: what.weights_sha256, NAME: _run_name(what)}
@@ -75,7 +74,7 @@ def _run_name(what: Publication) -> str:
 
 
 def _unregistered_model(client: mlflow.MlflowClient, run_id: str, name: str) -> str:
-    """Id of the run's model that no version has yet: one that a kill has left, or a new one."""
+    """Id of a model of the run that belongs to no version: one from before a kill, or a new one."""
     versions = client.search_model_versions(f"name = '{name}'")
     taken = {_model_id(version) for version in versions}
     found = client.search_logged_models([experiment_id(client)], f"source_run_id = '{run_id}'")
@@ -96,7 +95,7 @@ def _model_id(version: ModelVersion) -> str:
 
 
 def _complete(client: mlflow.MlflowClient, known: ModelVersion, what: Publication) -> None:
-    """Write what a registered version lacks: files that are gone or damaged, tags, new words."""
+    """Complete a registered version: missing or damaged files, tags, and a new description."""
     log_files(client, str(known.run_id), _model_id(known), what)
     try:
         version_files(known)
@@ -109,10 +108,10 @@ def _complete(client: mlflow.MlflowClient, known: ModelVersion, what: Publicatio
 
 
 def _write_model(client: mlflow.MlflowClient, model_id: str, run_id: str, what: Publication) -> None:
-    """Write the files of a model, at the place where the registry looks for them."""
+    """Write the files of a model to the place where the registry looks for them."""
     place = local_folder(client.get_logged_model(model_id).artifact_location)
     if place is not None:
-        shutil.rmtree(place, ignore_errors=True)  # what else lies there would change the digest
+        shutil.rmtree(place, ignore_errors=True)  # other files there would change the digest
     with tempfile.TemporaryDirectory(prefix="model-") as scratch, _quiet():
         folder = Path(scratch) / "model"
         mlflow.pyfunc.save_model(
@@ -122,13 +121,13 @@ def _write_model(client: mlflow.MlflowClient, model_id: str, run_id: str, what: 
 
 
 def _model(what: Publication) -> dict[str, Any]:
-    """What MLflow makes a model's folder from."""
+    """The arguments with which MLflow makes the folder of a model."""
     return {
         "loader_module": what.loader,
         "data_path": str(what.bundle),
         "code_paths": [str(Path(__file__).parents[1])],
         "signature": signature(),
-        # Stated, not inferred: inference loads the model in a second process and takes seconds.
+        # Given, because MLflow would load the model in a second process to find them, which takes seconds.
         "pip_requirements": list(
             serving_requirements(what.loader, what.params["train"]["model"], what.runtime)
         ),
@@ -137,7 +136,7 @@ def _model(what: Publication) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The signature is stated; an example would be a picture of somebody."""
+    """Hide the warning about a missing example: it would be a picture of a person."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*input example was not provided")
         yield
@@ -148,7 +147,7 @@ def _tags(what: Publication) -> dict[str, str]:
 
 
 def _point_challenger(client: mlflow.MlflowClient, name: str, version: int) -> None:
-    """The newest version is the challenger; an older one that is completed does not become it."""
+    """Make the newest version the challenger; a completed older version does not become it."""
     model = registered_model(client, name)
     now = None if model is None else model.aliases.get(CHALLENGER)
     if now is None or int(now) < version:
@@ -156,6 +155,6 @@ def _point_challenger(client: mlflow.MlflowClient, name: str, version: int) -> N
 
 
 def registered_version(name: str, digest: str) -> ModelVersion | None:
-    """The version that holds the bundle with a digest, or None."""
+    """The version whose bundle has this digest, or None."""
     versions = connect().search_model_versions(f"name = '{name}'")
     return next((v for v in versions if v.tags.get("bundle_sha256") == digest), None)

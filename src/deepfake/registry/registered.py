@@ -1,4 +1,4 @@
-"""Gates on a registered model: what it takes and gives, and which packages it says it needs."""
+"""Gates on a registered model: its inputs and outputs, and the packages that it lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANSWER = [
 
 
 def signature() -> ModelSignature:
-    """Bytes in (base64 over REST); one row per face out."""
+    """Input: bytes of pictures (base64 over REST). Output: one row per face."""
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, "image")]),
         outputs=Schema([ColSpec(kind, name, required=False) for kind, name in _ANSWER]),
@@ -34,12 +34,12 @@ def check_registered(model: Path, network: Model, runtime: str) -> Checks:
     """The gates on a registered version's own files.
 
     Args:
-        model: MLflow's folder of it, with `MLmodel` and `requirements.txt`.
-        network: by its name in params.yaml.
-        runtime: of the engine.
+        model: the folder that MLflow made, with `MLmodel` and `requirements.txt`.
+        network: its name in params.yaml.
+        runtime: the runtime of the engine, see `Engine`.
     """
     return {
-        "signature": ask(_signature, model, limit="pictures' bytes in, one row per face out"),
+        "signature": ask(_signature, model, limit="input: bytes of pictures; output: one row per face"),
         "requirements": ask(_requirements, model, network, runtime, limit="every package it imports"),
     }
 
@@ -47,7 +47,7 @@ def check_registered(model: Path, network: Model, runtime: str) -> Checks:
 def _signature(model: Path) -> tuple[bool, str]:
     stored = yaml.safe_load(_text(model / "MLmodel")).get("signature") or {}
     same = all(_schema(stored.get(key)) == _schema(value) for key, value in signature().to_dict().items())
-    return same, "as the predictor's" if same else "another"
+    return same, "the predictor's" if same else "another"
 
 
 def _schema(text: str | None) -> Any:
@@ -59,7 +59,7 @@ def _requirements(model: Path, network: Model, runtime: str) -> tuple[bool, str]
     packages = serving_requirements(pyfunc.__name__, network, runtime)
     needed = {line.partition("==")[0] for line in packages}
     missing = sorted(needed - stored)
-    return not missing, f"without {', '.join(missing)}" if missing else "all named"
+    return not missing, f"missing: {', '.join(missing)}" if missing else "all listed"
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Release: bundle, registration, gates. Runs as the last stage, and again when a registry is empty."""
+"""Release: bundle, registration, gates. It is the last stage, and also fills an empty registry again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from deepfake.registry.table import summary, write_table
 from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
 
-_RENDERED = "trained on rendered pictures; never judges photographs"
+_RENDERED = "trained only on rendered pictures, so it does not replace a model of photographs"
 RAW, MODELS, REPORTS = Path("data/raw"), Path("models"), Path("reports")
 
 
@@ -57,11 +57,11 @@ class ReleaseParams(Sections):
 
 @dataclass(frozen=True)
 class Release:
-    """What became of a model.
+    """The result of a release.
 
     Attributes:
-        checks: of every gate that looks at this model alone; deterministic, so it can be a stage's output.
-        version: in the registry.
+        checks: the gates on this model alone. They are deterministic, so a stage can write them.
+        version: the number in the registry.
         in_production: whether `production` points to it.
     """
 
@@ -72,10 +72,10 @@ class Release:
 
 @registry_errors()
 def release(params: ReleaseParams) -> Release:
-    """Register the model that lies in the working tree; promote it when it is the first and passes.
+    """Register the model of the working tree. Promote it if it is the first and passes all gates.
 
-    The starter, where it is there, is registered before it, and so is the first. A model that has only
-    seen rendered pictures goes to production where there is nothing else, and the app says so.
+    If there is a starter, it is registered before, so it is the first. A model of rendered pictures goes
+    to production only if there is no other, and the app then says so.
 
     Raises:
         RegistryError: MLflow can't be reached.
@@ -95,7 +95,7 @@ def release(params: ReleaseParams) -> Release:
 
 
 def _publish(params: ReleaseParams) -> ModelVersion:
-    """Make the bundle of what lies in the working tree, and register it unless it is registered."""
+    """Make the bundle from the working tree, and register it if it is not registered yet."""
     metrics = read_json(REPORTS / "evaluate/metrics.json")
     statistics = read_json(REPORTS / "preprocess/metrics.json")
     stress = read_json(REPORTS / "stress/facts.json")
@@ -123,7 +123,7 @@ def _publish(params: ReleaseParams) -> ModelVersion:
 
 
 def _in_production(version: ModelVersion, checks: Checks) -> bool:
-    """Promote a version where nothing is in production and all gates pass; whether it is there then."""
+    """Promote a version if nothing is in production and all gates pass; True if it is in production."""
     current = alias_version(version.name, PRODUCTION)
     if current is None:
         if stopped(checks):

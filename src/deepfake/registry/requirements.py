@@ -1,4 +1,4 @@
-"""What a fresh environment needs to load a registered model: the packages that its code imports."""
+"""The packages that a new environment needs to load a registered model: those that its code imports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from deepfake.base.imports import package_versions, project_files
 from deepfake.params.train import Model
 
-# Imported inside functions, for these networks alone; no other model is to bring them.
+# Only these networks import the package, inside functions. Other models do not need it.
 _OF_SOME_MODELS: dict[str, tuple[Model, ...]] = {"keras-hub": ("hybrid-vit-tiny", "hybrid-swin-tiny")}
 _OF_EXPORT = {"tf2onnx"}  # what is loaded is exported already
 _OF_KERAS = {"tensorflow", "keras", "keras-hub"}
@@ -16,12 +16,12 @@ _OF_KERAS = {"tensorflow", "keras", "keras-hub"}
 
 @cache
 def serving_requirements(loader: str, model: Model, runtime: str) -> tuple[str, ...]:
-    """`name==version` of each package that a loader's import closure names, as installed here.
+    """`name==version` of each package that the loader imports, directly or not; versions as installed here.
 
     Args:
-        loader: the module that MLflow loads the model with.
-        model: the backbone by its name in params.yaml.
-        runtime: see `Engine`; only `keras` brings TensorFlow.
+        loader: the module with which MLflow loads the model.
+        model: the backbone's name in params.yaml.
+        runtime: see `Engine`; only `keras` needs TensorFlow.
     """
     src = Path(__file__).parents[2]
     script = src.joinpath(*loader.split(".")).with_suffix(".py")

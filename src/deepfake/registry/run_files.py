@@ -1,4 +1,4 @@
-"""Files of the run behind a registered version: its card, its figures and its raw scores."""
+"""Files from the run of a registered version: its card, its figures and its raw scores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mlflow.exceptions import MlflowException
 from deepfake.registry.tracking.store import connect
 
 CARD, METRICS, PREDICTIONS = "model_card.md", "metrics.json", "predictions.parquet"
-# Where a run holds each: behind the stage that wrote it, or in the folder of the starter.
+# The folders of a run that may have the file: that of the stage that wrote it, or that of the starter.
 _FOLDERS = {
     CARD: ("report", "starter"), METRICS: ("evaluate", "starter"), PREDICTIONS: ("evaluate", "starter"),
 }  # fmt: skip
 
 
 def run_file(version: ModelVersion, name: str) -> Path | None:
-    """A local file of the version's run; None: the run or the file is gone.
+    """A local copy of a file of the version's run; None if the run or the file does not exist.
 
     Args:
         name: `CARD`, `METRICS` or `PREDICTIONS`.
@@ -38,7 +38,7 @@ def all_versions(name: str) -> list[ModelVersion]:
     """Every registered version, the newest first, each with its aliases.
 
     Raises:
-        RegistryError: the registry could not be asked.
+        RegistryError: the registry can't be read.
     """
     client = connect()
     found = client.search_model_versions(f"name = '{name}'")

@@ -1,4 +1,4 @@
-"""The starter that ships with the project: registered where nothing is, for a verdict without training."""
+"""The starter, the model in this repository: it gives verdicts before anything is trained."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from deepfake.registry.publishing import publish, registered_version
 from deepfake.registry.tracking.store import connect, registry_lock
 from deepfake.registry.tracking.words import registry_errors
 
-TAG = "starter"  # of a version that is one
-_WHY = "the starter, which ships with this project"
-_GATES = "not asked: whoever made the project has chosen it"
+TAG = "starter"  # tag of a version that is a starter
+_WHY = "the starter, which comes with this project"
+_GATES = "not checked: the starter comes with the project"
 
 
 @registry_errors()
 def production_or_starter(name: str) -> tuple[ModelVersion, bool]:
-    """The version in production; where there is none, the starter is registered and put there.
+    """The version in production. If there is none, the starter is registered and put there.
 
-    Several processes may ask at once: one registers, the others wait.
+    If several processes do this at once, one registers it and the others wait.
 
     Returns:
         The version, and whether it was put there just now.
 
     Raises:
-        RegistryError: nothing is in production, and no starter is there; the text says what to run.
+        RegistryError: nothing is in production, and there is no starter; the text says what to run.
     """
     current = alias_version(name, PRODUCTION)
     if current is not None:
@@ -50,10 +50,9 @@ def production_or_starter(name: str) -> tuple[ModelVersion, bool]:
 
 @registry_errors()
 def register_starter(name: str) -> ModelVersion:
-    """Register the starter; nothing is fetched, and nothing changes where it is registered already.
+    """Register the starter, without a download. If it is registered already, nothing changes.
 
-    It goes to production where nothing is, or where an older starter is; `promote` and `rollback` by hand
-    are left as they are.
+    It goes to production if nothing is there, or an older starter. A version that somebody promoted stays.
 
     Raises:
         RegistryError: there is no starter, or it can't be registered.
@@ -69,12 +68,12 @@ def register_starter(name: str) -> ModelVersion:
         params = assemble_starter(folder, bundle)
         settle(name)
         known = registered_version(name, bundle_digest(bundle))
-        version = publish(_publication(name, folder, bundle, params))  # also repairs what is known
+        version = publish(_publication(name, folder, bundle, params))  # also repairs a registered starter
         current = alias_version(name, PRODUCTION)
         if current is None or (known is None and TAG in current.tags):
             replaced = None if current is None else str(current.version)
             make_move(name, Move(PROMOTED, str(version.version), replaced, _WHY, _GATES))
-        return connect().get_model_version(name, str(version.version))  # with what promoting has signed
+        return connect().get_model_version(name, str(version.version))  # with the tags of the promotion
 
 
 def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object]) -> Publication:
@@ -90,7 +89,7 @@ def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object
         metrics=measured_figures(read_json(folder / "metrics.json")),
         artifacts=sorted(folder.iterdir()),
         description=card(folder / CARD),
-        # Where it was trained, the training's run has other files: each publication keeps its own.
+        # On the machine that trained it, the run of the training has other files: it gets a run of its own.
         kind="starter",
         run_tag="starter_sha256",
         tags={TAG: "ships with this project", TRAINED_ON: RENDERED if read.only_rendered else PHOTOGRAPHS},

@@ -1,4 +1,4 @@
-"""The table of gates: as files for people and programs, on the run, and on the page of the version."""
+"""The table of gates: as files for readers and programs, in the run, and on the page of the version."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from deepfake.registry.tracking.store import connect
 
 _HEADING = "## Gates"
 _TAG = "gate."  # tags of a version, one per gate
-LONGEST = 5000  # characters of a version's description, for every database of MLflow
+LONGEST = 5000  # characters of a version's description that every database of MLflow can store
 
 
 def write_table(version: ModelVersion, checks: Mapping[str, Check], folder: Path) -> Path:
-    """Write what the gates said of a version: files here, the run, tags and description of the version.
+    """Write the results of the gates: to files here, to the run, to tags and description of the version.
 
-    Where all of it is there already, nothing in MLflow changes.
+    If MLflow has all of it already, nothing changes there.
 
     Args:
-        folder: gets `version-N.json` and `version-N.md`.
+        folder: the folder for `version-N.json` and `version-N.md`.
 
     Returns:
         The Markdown file.
@@ -38,7 +38,7 @@ def write_table(version: ModelVersion, checks: Mapping[str, Check], folder: Path
     for path in (page, page.with_suffix(".json")):
         client.log_artifact(version.run_id, str(path), artifact_path="register")
     _describe(client, version, checks)
-    for key, value in tags.items():  # last: what was killed before is written again
+    for key, value in tags.items():  # last, so that after a kill all is written again
         client.set_model_version_tag(version.name, version.version, key, value)
     return page
 
@@ -57,7 +57,7 @@ def summary(checks: Mapping[str, Check]) -> str:
 
 
 def refusal(checks: Mapping[str, Check]) -> str:
-    """The gates that say no, in words."""
+    """The gates that did not pass, with their results, as text."""
     return "; ".join(f"{name} ({_one_line(checks[name])})" for name in stopped(checks))
 
 

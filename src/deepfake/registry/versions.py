@@ -1,4 +1,4 @@
-"""Files of a registered version: found, and checked against the digest that was stored with it."""
+"""Files of a registered version: how they are found, and compared with the stored digest."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class VersionFiles:
     """Local folders of a version.
 
     Attributes:
-        model: MLflow's, with `MLmodel`.
-        bundle: inside it; what a predictor is made of.
+        model: the folder that MLflow made, with `MLmodel`.
+        bundle: the bundle inside it.
     """
 
     model: Path
@@ -42,8 +42,8 @@ def resolve(uri: str) -> tuple[Path, str]:
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        RegistryError: the URI is none, nothing is registered under it, or its files are not those that
-            were registered; the text says what to run.
+        RegistryError: the URI has another form, nothing is registered under it, or its files are missing
+            or were changed; the text says what to run.
     """
     version = find_version(uri)
     return version_files(version).bundle, str(version.version)
@@ -53,11 +53,11 @@ def find_version(uri: str) -> ModelVersion:
     """The version that a URI names.
 
     Raises:
-        RegistryError: the URI is none, or nothing is registered under it.
+        RegistryError: the URI has another form, or nothing is registered under it.
     """
     parts = _URI.fullmatch(uri)
     if parts is None:
-        raise RegistryError(f"{uri!r} is no model: give models:/NAME@ALIAS or models:/NAME/VERSION")
+        raise RegistryError(f"{uri!r} is not a model: give models:/NAME@ALIAS or models:/NAME/VERSION")
     client = connect()
     name, alias = parts["name"], parts["alias"]
     model = registered_model(client, name)
@@ -80,7 +80,7 @@ def version_files(version: ModelVersion) -> VersionFiles:
     """The files of a version, checked.
 
     Raises:
-        RegistryError: some are missing, or their bytes are not those that were registered.
+        RegistryError: files are missing or were changed.
     """
     what = f"version {version.version} of {version.name}"
     try:
@@ -93,9 +93,7 @@ def version_files(version: ModelVersion) -> VersionFiles:
             f"files of {what} are missing from the registry ({_first_line(error)}); {_repair(version)}"
         ) from error
     if digest != version.tags.get(BUNDLE_DIGEST):
-        raise RegistryError(
-            f"files of {what} are not those that were registered (their digest differs); {_repair(version)}"
-        )
+        raise RegistryError(f"files of {what} were changed after it was registered; {_repair(version)}")
     return VersionFiles(model, bundle)
 
 

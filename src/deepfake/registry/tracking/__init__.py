@@ -1,1 +1,1 @@
-"""MLflow's store and its runs: what a training reports to."""
+"""MLflow's store and its runs, to which a training reports."""

@@ -1,4 +1,4 @@
-"""Each epoch's figures, as they come: a callback of Keras."""
+"""A callback of Keras that sends the figures of each epoch to MLflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class LiveCurves(keras.callbacks.Callback):
-    """Sends each epoch's figures to the run; a tracker that went away never stops the training."""
+    """Sends each epoch's figures to the run. If MLflow can't be reached, the training continues."""
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
         super().__init__()

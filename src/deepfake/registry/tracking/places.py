@@ -1,7 +1,7 @@
-"""Our own database: is it sound, and do the places in it lie in this repository?
+"""Checks of the repository's own MLflow database: is it damaged, and are its paths in this repository?
 
-MLflow stores absolute places of artefacts. A repository that was moved or copied must not use those of its
-old place: there may be nothing, or the registry of somebody else.
+MLflow stores absolute paths of artefacts. If the repository was moved or copied, it must not use the paths
+of its old place: there may be no files, or those of another registry.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _PLACES = {  # table -> columns that hold places
 
 
 def local_folder(uri: str) -> Path | None:
-    """The folder that a `file:` URI or a path names; None for a place on a server."""
+    """The folder of a `file:` URI or a path; None for a place on a server."""
     parts = urlsplit(uri)
     return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
 @cache  # once per process: the check reads the whole file
 def check_database(database: Path, experiment: str) -> None:
-    """Refuse a broken database, and move the places in it to where the repository lies now.
+    """Refuse a damaged database, and change its paths to those of the repository's present place.
 
     Args:
-        database: `mlflow.db`; beside it lies `artifacts`. Nothing happens where there is none yet.
-        experiment: the one whose place says where the repository was.
+        database: `mlflow.db`, beside the folder `artifacts`. If it does not exist, nothing happens.
+        experiment: the experiment whose path shows the repository's old place.
 
     Raises:
-        RegistryError: the file is no sound SQLite database, or can't be read or written.
+        RegistryError: the file is damaged, is not an SQLite database, or can't be read or written.
     """
     if not database.exists():
         return
@@ -49,13 +49,13 @@ def check_database(database: Path, experiment: str) -> None:
             _move(connection, experiment, database.parent / "artifacts")
     except sqlite3.Error as error:
         raise RegistryError(
-            f"{database} can't be used ({str(error).splitlines()[0]}): if it is broken, move it away and "
-            "run `deepfake register`, which registers the starter and the model in models/ again"
+            f"{database} can't be used ({str(error).splitlines()[0]}): if it is damaged, move it to "
+            "another place and run `deepfake register`, which registers the starter and the model in models/ again"
         ) from error
 
 
 def _move(connection: sqlite3.Connection, experiment: str, artifacts: Path) -> None:
-    """Rewrite the places below the old `artifacts` folder, all of them or none."""
+    """Change all paths below the old `artifacts` folder, or none of them."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "experiments" not in tables:
         return

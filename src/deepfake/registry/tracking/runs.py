@@ -1,4 +1,4 @@
-"""Training runs: parameters, live curves, and the lineage that ties them to code and data."""
+"""Training runs: parameters, live curves, and tags that name the code and data behind them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PARTS = {"sweep": "trial", "study": "fold"}  # kind of a parent -> kind of its 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """An open run: what training reports to."""
+    """An open run, to which a training reports."""
 
     client: mlflow.MlflowClient
     run_id: str
@@ -43,7 +43,7 @@ class TrainingRun:
         return LiveCurves(self.client, self.run_id)
 
     def finish(self, weights_sha256: str) -> None:
-        """Tie the run to the weights that it made, and name it after them."""
+        """Write the digest of the trained weights on the run, and name the run after it."""
         self.client.set_tag(self.run_id, "weights_sha256", weights_sha256)
         name = self.client.get_run(self.run_id).info.run_name
         self.client.set_tag(self.run_id, NAME, run_name(str(name), weights_sha256))
@@ -53,10 +53,10 @@ class TrainingRun:
 def training_run(
     key: str, params: Mapping[str, Any], runtime: Runtime, tags: Mapping[str, str] | None = None
 ) -> Iterator[TrainingRun]:
-    """The run of one training, by its resume key: a killed training goes on in the same run.
+    """The run of one training. It is found by the resume key, so a killed training uses the same run.
 
     Args:
-        tags: of the run, besides its lineage and its device.
+        tags: tags of the run, beside its lineage and its device.
     """
     client = connect()
     run = find_run(client, "training_key", key, open_only=True)
@@ -78,7 +78,7 @@ def training_run(
 
 
 def parent_run(kind: str, name: str, params: Mapping[str, Any]) -> str:
-    """Id of the run that holds all runs of one sweep or study; found again by its name.
+    """Id of the run above all runs of one sweep or study; it is found by its name.
 
     Args:
         kind: `sweep` or `study`.

@@ -1,4 +1,4 @@
-"""Where runs and models are kept: MLflow's database and artefacts, and its UI."""
+"""The store of runs and models: MLflow's database and artefacts, and its UI."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def is_server(uri: str) -> bool:
 
 
 def connect() -> mlflow.MlflowClient:
-    """A client of MLFLOW_TRACKING_URI, else of `mlruns/mlflow.db`, migrated and with our experiment.
+    """A client of MLFLOW_TRACKING_URI, or of `mlruns/mlflow.db`, migrated and with our experiment.
 
     Raises:
-        RegistryError: the tracking server or database can't be reached or is broken.
+        RegistryError: the tracking server or database can't be reached or is damaged.
     """
     for talkative in ("alembic", "mlflow.store.db.utils"):  # of a new database's tables
         logging.getLogger(talkative).setLevel(logging.WARNING)
-    # A server that is down should be named in seconds, not after MLflow's seven long retries.
+    # If a server is down, the error comes after seconds, not after MLflow's seven long retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
     uri = os.environ.get("MLFLOW_TRACKING_URI") or own_uri()
@@ -81,7 +81,7 @@ def connect() -> mlflow.MlflowClient:
 
 
 def own_uri() -> str:
-    """The database of this repository, whose places are ours to mend."""
+    """The URI of this repository's own database. Only there are paths corrected."""
     return f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
 
 
@@ -90,9 +90,13 @@ def _own_folder() -> Path:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise RegistryError(f"{folder} can't be made ({error.strerror}): the registry needs it") from error
+        raise RegistryError(
+            f"{folder} can't be made ({error.strerror}): allow your user to write there"
+        ) from error
     if not os.access(folder, os.W_OK):
-        raise RegistryError(f"{folder} can't be written: the registry needs to")
+        raise RegistryError(
+            f"{folder} can't be written to: allow your user to, because the registry is there"
+        )
     return folder
 
 
@@ -100,7 +104,7 @@ def experiment_id(client: mlflow.MlflowClient) -> str:
     """Id of our experiment.
 
     Raises:
-        RegistryError: somebody removed it since `connect` made it.
+        RegistryError: it was removed after `connect` made it.
     """
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
@@ -109,9 +113,9 @@ def experiment_id(client: mlflow.MlflowClient) -> str:
 
 
 def serve_ui(port: int) -> None:
-    """Become MLflow's UI on the loopback interface, until it is interrupted; does not return.
+    """Run MLflow's UI in place of this process, on the loopback interface; it does not return.
 
-    Where MLFLOW_TRACKING_URI is a server's address, that server has the UI: this says so and returns.
+    If MLFLOW_TRACKING_URI is the address of a server, the function names its UI and returns.
     """
     connect()
     uri = mlflow.get_tracking_uri()
@@ -123,17 +127,17 @@ def serve_ui(port: int) -> None:
     stores = ["--backend-store-uri", uri]
     if uri == own_uri():
         stores += ["--default-artifact-root", (root() / "mlruns" / "artifacts").as_uri()]
-    # One worker and no job runner: this serves one person, and each of those is a process of 200 MB.
+    # One worker and no job runner are enough for one person. Each takes 200 MB.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    # In this process's place, so that whoever stops it stops the server and not only its parent.
+    # The server replaces this process, so that a signal stops the server and not only its parent.
     os.execv(sys.executable, [*command, "--workers", "1", *stores])
 
 
 def _require_free(port: int) -> None:
-    """MLflow's server would start, say nothing, and never answer.
+    """Check the port first: if it is taken, MLflow's server starts, prints nothing and never answers.
 
     Raises:
-        RegistryError: somebody listens on the port.
+        RegistryError: another program uses the port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,6 +145,6 @@ def _require_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise RegistryError(
-                f"port {port} of 127.0.0.1 can't be used ({error.strerror}): give another, "
-                "`deepfake ui --port N` or `make ui PORT=N`"
+                f"port {port} of 127.0.0.1 can't be used ({error.strerror}): choose another, "
+                "with `deepfake ui --port N` or `make ui PORT=N`"
             ) from error
