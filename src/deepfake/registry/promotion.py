@@ -149,8 +149,8 @@ def _require(checks: Checks, chosen: ModelVersion, page: Path, force: bool) -> N
         raise RegistryError(_never(chosen))
     if stopped(checks) and not force:
         raise RegistryError(
-            f"version {chosen.version} is not promoted: {refusal(checks)}. See {page}; to promote it anyway: "
-            f'make promote VERSION={chosen.version} FORCE=1 WHY="..."'
+            f"version {chosen.version} is not promoted: {refusal(checks)}. See {page}; to do it "
+            f'anyway: make promote VERSION={chosen.version} FORCE=1 WHY="..."'
         )
 
 

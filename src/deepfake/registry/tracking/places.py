@@ -50,7 +50,8 @@ def check_database(database: Path, experiment: str) -> None:
     except sqlite3.Error as error:
         raise RegistryError(
             f"{database} can't be used ({str(error).splitlines()[0]}): if it is damaged, move it to "
-            "another place and run `deepfake register`, which registers the starter and the model in models/ again"
+            "another place and run `deepfake register`, which registers the starter and the model in "
+            "models/ again"
         ) from error
 
 
