@@ -111,7 +111,7 @@ def test_hidden_files_and_tables_of_results_are_passed_over_and_counted(
     assert exit_code(tmp_path) == 0
     said = capsys.readouterr()
     assert "1 file, 1 face: 0 fake, 1 real, 0 uncertain" in said.err
-    assert "passed over: 1 hidden files, 1 hidden folders, 1 tables" in said.err
+    assert "skipped: 1 hidden files, 1 hidden folders, 1 tables" in said.err
     assert "scores.csv" not in said.out
 
 
@@ -223,5 +223,5 @@ def test_addresses_of_stores_are_read_and_those_of_the_web_refused(
     found = rows(capsys)
     assert list(found) == ["a.png", "huge.png"] and found["a.png"]["score"]
     assert found["huge.png"]["reason"].startswith("too_many_bytes")
-    with pytest.raises(SystemExit, match="nothing is fetched from the web"):
+    with pytest.raises(SystemExit, match="web addresses are not read"):
         exit_code("https://localhost/a.png")

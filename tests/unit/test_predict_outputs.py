@@ -72,9 +72,9 @@ def test_an_output_never_overwrites_a_picture_or_anything_but_a_table_of_scores(
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for name, words in {
         "a.png": "must end in one of",
-        "b.csv": "is no table of scores",
-        "link.csv": "is no table of scores",
-        "notes.json": "is no table of scores",
+        "b.csv": "is not a table of scores",
+        "link.csv": "is not a table of scores",
+        "notes.json": "is not a table of scores",
         "new.txt": "must end in one of",
         ".": "is a folder",
     }.items():
@@ -140,7 +140,7 @@ def test_a_stopped_run_says_so_and_the_same_command_goes_on(
         file.write(b'{"name": "cut off by a ki')
     assert exit_code(folder, "--output", output) == 0
     assert predictor.judged == 5 - kept and not journal.exists()
-    assert f"goes on after {kept} pictures" in capsys.readouterr().err
+    assert f"continues after {kept} pictures" in capsys.readouterr().err
     names = [Path(row["path"]).name for row in csv.DictReader(output.read_text().splitlines())]
     assert names == [*"abcde"]
 

@@ -72,7 +72,9 @@ def test_changed_bytes_are_refused_and_written_again(repo: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["detector", "models:/", "models:/a/b/c", "models:/a@", "models:/a"])
 def test_what_is_no_uri_is_said(repo: Path, uri: str) -> None:
-    with pytest.raises(RegistryError, match="is not a model: give models:/NAME@ALIAS or models:/NAME/VERSION"):
+    with pytest.raises(
+        RegistryError, match="is not a model: give models:/NAME@ALIAS or models:/NAME/VERSION"
+    ):
         resolve(uri)
 
 

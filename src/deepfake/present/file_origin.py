@@ -1,4 +1,4 @@
-"""What a file says of its origin, in words. It stands apart from the score, which sees only pixels."""
+"""What a file says about its origin, in words. The score does not use it: the model sees only pixels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from deepfake.media.container import ContainerFacts, container_facts
 from deepfake.media.metadata import Manifest, Metadata, read_metadata
 from deepfake.params.ingest.limits import Limits
 
-APART = "Anyone can write, change or remove this. It does not move the score."
-NOTHING = "The file says nothing of its origin. Most sites and messengers remove it: this proves nothing."
+APART = "Anyone can write, change or remove this. It does not change the score."
+NOTHING = (
+    "The file says nothing about its origin. Most sites and messengers remove such facts, so this proves "
+    "nothing."
+)
 _SHOWN = 600  # characters of a text
-# Keywords of texts that generators write -> which programs do.
+# Keyword of a text that generators write -> programs that write it.
 _MARKS = {
     "parameters": "Stable Diffusion web interfaces", "workflow": "ComfyUI", "prompt": "ComfyUI",
     "invokeai_metadata": "InvokeAI", "invokeai_graph": "InvokeAI", "sd-metadata": "InvokeAI",
@@ -23,7 +26,7 @@ _NAMES = (
     "stable diffusion", "midjourney", "dall-e", "novelai", "comfyui", "invokeai", "fooocus", "firefly",
     "made with google ai", "imagen", "flux", "openai", "leonardo.ai", "ideogram",
 )  # fmt: skip
-_SETTINGS = ("steps: ", "sampler: ")  # of the line that web interfaces write behind the prompt
+_SETTINGS = ("steps: ", "sampler: ")  # web interfaces write such a line after the prompt
 _MADE = {
     "trainedalgorithmicmedia": "made by a generator",
     "compositewithtrainedalgorithmicmedia": "made in part by a generator",
@@ -35,12 +38,12 @@ _MADE = {
 
 @dataclass(frozen=True)
 class FileOrigin:
-    """What a file says of its origin.
+    """What a file says about its origin.
 
     Attributes:
-        claims: plain sentences, the weightiest first; empty: it says nothing.
+        claims: plain sentences, the most important first; empty: the file says nothing.
         facts: name -> value of everything that was found.
-        says_generated: whether the file itself says that a generator made it, or a part of it.
+        says_generated: whether the file says that a generator made it or a part of it.
     """
 
     claims: tuple[str, ...]
@@ -55,7 +58,7 @@ class FileOrigin:
 
 
 def read_file_origin(data: bytes, limits: Limits) -> FileOrigin:
-    """Read what a picture's file says of its origin.
+    """Read what a picture's file says about its origin.
 
     Args:
         data: bytes of a picture file, untrusted.

@@ -1,4 +1,4 @@
-"""Many pictures and clips: one row per face, and no file that stops the others."""
+"""Many pictures and clips: one row per face. A bad file does not stop the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = (
     "path", "face", "score", "verdict", "reason", "threshold",
     "box_left", "box_top", "box_side", "left_out", "model_version", "note",
 )  # fmt: skip
-_AHEAD = 2  # pictures per worker that are read before their turn: memory stays bounded
+_AHEAD = 2  # pictures per worker that are read in advance; few, because they take memory
 
 Row = dict[str, Any]
 
@@ -30,8 +30,8 @@ class How:
     Attributes:
         version: name of the model's version, for the rows.
         assume_face: the pictures are face crops.
-        workers: pictures in work at the same time.
-        frames: evenly spaced ones of each clip.
+        workers: number of pictures that are judged at the same time.
+        frames: number of evenly spaced frames of each clip.
     """
 
     version: str
@@ -46,10 +46,10 @@ def score_contents(
     known: Mapping[tuple[str, str], list[Row]],
     how: How,
 ) -> Iterator[tuple[Content, str, list[Row]]]:
-    """Judge pictures in threads, and give them in their order.
+    """Judge pictures in threads; the order stays the same.
 
     Args:
-        known: rows of an earlier run by name and digest; such a picture is not judged again.
+        known: (name, digest) -> rows of an earlier run; these pictures are not judged again.
 
     Yields:
         The content, the sha256 of its bytes, and its rows with `COLUMNS`.
@@ -64,7 +64,7 @@ def score_contents(
             return _clip_rows(
                 content.name, judge_clip(predictor, content.clip, how.frames, how.assume_face), how
             )
-        elif is_clip(content.data):  # of an archive or an upload
+        elif is_clip(content.data):  # from an archive or an upload
             clip = judge_uploaded_clip(predictor, content.data, how.frames, how.assume_face)
             return _clip_rows(content.name, clip, how)
         else:
@@ -97,11 +97,11 @@ def _digest(content: Content) -> str:
         with content.clip.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
-        return ""  # its reader says why
+        return ""  # when the clip is read, the row gets the reason
 
 
 def _clip_rows(name: str, clip: ClipVerdict, how: How) -> list[Row]:
-    """The clip's verdict on each face, then each face of each frame."""
+    """Rows of a clip: first its verdict on each face, then each face of each frame."""
     rows = [_row(name, face, how) for face in clip_faces(clip)]
     seen = [(one, number) for number, track in enumerate(clip.tracks) for one in track.appearances]
     for one, number in sorted(seen, key=lambda pair: (pair[0].frame, pair[1])):

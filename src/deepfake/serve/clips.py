@@ -1,8 +1,8 @@
 """A clip: frames -> faces -> tracks -> one verdict, with a timeline.
 
-A track's score is the median of its frames' scores: single odd frames do not move it. Its verdict is what
-more than half of its frames say. A real face may be called fake in a frame with probability p. Then a
-track is called fake with probability 2 p at most, however alike its frames are (Markov's inequality).
+A track's score is the median of its frames' scores, so single odd frames do not change it. Its verdict is
+that of more than half of its frames. If a frame of a real face is called fake with probability p, the track
+is called fake with a probability of at most 2 p, even if its frames are similar (Markov's inequality).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Track:
     Attributes:
         appearances: in order of time, at least one.
         score: median of the frames' scores.
-        reason: why the verdict is uncertain; empty otherwise.
+        reason: why the verdict is uncertain; empty for other verdicts.
     """
 
     appearances: tuple[Appearance, ...]
@@ -47,18 +47,18 @@ class Track:
 
 @dataclass(frozen=True)
 class ClipVerdict:
-    """What is said of a clip.
+    """The verdict on a clip.
 
     Attributes:
         frames: number of judged frames.
         seconds: time of the last judged frame.
-        tracks: the longest first; none where no frame has a usable face.
-        score: of the track that decides; None for `not_applicable`.
-        verdict: the gravest of the tracks' verdicts.
-        reason: why it is uncertain or not applicable; empty otherwise.
+        tracks: the longest first; empty if no frame has a usable face.
+        score: the score of the track that decides; None for `not_applicable`.
+        verdict: `fake` if a track is fake; if none is, `uncertain` if one is uncertain; or `real`.
+        reason: why it is uncertain or not applicable; empty for other verdicts.
         threshold: scores at or above it are called fake.
-        without_face: judged frames without a usable face.
-        note: what else a reader has to know.
+        without_face: number of judged frames without a usable face.
+        note: what else a reader must know.
     """
 
     frames: int
@@ -89,14 +89,14 @@ def judge_clip(
 
     Args:
         path: MP4, MOV, Matroska, WebM or AVI, untrusted.
-        frames: how many evenly spaced frames are judged; first frames after cuts come on top, up to the
-            same number.
+        frames: number of evenly spaced frames that are judged. The first frames after cuts are added, up
+            to the same number.
         assume_face: each frame is a face crop already.
         clip: limits of the clip; None: the usual ones.
 
     Returns:
-        The verdict. A clip that can't be used is `not_applicable`, and the reason says why. A clip that
-        ends too soon is judged by the frames that it has, and the note says so.
+        The verdict. A clip that can't be used is `not_applicable`, with a reason. If a clip ends too early,
+        the frames before the end are judged, and the note says so.
     """
     seen: list[FramesFaces] = []
     reasons: Counter[str] = Counter()
@@ -129,9 +129,9 @@ def judge_clip(
 
 
 def judge_track(appearances: Sequence[Appearance]) -> Track:
-    """The verdict on one face from those on its frames.
+    """The verdict on one face, from the verdicts on its frames.
 
-    `fake`: more than half of the frames say so. `real`: more than half say so, and none says `fake`.
+    `fake`: more than half of the frames are fake. `real`: more than half are real, and none is fake.
     """
     total = len(appearances)
     said = Counter(one.face.verdict for one in appearances)
@@ -149,7 +149,7 @@ def judge_track(appearances: Sequence[Appearance]) -> Track:
 
 
 def clip_faces(clip: ClipVerdict) -> Iterator[FaceVerdict]:
-    """One verdict per track, in the form of a picture's faces; its note tells where the face is.
+    """One verdict per track, in the form of a picture's faces. Its note says where the face is.
 
     A clip without a usable face gives one `not_applicable`.
     """

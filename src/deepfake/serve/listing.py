@@ -1,4 +1,4 @@
-"""What the arguments of the command line name: files, folders, patterns, lists, tables and addresses."""
+"""Finds the pictures that the command line names: files, folders, patterns, lists, tables, addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deepfake.sources.item import readable
 
 STDIN = "-"
 TABLES = (".csv", ".json", ".jsonl", ".parquet", ".part")  # results of an earlier run, never pictures
-_SHOWN = 3  # names in a message
+_SHOWN = 3  # most names in a message
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Entry:
     """One thing to score.
 
     Attributes:
-        name: as tables show it; bytes that are not UTF-8 are escaped.
+        name: its name in tables; bytes that are not UTF-8 are escaped.
         place: path of the file, or its address for fsspec.
-        problem: why it can't be read; empty where nobody has tried.
+        problem: why it can't be read; empty if no problem is known yet.
     """
 
     name: str
@@ -36,19 +36,23 @@ class Entry:
 
 @dataclass
 class Inputs:
-    """Everything that was named, in order, and what folders hold besides: words -> how many."""
+    """All pictures, in order.
+
+    Attributes:
+        passed: kind of skipped files in words -> their number.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     passed: Counter[str] = field(default_factory=Counter)
 
 
 def list_entries(arguments: Sequence[str], stdin: BinaryIO, output: Path | None) -> Inputs:
-    """What is to be scored.
+    """The pictures to score.
 
     Args:
-        arguments: paths, patterns, addresses; `-` reads a list from `stdin`, one a line or between zero
-            bytes (as `find -print0` writes it).
-        output: the file that results go to; it is never scored.
+        arguments: paths, patterns, addresses. `-` reads a list from `stdin`: one per line, or separated by
+            zero bytes (as `find -print0` writes it).
+        output: the file for the results; it is never scored.
 
     Raises:
         DeepfakeError: there is nothing to score.
@@ -97,7 +101,7 @@ def _add(listing: Inputs, text: str) -> None:
 
 
 def _walk(folder: Path, passed: Counter[str]) -> Iterator[Entry]:
-    """Files below a folder. Links are followed, each folder is entered once, so loops end."""
+    """Files below a folder. Links are followed; each folder is entered only once, so loops end."""
     errors: list[OSError] = []
     seen: set[tuple[int, int]] = set()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=errors.append):
@@ -132,17 +136,17 @@ def _in_table(path: Path) -> list[Entry]:
     try:
         names = pyarrow.parquet.read_table(path, columns=["path"])["path"].to_pylist()
     except (pyarrow.ArrowException, OSError, KeyError) as error:
-        why = f"it is no Parquet table with a column `path` ({str(error).splitlines()[0][:120]})"
+        why = f"it is not a Parquet table with a column `path` ({str(error).splitlines()[0][:120]})"
         return [Entry(str(readable(path)), path, why)]
     places = [path.parent / str(name) for name in names]
     return [Entry(str(readable(place)), place) for place in places]
 
 
 def _leave_out(listing: Inputs, output: Path) -> None:
-    """The output is no picture; where it is one of those named, it must not be overwritten.
+    """Make sure that the output is not one of the pictures, because it would be overwritten.
 
     Raises:
-        DeepfakeError: it was named to be scored, or lies among the pictures under a picture's name.
+        DeepfakeError: the output is one of the files to score.
     """
     try:
         there = output.stat()

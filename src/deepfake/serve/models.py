@@ -1,4 +1,4 @@
-"""Which model judges."""
+"""Which model gives the scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def load_model(model: str | None) -> tuple[Predictor, str]:
 
     Args:
         model: `models:/name@alias`, `models:/name/version`, or the folder of a bundle or a starter, which
-            needs no registry; None is what is in production, else the starter, which is registered.
+            needs no registry. None: the version in production; if there is none, the starter, which is
+            then registered.
 
     Raises:
         RegistryError: there is no such model; the text says what to run.
@@ -35,7 +36,7 @@ def _of_folder(folder: Path) -> tuple[Predictor, str]:
 
 
 def _without_registry(model: str | None) -> tuple[Predictor, str]:
-    """The starter, if no model is asked for and there is no registry that could hold another."""
+    """The starter, if no model is named and there is no registry with another one."""
     registry = os.environ.get("MLFLOW_TRACKING_URI") or (root() / "mlruns" / "mlflow.db").is_file()
     if model is None and not registry and has_starter():
         return _of_folder(starter_folder())

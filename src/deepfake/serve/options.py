@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-# Exit codes beside 0, 1 (an error, told in one sentence) and 2 (a wrong option).
+# Other exit codes: 0 (no error), 1 (an error, with one sentence) and 2 (a wrong option).
 UNSCORED, INTERRUPTED, PIPE_CLOSED = 3, 130, 141
 EXIT_CODES = (
-    "exit codes: 0 all is scored; 1 an error, told in one sentence; 2 a wrong option; 3 some pictures "
-    "could not be scored, their rows say why; 130 stopped by Ctrl-C; 141 the reader of the output has gone"
+    "exit codes: 0 all pictures are scored; 1 an error, with one sentence; 2 a wrong option; 3 some "
+    "pictures could not be scored, their rows say why; 130 stopped by Ctrl-C; 141 the output was closed"
 )
 
 
 def add_predict(commands: Any) -> argparse.ArgumentParser:
-    """Add `predict` to the subparsers of the command line; its parser comes back."""
+    """Add `predict` to the subparsers of the command line; returns its parser."""
     predict: argparse.ArgumentParser = commands.add_parser(
         "predict", help="score pictures and clips: one row per face", epilog=EXIT_CODES,
         description="Score pictures. A summary and the progress go to standard error.",
@@ -27,23 +27,25 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
     )  # fmt: skip
     predict.add_argument(
         "--model",
-        help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; default: what is in "
-        "production, else the starter",
+        help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; default: the version in "
+        "production, or the starter if there is none",
     )
     predict.add_argument(
-        "--assume-face", action="store_true", help="the pictures are face crops: detect nothing"
+        "--assume-face", action="store_true", help="the pictures are face crops: do not search for faces"
     )
     predict.add_argument(
         "--output", type=_file_name, metavar="FILE",
-        help=".csv, .json, .jsonl or .parquet; default: CSV on standard output. A run that is stopped "
-        "leaves FILE.part; the same command goes on from it",
+        help=".csv, .json, .jsonl or .parquet; default: CSV on standard output. After a stop, the "
+        "same command continues from FILE.part",
     )  # fmt: skip
-    predict.add_argument("--workers", type=_positive, default=1, help="pictures in work at once (1)")
+    predict.add_argument(
+        "--workers", type=_positive, default=1, help="pictures that are judged at once (1)"
+    )
     predict.add_argument(
         "--frames",
         type=_positive,
         default=8,
-        help="evenly spaced frames of each clip (8); frames after cuts come on top",
+        help="evenly spaced frames of each clip (8); frames after cuts are added",
     )
     return predict
 
@@ -60,5 +62,5 @@ def _file_name(text: str) -> Path:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

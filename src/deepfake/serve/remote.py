@@ -14,26 +14,28 @@ _WEB = ("http", "https", "ftp")
 
 
 def list_address(address: str) -> list[Entry]:
-    """The file at an address, or all files (but hidden ones and tables) below it.
+    """The file at an address, or all files below it, without hidden ones and tables.
 
     Raises:
-        DeepfakeError: a web address, or a kind of store that no installed package knows.
+        DeepfakeError: it is a web address, or no installed package can read this kind of store.
     """
     protocol = address.partition("://")[0]
     if protocol in _WEB:
-        raise DeepfakeError(f"{address}: nothing is fetched from the web; download it and give the file")
+        raise DeepfakeError(f"{address}: web addresses are not read: download the file and give its name")
     try:
         store, path = _fsspec().core.url_to_fs(address)
         found = store.find(path) or ([path] if store.exists(path) else [])
     except (ImportError, ValueError, OSError) as error:
-        raise DeepfakeError(f"{address} can't be listed ({error})") from error
+        raise DeepfakeError(
+            f"{address} can't be listed ({error}): check the address, your access and the store's package"
+        ) from error
     names = [f"{protocol}://{name.lstrip('/')}" for name in sorted(found)]
     kept = [n for n in names if not n.lower().endswith(TABLES) and "/." not in n]
     return [Entry(name, name) for name in kept] or [Entry(address, address, "it does not exist")]
 
 
 def read_address(address: str, limits: Limits) -> bytes:
-    """Bytes of one file of a store.
+    """The bytes of one file in a store.
 
     Raises:
         ImageRejected: `unreadable` or `too_many_bytes`.

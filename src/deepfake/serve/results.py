@@ -1,7 +1,7 @@
-"""The table of scores: checked before any work, kept while it grows, written whole at the end.
+"""The table of scores. Its file is checked before any work, and written as a whole at the end.
 
-Rows go to a journal beside the output as they come. A run that was stopped leaves it there, and the same
-command goes on from it. The output itself is replaced in one step, so it is complete or the old one.
+Each row goes at once to a journal beside the output. After a stop, the same command continues from the
+journal. The output itself is replaced in one step, so it is always complete: the new or the old one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DIGITS = 8  # of scores and thresholds in CSV
 
 
 def check_output(output: Path) -> None:
-    """See that results can be written to `output`, and that it is no other file of somebody's.
+    """Check that results can be written to `output`, and that it is not a file of another kind.
 
     Raises:
         DeepfakeError: the text says what is wrong with it.
     """
     with writing(output):
         if output.is_dir():
-            raise DeepfakeError(f"--output {output} is a folder: name a file in it, as scores.csv")
+            raise DeepfakeError(f"--output {output} is a folder: name a file in it, such as scores.csv")
         if output.exists() and not output.is_file():
             return  # a device or a pipe takes CSV
         if output.suffix.lower() not in FORMS:
@@ -39,7 +39,7 @@ def check_output(output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and output.stat().st_size and not _is_ours(output):
             raise DeepfakeError(
-                f"--output {output} exists and is no table of scores: choose another name, or move it away"
+                f"--output {output} exists and is not a table of scores: choose another name, or move it"
             )
         journal = _journal(output)
         is_new = not journal.exists()
@@ -50,15 +50,15 @@ def check_output(output: Path) -> None:
 
 
 def is_stream(output: Path | None) -> bool:
-    """Whether rows leave at once, with nothing to go on from: standard output, a device or a pipe."""
+    """Whether rows are written at once, without a journal: to standard output, a device or a pipe."""
     return output is None or (output.exists() and not output.is_file())
 
 
 class Journal:
-    """Rows of a run that has not ended, one line of JSON for each picture.
+    """The rows of a run that has not ended, one line of JSON per picture.
 
     Attributes:
-        known: rows that an earlier, stopped run has left, by name and sha256 of the picture.
+        known: name and sha256 of a picture -> its rows from an earlier run that was stopped.
     """
 
     def __init__(self, output: Path, key: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class Journal:
         with writing(self._path):
             good = self._read(key) if self._path.is_file() else 0
             self._file: io.FileIO = self._path.open("r+b" if good else "wb", buffering=0)
-            if good:  # a line that a kill has cut off goes
+            if good:  # removes a line that a kill cut off
                 self._file.truncate(good)
                 self._file.seek(good)
         if not good:
@@ -79,7 +79,7 @@ class Journal:
             self._write({"name": name, "sha256": digest, "rows": rows})
 
     def close(self, done: bool) -> None:
-        """Close the file; remove it where the results are written."""
+        """Close the file; remove it if the results are written."""
         self._file.close()
         if done:
             self._path.unlink()
@@ -88,14 +88,14 @@ class Journal:
         line = json.dumps(content).encode() + b"\n"
         try:
             with writing(self._path):
-                while line:  # unbuffered: what was scored stays scored when the rest is interrupted
+                while line:  # unbuffered, so that an interruption loses no scored picture
                     line = line[self._file.write(line) :]
         except DeepfakeError:
             self._file.close()
             raise
 
     def _read(self, key: dict[str, Any]) -> int:
-        """Fill `known`; bytes up to the end of the last whole line, 0 where another run wrote it."""
+        """Fill `known`. Returns the bytes up to the last complete line; 0 if it is from another run."""
         lines = self._path.read_bytes().splitlines(keepends=True)
         good = 0
         for number, line in enumerate(lines):
@@ -112,7 +112,7 @@ class Journal:
 
 
 def write_table(rows: Sequence[Row], output: Path) -> None:
-    """Write rows in the form that the name of `output` says, in one step."""
+    """Write rows in one step; the ending of `output` decides the format."""
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     with writing(output):
         try:
@@ -153,7 +153,7 @@ def _encoded(rows: Sequence[Row], form: str) -> bytes:
 
 
 def _is_ours(output: Path) -> bool:
-    """Whether a file is a table that `write_table` wrote: only such a one is replaced."""
+    """Whether `write_table` wrote a file: only such files are replaced."""
     form = output.suffix.lower()
     if form == ".parquet":
         import pyarrow
@@ -176,7 +176,7 @@ def _journal(output: Path) -> Path:
 
 @contextmanager
 def writing(place: object) -> Iterator[None]:
-    """An error of the disk becomes one sentence that names the file.
+    """Turn an error of the disk into one sentence that names the file.
 
     Raises:
         DeepfakeError: replaces an OSError, except if the reader has closed a pipe.
@@ -188,6 +188,6 @@ def writing(place: object) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DeepfakeError(
-                f"no space left on the disk for {place}: free some, then run again"
+                f"no space left on the disk for {place}: free some space, then run again"
             ) from error
         raise DeepfakeError(f"{place} can't be written: {error.strerror or error}") from error

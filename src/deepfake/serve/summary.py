@@ -1,4 +1,4 @@
-"""What a run over many pictures came to, in a few lines."""
+"""A summary of a run over many pictures, in a few lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from deepfake.serve.batch import Row
 
 
 class Summary:
-    """Counts pictures, faces and verdicts as they come.
+    """Counts pictures, faces and verdicts.
 
     Attributes:
-        files: pictures that were taken on.
-        unscored: those of them without a score.
+        files: number of pictures.
+        unscored: number of pictures without a score.
     """
 
     def __init__(self) -> None:
@@ -25,14 +25,16 @@ class Summary:
     def add(self, rows: list[Row]) -> None:
         """Count the rows of one picture."""
         self.files += 1
-        faces = [row for row in rows if row["path"] == rows[0]["path"]]  # not again in a clip's frames
+        faces = [
+            row for row in rows if row["path"] == rows[0]["path"]
+        ]  # without the rows of a clip's frames
         self._verdicts.update(row["verdict"] for row in faces if row["score"] is not None)
         if rows[0]["score"] is None:
             self.unscored += 1
             self._reasons[rows[0]["reason"].partition(":")[0]] += 1
 
     def lines(self, passed: Mapping[str, int]) -> list[str]:
-        """For a person to read; `passed` is what folders hold besides pictures."""
+        """The lines for a reader; `passed` counts the skipped files of folders."""
         verdicts = ", ".join(
             f"{self._verdicts[v]} {v}" for v in (Verdict.FAKE, Verdict.REAL, Verdict.UNCERTAIN)
         )
@@ -45,7 +47,7 @@ class Summary:
             )
         if passed:
             others = ", ".join(f"{count} {words}" for words, count in sorted(passed.items()))
-            lines.append(f"passed over: {others}")
+            lines.append(f"skipped: {others}")
         return lines
 
 

@@ -60,11 +60,11 @@ def link(frames: Sequence[FramesFaces]) -> list[list[Appearance]]:
 
 
 def _owners(live: list[list[Appearance]], seen: list[Appearance]) -> list[list[Appearance] | None]:
-    """The track that each face goes on with; None: a new one."""
+    """The track to which each face belongs; None: a new track."""
     owners: list[list[Appearance] | None] = [None] * len(seen)
     if not live or not seen:
         return owners
-    if len(live) == len(seen) == 1:  # nobody else is there
+    if len(live) == len(seen) == 1:  # there is no other face
         return [live[0]]
     costs = {
         (row, column): _cost(track[-1].face.box, one.face.box)
@@ -80,7 +80,7 @@ def _owners(live: list[list[Appearance]], seen: list[Appearance]) -> list[list[A
 
 
 def _cost(one: Square | None, other: Square | None) -> float:
-    """Distance of two squares' middles, in sides of the larger; `_NEVER` where they can't be one face."""
+    """Distance of two squares' middles, in sides of the larger; `_NEVER` if they can't be one face."""
     assert one is not None and other is not None
     large, small = max(one.side, other.side), min(one.side, other.side)
     across = one.left + one.side / 2 - other.left - other.side / 2
