@@ -120,7 +120,7 @@ def test_the_app_explains_a_frozen_detector(tiny: TinyFrozen, tmp_path: object) 
     png = tmp_path / "references.png"
     png.write_bytes(encode_references(np.zeros((1, SIZE, SIZE, 3), np.float32)))
     predictor = Predictor.__new__(Predictor)
-    predictor._model = tiny
+    predictor._model = predictor._reference = tiny
     face = FaceVerdict(0, 0.9, Verdict.FAKE, "", 0.5, crop=noise(1, SIZE)[0].astype(np.uint8))
     for method in (*methods_of(tiny), None):
         predictor.bundle = SimpleNamespace(explanation=SimpleNamespace(method=method), references=png)

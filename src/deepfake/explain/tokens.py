@@ -47,8 +47,9 @@ def patch_tokens(model: FrozenDetector, crops: np.ndarray, references: np.ndarra
 
     seen = keras.Model(model.twin.inputs, token_sequences(model.twin))
     maps = []
-    for pictures in batches(crops.astype(np.float32), _BATCH):
-        tokens = np.stack([np.asarray(part)[:, 1:] for part in seen(pictures, training=False)], axis=2)
+    for part in batches(crops, _BATCH):
+        pictures = keras.ops.convert_to_tensor(part, "float32")
+        tokens = np.stack([np.asarray(one)[:, 1:] for one in seen(pictures, training=False)], axis=2)
         number, places, *rest = tokens.shape
         maps.append(model.head(tokens.reshape(-1, *rest)).reshape(number, places))
     return _heat(_square(np.concatenate(maps)), crops)
