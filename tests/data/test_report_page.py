@@ -167,7 +167,7 @@ def test_the_page_of_preprocess_tells_splits_and_misses(planted: tuple[Ingest, p
         exhibits=[quarantine_exhibits(faces, RawData(manifest, raw, params))],
         statistics=statistics,
     )
-    for text in ("Preprocessing", "No leak between splits", "1,234", "25.0 %", "+25.0 %", "is a bias"):
+    for text in ("Preprocessing", "No leak between splits", "1,234", "25.0 %", "+25.0 %", "adds a bias"):
         assert text in page
 
 

@@ -298,7 +298,7 @@ def test_stage_reports_before_it_fails(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ValidationFailed) as failure:
         run_in(tmp_path, frame, monkeypatch)
     text = str(failure.value)
-    assert text.startswith("rejected_share: At most 20 % of the files are rejected, but found: 22")
+    assert text.startswith("rejected_share: At most 20 % of all files are rejected, but found: 22")
     assert r"set/a\x1b[2J\u202e.jpg" in text
     assert text.endswith("see reports/validate/report.html")
     assert "\n" not in text

@@ -86,7 +86,8 @@ def _fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 
     start = np.array([np.log(fit_temperature(logits, labels)), 0.0])
     bounds = [(np.log(_LOWEST), np.log(_HIGHEST)), (-20.0, 20.0)]
-    found = minimize(lambda x: _log_loss(*x, logits, labels), start, method="L-BFGS-B", bounds=bounds).x
+    arguments = {"method": "L-BFGS-B", "bounds": bounds}
+    found = minimize(lambda x: _log_loss(x[0], x[1], logits, labels), start, **arguments).x
     return float(np.exp(found[0])), float(found[1])
 
 

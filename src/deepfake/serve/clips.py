@@ -1,8 +1,9 @@
 """A clip: frames -> faces -> tracks -> one verdict, with a timeline.
 
 A track's score is the median of its frames' scores, so single odd frames do not change it. Its verdict is
-that of more than half of its frames. If a frame of a real face is called fake with probability p, the track
-is called fake with a probability of at most 2 p, even if its frames are similar (Markov's inequality).
+that of more than half of its frames. Assume that a frame of a real face is called fake with probability p.
+Then the track is called fake with a probability of at most 2 p, even if its frames are similar (Markov's
+inequality).
 """
 
 from __future__ import annotations
