@@ -20,7 +20,7 @@ from serve_helpers import GreyPredictor, picture
 
 from deepfake.base.errors import RegistryError
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.media.images import ImageRejected
+from deepfake.media.header import ImageRejected
 from deepfake.media.squares import Square
 from deepfake.media.videos import ClipRejected
 from deepfake.rest.keys import Keys, make_key

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.media.images import ImageRejected, read_header
+from deepfake.media.header import ImageRejected
+from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import ClipLimits, Limits
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.problems import STATUS_OF, Problem, refusal
