@@ -114,7 +114,7 @@ def test_a_picture_gets_verdict_score_box_heat_map_and_report(
     page.get_by_text("What the file says of its origin").click()
     expect(page.get_by_text("JPEG, 96 × 96 pixels")).to_be_visible()
     expect(page.get_by_text("do not act on a single score")).to_be_visible()
-    expect(page.get_by_text("rendered pictures only")).to_be_visible()
+    expect(page.get_by_text("only on rendered pictures")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download a report").click()
     report = download.value.path().read_text(encoding="utf-8")

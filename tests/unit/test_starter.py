@@ -236,7 +236,7 @@ def test_a_model_of_rendered_pictures_says_so_once(repo: Path, tmp_path: Path) -
     process = start(repo, "blind", "predict", *files)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 3, err
-    assert err.count("rendered pictures only") == 1
+    assert err.count("only on rendered pictures") == 1
 
 
 def test_the_predictions_hold_no_name(repo: Path) -> None:

@@ -43,7 +43,7 @@ class Side:
 
 def check_photographs(rendered: bool, replaced_rendered: bool) -> Check:
     """Fails if a model of rendered pictures only would replace a model of photographs."""
-    figure = "trained on rendered pictures only" if rendered else "trained on photographs"
+    figure = "trained only on rendered pictures" if rendered else "trained on photographs"
     question = (not rendered or replaced_rendered, figure)
     return ask(lambda: question, limit="must not replace a model of photographs")
 
