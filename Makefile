@@ -60,6 +60,9 @@ test: env-dev  ## lint, order of rooms, types, tests
 test-all: test  ## the same, then accidents and real servers: kills, full disks, a team's registry
 	pytest -m long
 
+faults: env-dev  ## let accidents happen to a tiny pipeline, write what came of it into docs/RELIABILITY.md
+	python benchmarks/faults.py
+
 weights: env  ## fetch the CLIP tower's weights (90 MB) into models/pretrained before their first use
 	deepfake weights
 
@@ -124,4 +127,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro verify test test-all weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro verify test test-all faults weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean

@@ -97,6 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="build again elsewhere, compare every output with dvc.lock")
     verify.set_defaults(run=_verify)
 
+    key = commands.add_parser("key", help="make a key that signs models; its .pub file goes into keys/")
+    key.add_argument("file", type=Path, help="of the private key; keep it away from the repository")
+    key.set_defaults(run=_key)
+    sign = commands.add_parser("sign", help="sign a model's folder, such as models/starter")
+    sign.add_argument("folder", type=Path)
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="of the private key")
+    sign.set_defaults(run=_sign)
+
     experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
     experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -220,6 +228,23 @@ def _starter(options: argparse.Namespace) -> None:
     write_starter(starter_folder(), params, read_params(), RAW, MODELS, REPORTS)
     version = register_starter(params.register_.name).version
     print(f"{starter_folder()}: registered as version {version}; commit the folder")
+
+
+def _key(options: argparse.Namespace) -> None:
+    from deepfake.bundle.signature import make_key
+
+    public = make_key(options.file)
+    print(f"{options.file}: keep it secret; copy {public} into keys/ where its signatures are trusted")
+
+
+def _sign(options: argparse.Namespace) -> None:
+    from deepfake.bundle.bundle import read_bundle
+    from deepfake.bundle.signature import check_signature, sign
+
+    place = sign(options.folder, options.key)
+    read_bundle(options.folder)
+    signer = check_signature(options.folder)
+    print(f"{place}: " + (f"signed by {signer}" if signer else "signed; keys/ has no key to check it with"))
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import tiny_params
+from helpers import heeds_ctrl_c, tiny_params
 
 from deepfake.base.arithmetic import KINDS, VARIABLE, environment, processor_flags
 from deepfake.base.parameters import parse_params
@@ -42,6 +43,25 @@ def test_the_script_gets_the_variables_its_arguments_and_the_process(tmp_path: P
     said, complaints = child.communicate()
     assert said == f"portable ['a b'] False {child.pid}\n"
     assert complaints == "" or "no AVX2" in complaints
+
+
+def test_a_stage_stops_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    """Otherwise a second `dvc repro` runs beside it: the first one's lock ends with it."""
+    stage = tmp_path / "stage.py"
+    stage.write_text(
+        "import os, time\nfrom pathlib import Path\nfrom deepfake.base.stage import run_stage\n"
+        "Path('began').write_text(str(os.getppid()))\nrun_stage(lambda: time.sleep(60))\n"
+    )
+    start = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", start, *LAUNCHER, "fast", str(stage)],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_ctrl_c,
+    )  # fmt: skip
+    while not (tmp_path / "began").exists():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.kill()
+    assert parent.communicate(timeout=30)[1].startswith("stopped: finished shards and epochs are kept")
 
 
 @pytest.mark.parametrize("arguments", [[], ["quick", "x.py"], ["portable"]])

@@ -46,6 +46,9 @@ def told(error: BaseException) -> str:
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             "set TMPDIR to",
         ),
+        (OSError(errno.EFBIG, "File too large", "data/x"), "grow as large as it must (data/x): raise"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "the memory is full: close"),
+        (MemoryError(), "the memory is full: close"),
         (
             OSError(errno.EROFS, "Read-only file system", "data/x"),
             "the disk can only be read (data/x): make",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import mlflow
 import numpy as np
 import pytest
 from helpers import tiny_params
+from mlflow.exceptions import MlflowException
 from registry_helpers import NAME, publication
 
 from deepfake.base.errors import RegistryError
@@ -19,9 +22,11 @@ from deepfake.base.runtime import Runtime
 from deepfake.registry import aliases, publishing, versions
 from deepfake.registry.figures import measured_figures
 from deepfake.registry.publication import CARD_LENGTH, card
-from deepfake.registry.tracking import live_curves, runs, store
+from deepfake.registry.tracking import dead_runs, live_curves, runs, store
 
 ONE = np.ones((1, 1), np.float32)
+WHO = "from deepfake.registry.tracking.dead_runs import this_process; print(this_process(), end='')"
+ALIVE = dead_runs.this_process()
 RUNTIME = Runtime("cpu", "test", 1, "float32", None)
 
 
@@ -112,6 +117,44 @@ def test_a_failed_training_goes_on_in_its_run(repo: Path, params) -> None:
     with runs.training_run("key", params, RUNTIME) as third:
         pass
     assert third.run_id != first.run_id
+
+
+def test_the_run_of_a_killed_process_is_closed_by_the_next_training(repo: Path, params) -> None:
+    """A kill -9 leaves a run open, and other parameters never find it again."""
+    client = store.connect()
+    dead = subprocess.run([sys.executable, "-c", WHO], capture_output=True, text=True, check=True).stdout
+    opened = {
+        name: runs.create_run(client, params, {dead_runs.PROCESS: name}) for name in (dead, ALIVE, "x")
+    }
+    with runs.training_run("other key", params, RUNTIME):
+        pass
+    states = {name: client.get_run(run.info.run_id).info.status for name, run in opened.items()}
+    assert states == {dead: "KILLED", ALIVE: "RUNNING", "of another machine": "RUNNING"}
+
+
+def test_a_tracker_that_goes_away_does_not_stop_a_training(
+    repo: Path, params, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise MlflowException("connection refused")
+
+    with runs.training_run("key", params, RUNTIME) as run:
+        monkeypatch.setattr(mlflow.MlflowClient, "set_tag", gone)
+        monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", gone)
+        run.finish("w1")
+    assert caplog.text.count("`deepfake register` will write what is missing") == 2
+    with pytest.raises(ZeroDivisionError), runs.training_run("new", params, RUNTIME):
+        monkeypatch.undo()
+        raise ZeroDivisionError
+
+
+def test_a_locked_database_is_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object) -> None:
+        raise MlflowException("(sqlite3.OperationalError) database is locked")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "get_experiment_by_name", locked)
+    with pytest.raises(RegistryError, match="another program holds the database: close it"):
+        store.connect()
 
 
 def test_publishing_is_idempotent_and_goes_to_the_training_run(repo: Path, params) -> None:

@@ -6,7 +6,9 @@ Libraries read the variables when they are imported, so this module imports none
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +34,7 @@ _PORTABLE = {
     "ARROW_USER_SIMD_LEVEL": "AVX2",
     "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
 }
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h; survives becoming another program
 _NEEDED = {"avx2", "fma"}
 
 
@@ -71,7 +74,17 @@ def main(arguments: list[str], variables: Mapping[str, str]) -> None:
             "machines; all else works",
             file=sys.stderr,
         )
+    _end_with_parent()
     os.execve(sys.executable, [sys.executable, *script], {**variables, **environment(kind, flags)})
+
+
+def _end_with_parent() -> None:
+    """Have the stage interrupted, as by Ctrl-C, when its `dvc repro` dies.
+
+    DVC then holds no lock any more, and a second one would run beside the stage. Only Linux can do this.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 if __name__ == "__main__":

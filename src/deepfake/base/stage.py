@@ -15,6 +15,10 @@ from typing import Any
 from deepfake.base.errors import DeepfakeError
 
 _INTERRUPTED = 130  # exit code, as shells have it
+_NO_MEMORY = (
+    "the memory is full: close other programs, or lower base.threads or train.batch_size, then run again; "
+    "finished shards and epochs are kept"
+)
 _FULL = 1 << 20  # bytes that are free where hardly a file can be written
 
 
@@ -32,6 +36,13 @@ def run_stage(main: Callable[[], None]) -> None:
         if words is None:
             raise
         sys.exit(f"error: {words}")
+    except MemoryError:
+        sys.exit(f"error: {_NO_MEMORY}")
+    except Exception as error:
+        # TensorFlow is not imported here, so its error is known by its name.
+        if type(error).__name__ != "ResourceExhaustedError":
+            raise
+        sys.exit(f"error: {_NO_MEMORY}")
     except KeyboardInterrupt:
         print(
             "stopped: finished shards and epochs are kept; the same command goes on from them",
@@ -50,6 +61,10 @@ def _in_words(error: OSError) -> str | None:
         return f"no space left on the disk{where}: free some space, then run again"
     if "No usable temporary directory" in str(error):  # Python has tried them all
         return "no folder can be written to for temporary files: free some space, or set TMPDIR to another"
+    if error.errno == errno.ENOMEM:
+        return _NO_MEMORY
+    if error.errno == errno.EFBIG:
+        return f"a file may not grow as large as it must{name}: raise the limit (ulimit -f), then run again"
     if error.errno == errno.EROFS:
         return f"the disk can only be read{name}: make it writable, then run again"
     if error.errno in (errno.EACCES, errno.EPERM) and error.filename:

@@ -12,6 +12,7 @@ from deepfake.base.engine import ENGINE, GRAPH, NOT_EXPORTED, Engine
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json
 from deepfake.bundle.seal import EARLIER, read_facts, write_facts
+from deepfake.bundle.signature import SIGNATURE
 from deepfake.evaluate.calibration import Calibration
 from deepfake.explain.choice import Explanation
 from deepfake.networks.detector import WEIGHTS, Architecture
@@ -190,8 +191,8 @@ def _bundle(folder: Path, facts: dict[str, Any]) -> Bundle:
 
 
 def bundle_digest(folder: Path) -> str:
-    """sha256 over all files of the bundle: weights, thresholds and face detector."""
+    """sha256 over all files of the bundle: weights, thresholds, face detector; not over its signature."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
+    for path in sorted(set(folder.iterdir()) - {folder / SIGNATURE}):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

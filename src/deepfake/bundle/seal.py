@@ -10,6 +10,7 @@ from typing import Any
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import file_digest, read_json, write_json
+from deepfake.bundle.signature import check_signature
 
 FACTS = "detector.json"
 EARLIER = (
@@ -36,7 +37,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """The facts of a bundle; `files` holds the digests of its files.
 
     Raises:
-        RegistryError: there is no bundle, an earlier release wrote it, or a byte of it was changed.
+        RegistryError: there is no bundle, an earlier release wrote it, a byte of it was changed, or no
+            trusted key made its signature.
     """
     try:
         facts = read_json(folder / FACTS)
@@ -51,6 +53,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     for name, digest in facts[_FILES].items():
         if not (folder / name).is_file() or file_digest(folder / name) != digest:
             raise RegistryError(_changed(folder, name))
+    check_signature(folder)
     return facts
 
 

@@ -13,6 +13,7 @@ from deepfake.base.places import root
 from deepfake.base.stage import file_digest, read_json
 from deepfake.bundle.bundle import FACE_DETECTOR, Bundle, read_bundle
 from deepfake.bundle.seal import FACTS
+from deepfake.bundle.signature import SIGNATURE
 from deepfake.networks.detector import WEIGHTS
 from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import detector_weights
@@ -69,6 +70,8 @@ def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
     into.mkdir(parents=True)
     for name in (FACTS, WEIGHTS):
         shutil.copyfile(folder / name, into / name)
+    if (folder / SIGNATURE).is_file():
+        shutil.copyfile(folder / SIGNATURE, into / SIGNATURE)
     finder = face_finder(Faces.model_validate(recipe["faces"]))
     shutil.copyfile(_checked(finder, facts), into / FACE_DETECTOR)
     params: dict[str, Any] = facts["params"]

@@ -20,6 +20,7 @@ from deepfake.registry.aliases import CHALLENGER, registered_model
 from deepfake.registry.publication import Publication, log_files
 from deepfake.registry.registered import signature
 from deepfake.registry.requirements import serving_requirements
+from deepfake.registry.tracking.dead_runs import close_dead_runs
 from deepfake.registry.tracking.places import local_folder
 from deepfake.registry.tracking.runs import KIND, NAME, create_run, find_run, run_name
 from deepfake.registry.tracking.store import connect, experiment_id, registry_lock
@@ -38,6 +39,7 @@ def publish(what: Publication) -> ModelVersion:
     """
     with registry_lock():
         client = connect()
+        close_dead_runs(client)
         known = registered_version(what.name, what.bundle_sha256)
         if known is not None:
             _complete(client, known, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,16 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
+from deepfake.registry.tracking.dead_runs import PROCESS, close_dead_runs, this_process
 from deepfake.registry.tracking.lineage import datasets, lineage
 from deepfake.registry.tracking.store import connect, experiment_id
 
 if TYPE_CHECKING:
     from deepfake.registry.tracking.live_curves import LiveCurves
+
+_log = logging.getLogger(__name__)
 
 
 NAME, PARENT = "mlflow.runName", "mlflow.parentRunId"
@@ -44,9 +49,10 @@ class TrainingRun:
 
     def finish(self, weights_sha256: str) -> None:
         """Write the digest of the trained weights on the run, and name the run after it."""
-        self.client.set_tag(self.run_id, "weights_sha256", weights_sha256)
-        name = self.client.get_run(self.run_id).info.run_name
-        self.client.set_tag(self.run_id, NAME, run_name(str(name), weights_sha256))
+        with _never_stopping():
+            self.client.set_tag(self.run_id, "weights_sha256", weights_sha256)
+            name = self.client.get_run(self.run_id).info.run_name
+            self.client.set_tag(self.run_id, NAME, run_name(str(name), weights_sha256))
 
 
 @contextmanager
@@ -55,26 +61,42 @@ def training_run(
 ) -> Iterator[TrainingRun]:
     """The run of one training. It is found by the resume key, so a killed training uses the same run.
 
+    A tracker that goes away later never stops the training.
+
     Args:
         tags: tags of the run, beside its lineage and its device.
+
+    Raises:
+        RegistryError: the tracker can't be reached at the start.
     """
     client = connect()
+    close_dead_runs(client)
     run = find_run(client, "training_key", key, open_only=True)
     if run is None:
         all_tags = {KIND: "training", "training_key": key, **_device_tags(runtime), **(tags or {})}
         run = create_run(client, params, all_tags)
     run_id = run.info.run_id
     client.update_run(run_id, status="RUNNING")
-    machine = SystemMetricsMonitor(run_id, resume_logging=True)
+    client.set_tag(run_id, PROCESS, this_process())
+    machine, end = SystemMetricsMonitor(run_id, resume_logging=True), "FAILED"
     machine.start()
     try:
         yield TrainingRun(client, run_id)
-    except BaseException:
-        machine.finish()
-        client.set_terminated(run_id, "FAILED")
-        raise
-    machine.finish()
-    client.set_terminated(run_id, "FINISHED")
+        end = "FINISHED"
+    finally:
+        with _never_stopping():
+            machine.finish()
+            client.set_terminated(run_id, end)
+
+
+@contextmanager
+def _never_stopping() -> Iterator[None]:
+    """Turn a failure of the tracker into a warning: the files that a training writes are complete."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        words = str(error).splitlines()[0][:200]
+        _log.warning("MLflow can't be reached (%s): `deepfake register` will write what is missing", words)
 
 
 def parent_run(kind: str, name: str, params: Mapping[str, Any]) -> str:
@@ -114,7 +136,7 @@ def nested_run(
 def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool = False) -> Run | None:
     where = f"tags.{tag} = '{value}'"
     runs = client.search_runs([experiment_id(client)], where, order_by=["start_time DESC"])
-    open_runs = [run for run in runs if run.info.status in ("RUNNING", "FAILED")]
+    open_runs = [run for run in runs if run.info.status in ("RUNNING", "FAILED", "KILLED")]
     return next(iter(open_runs if open_only else runs), None)
 
 

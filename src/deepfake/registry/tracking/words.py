@@ -18,7 +18,8 @@ _ADVICE = (  # what the error says (one of these) -> what to do
     (("Permission denied", "error code 403"), "ask whoever runs the server for the right to do this"),
     (("disk is full", "No space left", "error code 507"), "free some space there, then run again"),
     (("readonly database", "Read-only file system"), "make it writable, then run again"),
-    (("timed out", "database is locked"), "it is slow: run again, or raise MLFLOW_HTTP_REQUEST_TIMEOUT"),
+    (("database is locked",), "another program holds the database: close it, then run again"),
+    (("timed out",), "it is slow: run again, or raise MLFLOW_HTTP_REQUEST_TIMEOUT"),
 )  # fmt: skip
 _REACH = "start the server, or unset MLFLOW_TRACKING_URI to use mlruns/; then run again"
 _SECONDS = 5.0  # that a server gets to say its version
