@@ -107,6 +107,12 @@ def extended_header(path: Path) -> None:
     path.write_bytes(gzip.compress(info.tobuf(tarfile.USTAR_FORMAT) + bytes(2_000_000)))
 
 
+def nameless(path: Path) -> None:
+    """A member whose name begins with a zero byte, which the reader takes as the end of the name."""
+    zipped(path, {"xreal/a.png": b"a"})
+    path.write_bytes(path.read_bytes().replace(b"xreal", b"\0real"))
+
+
 def cut(make: Callable[[Path], Path], path: Path, share: float) -> None:
     data = make(path).read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -120,6 +126,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "zip undeclared bomb": (lying_zip, "is damaged"),
     "zip of many": (lambda p: zipped(p, {str(n): b"" for n in range(7)}), "more than 6 members: if "),
     "zip encrypted": (encrypted, r"is encrypted \(real/camera/1\.png\): unpack it and use a folder source"),
+    "zip without a name": (nameless, "is damaged"),
     "zip cut": (lambda p: cut(lambda q: zipped(q, FILES), p, 0.6), "is damaged .* fetch it again"),
     "tar with a name twice": (lambda p: tarred(p, {"a": b"1", "./a": b"2"}), "is damaged"),
     "tar slip": (lambda p: tarred(p, {"real/../../evil": b"x"}), "would be written outside the folder"),

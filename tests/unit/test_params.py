@@ -78,6 +78,20 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
         load_params(Params, path)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"base: {seed: \xff}", "not in UTF-8"),
+        (b"a: 2020-13-41", "not valid YAML"),
+        (b"[" * 5000, "not valid YAML"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ParamsError, match=words):
+        load_params(Params, tmp_path / "params.yaml")
+
+
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="repository root"):
         load_params(Params, tmp_path / "params.yaml")

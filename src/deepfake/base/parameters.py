@@ -62,7 +62,9 @@ def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(f"{path} does not exist: run from the repository root") from error
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} is not in UTF-8 ({error}): save it again as such") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-13-41
         raise ParamsError(f"{path} is not valid YAML: {error}") from error
     return _mapping(content, str(path))
 

@@ -28,10 +28,11 @@ _CHUNK = 1 << 20
 _BLOCK = 512  # bytes in a block of a tar file
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 # The readers of the standard library raise these on hostile or broken input. RuntimeError: the archive is
-# encrypted, or its compression is not known. MemoryError is not here: it does not mean a broken archive.
+# encrypted, or its compression is not known. IndexError: a member has no name. MemoryError is not here: it
+# does not mean a broken archive.
 _READER_ERRORS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError,
-    RuntimeError, ValueError, OverflowError,
+    RuntimeError, ValueError, OverflowError, IndexError,
 )  # fmt: skip
 
 

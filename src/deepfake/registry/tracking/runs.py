@@ -16,6 +16,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
+from sqlalchemy.exc import SQLAlchemyError
 
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
@@ -94,7 +95,7 @@ def _never_stopping() -> Iterator[None]:
     """Turn a failure of the tracker into a warning: the files that a training writes are complete."""
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, SQLAlchemyError) as error:
         words = str(error).splitlines()[0][:200]
         _log.warning("MLflow can't be reached (%s): `deepfake register` will write what is missing", words)
 
