@@ -17,6 +17,8 @@ VERSION ?=
 WHY ?=
 FORCE ?=
 PORT ?=
+MODEL ?=
+PEER ?=
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -112,6 +114,9 @@ bench-data: env  ## measure the data stages on many pictures: [IMAGES="14000 140
 bench-train: env  ## measure whether the input pipeline is fast enough (needs data/faces)
 	python benchmarks/bench_train.py
 
+bench-serve: env  ## measure verdicts per second: runtime, app, command, REST [MODEL=folder] [PEER=python with sahu65]
+	python benchmarks/bench_serve.py $(if $(MODEL),--model "$(MODEL)") $(if $(PEER),--peer "$(PEER)")
+
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options
 
@@ -127,4 +132,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro verify test test-all faults weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train lock clean
+.PHONY: help env env-dev repro verify test test-all faults weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train bench-serve lock clean
