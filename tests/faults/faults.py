@@ -86,7 +86,8 @@ def check_consistent() -> list[Move]:
     assert set(digests.values()) == {1}, "one version per bundle"
     runs = client.search_runs([experiment_id(client)])
     assert {run.info.status for run in runs} == {"FINISHED"}, "no run is left running"
-    assert len(runs) == len({run.data.tags["weights_sha256"] for run in runs}), "one run per model"
+    weights = {run.data.tags.get("weights_sha256") or run.data.tags["starter_sha256"] for run in runs}
+    assert len(runs) == len(weights), "one run per model"
     models = client.search_logged_models([experiment_id(client)])
     assert {model.model_id for model in models} == {v.source.rpartition("/")[2] for v in versions}
     return moves

@@ -80,6 +80,13 @@ def test_runs_name_their_kind_their_weights_and_their_data(repo: Path, params) -
     assert (tags[runs.KIND], tags[runs.PARENT], tags[runs.NAME]) == ("trial", parent, "small-0")
 
 
+def test_the_starter_claims_none_of_this_repositorys_data(repo: Path) -> None:
+    made = publishing.publish(replace(publication(repo), kind=runs.STARTER))
+    run = store.connect().get_run(made.run_id)
+    assert run.info.run_name == "starter@w1" and not run.inputs.dataset_inputs
+    assert not [tag for tag in run.data.tags if tag.startswith(("dvc.", "git_"))]
+
+
 def test_a_training_shows_its_machine(repo: Path, params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
     with runs.training_run("key", params, RUNTIME) as run:

@@ -18,6 +18,7 @@ from deepfake.registry.figures import measured_figures
 from deepfake.registry.journal import PROMOTED, Move, make_move, settle
 from deepfake.registry.publication import Publication, card
 from deepfake.registry.publishing import publish, registered_version
+from deepfake.registry.tracking.runs import STARTER as STARTER_RUN
 from deepfake.registry.tracking.store import connect, registry_lock
 from deepfake.registry.tracking.words import registry_errors
 
@@ -90,7 +91,7 @@ def _publication(name: str, folder: Path, bundle: Path, params: dict[str, object
         artifacts=sorted(folder.iterdir()),
         description=card(folder / CARD),
         # On the machine that trained it, the run of the training has other files: it gets a run of its own.
-        kind="starter",
+        kind=STARTER_RUN,
         run_tag="starter_sha256",
         tags={TAG: "ships with this project", TRAINED_ON: RENDERED if read.only_rendered else PHOTOGRAPHS},
         runtime=read.engine.runtime,

@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 NAME, PARENT = "mlflow.runName", "mlflow.parentRunId"
 KIND = "kind"  # tag of a run: training, starter, sweep, trial, study or fold; a filter in MLflow's pages
+STARTER = "starter"
 _PARTS = {"sweep": "trial", "study": "fold"}  # kind of a parent -> kind of its runs
 
 
@@ -143,8 +144,10 @@ def find_run(client: mlflow.MlflowClient, tag: str, value: str, open_only: bool 
 
 def create_run(client: mlflow.MlflowClient, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
     name = tags.get(NAME) or os.environ.get("DVC_EXP_NAME") or params["train"]["model"]
-    run = client.create_run(experiment_id(client), run_name=name, tags={**lineage(), **tags})
-    client.log_inputs(run.info.run_id, datasets())
+    ours = tags[KIND] != STARTER  # which was trained elsewhere, on other data
+    made_by = lineage() if ours else {}
+    run = client.create_run(experiment_id(client), run_name=name, tags={**made_by, **tags})
+    client.log_inputs(run.info.run_id, datasets() if ours else [])
     entries = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
     for start in range(0, len(entries), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run.info.run_id, params=entries[start : start + MAX_PARAMS_TAGS_PER_BATCH])
