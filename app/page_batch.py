@@ -70,4 +70,4 @@ def _show(rows: list[Row]) -> None:
     )
     small(f"{len(kept)} of {len(rows)} rows. A click on a column's name sorts.")
     lines = csv_lines(kept, header=True)
-    st.download_button("Download as CSV", lines, "scores.csv", "text/csv", on_click="ignore")
+    st.download_button("Download these rows (CSV)", lines, "scores.csv", "text/csv", on_click="ignore")

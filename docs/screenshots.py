@@ -52,8 +52,9 @@ def main() -> None:
         app = [sys.executable, "-m", "streamlit", "run", "app/app.py", "--server.port", str(APP_PORT),
                "--client.toolbarMode", "minimal"]  # fmt: skip
         with browser_page(1280, 1040) as page, serving(scratch, app, APP_PORT) as address:
-            for verdict, target in (("fake", "app.png"), ("uncertain", "app-uncertain-or-real.png")):
-                app_picture(page, address, portraits.get(verdict, portraits["real"]), IMAGES / target)
+            portrait = portraits.get("fake", portraits.get("uncertain", portraits["real"]))
+            app_picture(page, address, portrait, IMAGES / "app.png")
+            model_picture(page, address, IMAGES / "app-model.png")
         ui = ["deepfake", "ui", "--port", str(UI_PORT)]
         with browser_page(1400, 690) as page, serving(scratch, ui, UI_PORT) as address:
             mlflow_pictures(page, address)
@@ -144,9 +145,16 @@ def app_picture(page: Page, address: str, portrait: Path, target: Path) -> None:
     page.goto(address)
     content = {"name": "portrait.jpg", "mimeType": "image/jpeg", "buffer": portrait.read_bytes()}
     page.locator("input[type=file]").set_input_files(content)
-    page.get_by_text("What a score can't tell you").wait_for()
-    page.get_by_text("rules out a fake").wait_for()
+    page.get_by_text("How a verdict is made").wait_for()
     page.wait_for_timeout(2000)  # pictures fade in
+    save(page, target)
+
+
+def model_picture(page: Page, address: str, target: Path) -> None:
+    """A screenshot of the page on the model in production."""
+    page.goto(f"{address}/model")
+    page.get_by_text("The model card").wait_for()
+    page.wait_for_timeout(2000)  # curves fade in
     save(page, target)
 
 

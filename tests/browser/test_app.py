@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -93,7 +94,7 @@ def test_a_picture_gets_verdict_score_box_heat_map_and_report(
     banner = page.get_by_role("status").filter(has_text=WORDS[row["verdict"]])
     expect(banner).to_be_visible(timeout=START)
     expect(page.get_by_role("img", name=f"score {float(row['score']):.3f} on a scale")).to_be_visible()
-    expect(page.get_by_text(f"fake from {float(row['threshold']):.3f}")).to_be_visible()
+    expect(page.locator(".scale")).to_contain_text(f"fake from {float(row['threshold']):.3f}")
 
     crop = image(page, "What the model saw: 64 × 64 px")
     assert crop.shape == (256, 256, 3)
@@ -167,7 +168,7 @@ def test_a_clip_gets_a_verdict_and_a_timeline(app: str, pictures: Path, page: Pa
     expect(page.get_by_text("Most suspicious frames")).to_be_visible(timeout=START)
     expect(page.locator(".banner")).to_contain_text("4 frames judged, 1 face.")
     expect(page.get_by_text("calibrated on pictures, not on clips")).to_be_visible()
-    expect(page.get_by_text("0:00.0: 0.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"0:0\d\.\d: \d\.\d{3}, "))).to_have_count(4)
 
 
 def test_a_batch_is_a_table_to_filter_and_download(app: str, pictures: Path, page: Page) -> None:
@@ -177,7 +178,7 @@ def test_a_batch_is_a_table_to_filter_and_download(app: str, pictures: Path, pag
     page.get_by_role("button", name="not_applicable").click()
     expect(page.get_by_text("1 of 3 rows.")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Download these rows").click()
     [row] = csv.DictReader(io.StringIO(download.value.path().read_text()))
     assert row["path"] == "text.png" and row["reason"].startswith("not_an_image: ")
 
@@ -198,8 +199,8 @@ def test_a_promotion_shows_without_a_restart(app: str, site: Path, page: Page) -
         "spectrum baseline",
         "Per generator",
     ):
-        expect(page.get_by_text(words).first).to_be_visible()
-    expect(page.get_by_text("It knows only rendered portraits")).to_be_visible()
+        expect(page.get_by_text(words).first).to_be_visible(timeout=START)
+    expect(page.get_by_text("It knows only rendered portraits").first).to_be_visible()
     run(["deepfake", "promote", "2", "--why", HOSTILE], site)
     expect(page.get_by_role("heading", name="Model version 2")).to_be_visible(timeout=PROMOTION)
     expect(page.get_by_text(HOSTILE)).to_be_visible()
