@@ -18,8 +18,8 @@ from deepfake.bundle.gates.check import FAILED, MISSING, PASSED, Check, stopped
 from deepfake.bundle.gates.contest import AGAINST, Side, check_against, check_photographs, unanswered
 from deepfake.bundle.gates.figures import check_model
 from deepfake.bundle.gates.scores import TOLERANCE, check_scores
+from deepfake.bundle.requirements import serving_requirements
 from deepfake.registry.registered import check_registered, signature
-from deepfake.registry.requirements import serving_requirements
 
 Change = Callable[[dict[str, Any]], None]
 

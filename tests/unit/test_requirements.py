@@ -12,7 +12,7 @@ import pytest
 from helpers import REPO, modules_without, run
 from PIL import Image
 
-from deepfake.registry.requirements import serving_requirements
+from deepfake.bundle.requirements import serving_requirements
 
 LOADER = "deepfake.bundle.pyfunc"
 # A process with only some packages: the import of any other package fails.

@@ -19,8 +19,8 @@ from registry_helpers import NAME, publication
 from deepfake.base.errors import RegistryError
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
+from deepfake.bundle.figures import measured_figures
 from deepfake.registry import aliases, publishing, versions
-from deepfake.registry.figures import measured_figures
 from deepfake.registry.publication import CARD_LENGTH, card
 from deepfake.registry.tracking import dead_runs, live_curves, runs, store
 

@@ -65,8 +65,3 @@ def numbered_version(name: str, version: str) -> ModelVersion:
 def only_rendered(version: ModelVersion) -> bool:
     """Whether a version was trained only on rendered pictures. Without the tag, it was on photographs."""
     return bool(version.tags.get(TRAINED_ON) == RENDERED)
-
-
-def hold_back(name: str, version: str, why: str) -> None:
-    """Write on a version why it was not promoted."""
-    connect().set_model_version_tag(name, version, HELD_BACK, why)

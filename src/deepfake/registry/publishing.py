@@ -16,10 +16,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
 from deepfake.base.errors import RegistryError
+from deepfake.bundle.requirements import serving_requirements
 from deepfake.registry.aliases import CHALLENGER, registered_model
 from deepfake.registry.publication import Publication, log_files
 from deepfake.registry.registered import signature
-from deepfake.registry.requirements import serving_requirements
 from deepfake.registry.tracking.dead_runs import close_dead_runs
 from deepfake.registry.tracking.places import local_folder
 from deepfake.registry.tracking.runs import KIND, NAME, create_run, find_run, run_name

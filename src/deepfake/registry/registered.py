@@ -12,8 +12,8 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from deepfake.bundle import pyfunc
 from deepfake.bundle.gates.check import Checks, NothingToJudge, ask
+from deepfake.bundle.requirements import serving_requirements
 from deepfake.params.train import Model
-from deepfake.registry.requirements import serving_requirements
 
 _ANSWER = [
     ("long", "picture"), ("long", "face"), ("double", "score"), ("string", "verdict"), ("string", "reason"),

@@ -13,6 +13,7 @@ from deepfake.base.parameters import Sections, read_params
 from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import StageFacts, bundle_digest, write_bundle
+from deepfake.bundle.figures import measured_figures, robustness_figures
 from deepfake.bundle.gates.check import Checks, Evidence, stopped
 from deepfake.bundle.gates.figures import check_model
 from deepfake.bundle.gates.scores import check_scores
@@ -24,21 +25,21 @@ from deepfake.params.preprocess import Preprocess
 from deepfake.params.register import Register
 from deepfake.params.train import Train
 from deepfake.registry.aliases import (
+    HELD_BACK,
     PHOTOGRAPHS,
     PRODUCTION,
     RENDERED,
     TRAINED_ON,
     alias_version,
-    hold_back,
     only_rendered,
 )
-from deepfake.registry.figures import measured_figures, robustness_figures
 from deepfake.registry.journal import PROMOTED, Move, make_move, settle
 from deepfake.registry.publication import Publication, card
 from deepfake.registry.publishing import publish
 from deepfake.registry.registered import check_registered
 from deepfake.registry.starter import register_starter
 from deepfake.registry.table import summary, write_table
+from deepfake.registry.tracking.store import connect
 from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
 
@@ -134,7 +135,7 @@ def _in_production(version: ModelVersion, checks: Checks) -> bool:
     if current.version == version.version:
         return True
     if only_rendered(version) and not only_rendered(current):
-        hold_back(version.name, str(version.version), _RENDERED)
+        connect().set_model_version_tag(version.name, str(version.version), HELD_BACK, _RENDERED)
     return False
 
 
