@@ -41,6 +41,7 @@ class FaceVerdict:
         note: what else a reader of the verdict must know, for example that only one frame is judged.
         views: name of a view of the crop -> its score; `plain` comes first, and is the only one if the
             model judges no other views (see `deepfake.media.views`).
+        distance: of the crop's features from the training pictures; None if the model measures none.
     """
 
     face: int | None
@@ -53,6 +54,7 @@ class FaceVerdict:
     left_out: int = 0
     note: str = ""
     views: Mapping[str, float] = field(default_factory=dict)
+    distance: float | None = None
 
 
 class Predictor:
@@ -123,6 +125,7 @@ class Predictor:
                 left_out=left_out,
                 note=note,
                 views={name: float(of_view[n]) for name, of_view in of_views.items()},
+                distance=None if judged.distance is None else float(judged.distance[n]),
             )
             for n, one in enumerate(parts)
         ]
