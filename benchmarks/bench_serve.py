@@ -2,11 +2,11 @@
 
     python benchmarks/bench_serve.py [--model models/starter] [--peer PYTHON] [--seconds 3]
 
-All ways judge the same face crops with the same model: ONNX Runtime alone on ready pixels, the predictor,
-what the app does with an upload, the command line, and `deepfake serve`. 1, 4 and 16 clients ask each.
-The peer is the service of the package that the tower comes from. It judges one view of a picture and
+All ways judge the same face crops with the same model. They are ONNX Runtime alone on decoded pixels, the
+predictor, the app's work for an upload, the command line, and `deepfake serve`. Each has 1, 4 and 16
+clients. The peer is the service of the package that the tower comes from. It judges one view of a picture and
 searches no face; this project's starter judges four views. `--peer` is the Python of an environment with
-`sahu65`; without it the peer is left out.
+`sahu65`; without it the peer is skipped.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
         with our_service(options.model) as service:
             bench_service("REST", service, files, options.seconds, limits)
         if options.peer is None:
-            print("peer        left out: --peer takes the Python of an environment with sahu65==1.1.0")
+            print("peer        skipped: --peer takes the Python of an environment with sahu65==1.1.0")
         else:
             with peer_service(options.peer, cores) as service:
                 bench_service("peer", service, files, options.seconds, limits)
