@@ -39,7 +39,7 @@ def other() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
-        ("API request failed with error code 401. You are not authenticated.", "set MLFLOW_TRACKING_USERNAME"),
+        ("failed with error code 401. You are not authenticated.", "set MLFLOW_TRACKING_USERNAME"),
         ("API request to x failed with error code 403. Permission denied", "ask whoever runs the server"),
         ("(sqlite3.OperationalError) database or disk is full", "free some space there"),
         ("[Errno 28] No space left on device", "free some space there"),
