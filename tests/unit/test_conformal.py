@@ -143,3 +143,10 @@ def test_p_values_of_pictures_like_calibrations_are_uniform() -> None:
     rng = np.random.default_rng(0)
     rare = [(p_values(rng.normal(size=99), rng.normal(size=1)) <= 0.1)[0] for _ in range(2000)]
     assert np.mean(rare) == pytest.approx(0.1, abs=0.02)
+
+
+def test_small_sources_that_are_as_bad_do_not_take_the_name_of_the_worst() -> None:
+    """The worst source is named even if the small sources together need the same quantile."""
+    sources = np.array(["bad"] * 19 + ["good"] * 1000 + ["small"] * 10 + ["tiny"] * 10)
+    scores = np.where(sources == "good", 0.0, 10.0)
+    assert worst_source_quantile(scores, sources, np.arange(len(scores)), 0.05) == (10.0, "bad")
