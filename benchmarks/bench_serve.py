@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from services import Service, command_seconds, our_service, peer_service
+from services import Running, command_seconds, our_service, peer_service
 
 from deepfake.bundle.predictor import Predictor
 from deepfake.demo.corpus import make_pair
@@ -140,7 +140,7 @@ def bench_command(model: str, files: list[bytes], folder: Path, limits: dict[int
 
 
 def bench_service(
-    name: str, service: Service, files: list[bytes], seconds: float, limits: dict[int, float]
+    name: str, service: Running, files: list[bytes], seconds: float, limits: dict[int, float]
 ) -> None:
     """A running service, with one connection per client."""
     measure(name, lambda number: service.ask(files[number % len(files)]), seconds, limits)

