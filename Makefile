@@ -65,6 +65,9 @@ test-all: test  ## the same, then accidents and real servers: kills, full disks,
 faults: env-dev  ## let accidents happen to a tiny pipeline, write what came of it into docs/RELIABILITY.md
 	python benchmarks/faults.py
 
+fuzz: env  ## damaged inputs at every door for a minute each [SECONDS_EACH=60], figures into docs/SECURITY.md
+	python benchmarks/fuzz.py --seconds $(or $(SECONDS_EACH),60)
+
 weights: env  ## fetch the CLIP tower's weights (90 MB) into models/pretrained before their first use
 	deepfake weights
 
@@ -132,4 +135,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro verify test test-all faults weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train bench-serve lock clean
+.PHONY: help env env-dev repro verify test test-all faults fuzz weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train bench-serve lock clean
