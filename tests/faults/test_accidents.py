@@ -20,7 +20,7 @@ import pytest
 from helpers import outputs as locked
 from workplace import LAUNCHER, Workplace, digests, end_group, outputs, remove, wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(0)]
 Figure = Callable[..., None]
 DVC = [sys.executable, "-m", "dvc", "repro"]
 FAKETIME = [Path(f"/usr/lib/x86_64-linux-gnu/faketime/libfaketime{kind}.so.1") for kind in ("MT", "")]

@@ -9,7 +9,10 @@ from collections.abc import Callable
 import pytest
 from workplace import STAGES, Workplace, end_group, moments
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(0),
+]  # 20 kills of a training take longer than half an hour
 KILLS = int(os.environ.get("FAULT_KILLS", "20"))  # in each stage
 
 
