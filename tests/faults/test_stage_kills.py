@@ -9,10 +9,8 @@ from collections.abc import Callable
 import pytest
 from workplace import STAGES, Workplace, end_group, moments
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.timeout(0),
-]  # 20 kills of a training take longer than half an hour
+# 20 kills of a training take longer than the usual limit.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(0)]
 KILLS = int(os.environ.get("FAULT_KILLS", "20"))  # in each stage
 
 
