@@ -43,6 +43,7 @@ def test_rules_name_only_what_the_model_asks() -> None:
     assert len(rules(replace(CALIBRATION, max_spread=None, max_distance=None))) == 3
     told = rules(replace(CALIBRATION, max_spread=0.25, max_distance=3.0))
     assert len(told) == 5 and "0.250" in told[3]
+    assert "mean logit" in rules(replace(CALIBRATION, mean_of_views=True))[3]
 
 
 def test_moves_need_views() -> None:

@@ -69,6 +69,8 @@ def rules(calibration: Calibration) -> list[str]:
         f"should score this low. {calibration.val_fakes} fakes of validation set this limit.",
         "Between the two: uncertain.",
     ]
+    if calibration.mean_of_views:
+        found.append("The score is of the mean logit of the face and its views: mirrored, JPEG 80, scaled.")
     if calibration.max_spread is not None:
         found.append(
             "Uncertain too: a face whose score moves by more than "
