@@ -70,7 +70,7 @@ def rules(calibration: Calibration) -> list[str]:
         "Between the two: uncertain.",
     ]
     if calibration.mean_of_views:
-        found.append("The score is of the mean logit of the face and its views: mirrored, JPEG 80, scaled.")
+        found.append("The score is of the mean logit of the face and of its small changes.")
     if calibration.max_spread is not None:
         found.append(
             "Uncertain too: a face whose score moves by more than "
