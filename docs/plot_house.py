@@ -56,6 +56,7 @@ TOP_ROOMS = {
     "cli": "the command `deepfake`",
     "app/": "Streamlit pages, no room",
     "rest": "the verdicts over HTTP",
+    "monitor": "drift of what was scored",
     "serve": "file → faces → scores → verdict",
     "present": "words, marks, origin, report",
     "bundle": "what is registered, its predictor",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.stage import run_stage
+from deepfake.monitor.options import DRIFTED, add_monitor
 from deepfake.rest.options import add_serve, add_serve_key, limits_of
 from deepfake.serve.options import INTERRUPTED, PIPE_CLOSED, UNSCORED, add_predict
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_serve(commands).set_defaults(run=_serve)
     add_serve_key(commands).set_defaults(run=_serve_key)
+    add_monitor(commands).set_defaults(run=_monitor)
 
     doctor = commands.add_parser("doctor", help="what is wrong on this machine, and what mends it")
     doctor.set_defaults(run=_doctor)
@@ -136,8 +138,18 @@ def _predict(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from deepfake.rest.server import Place, serve
 
-    place = Place(options.host, options.port, options.keys, options.model)
+    place = Place(options.host, options.port, options.keys, options.model, options.record)
     serve(place, limits_of(options), options.poll)
+
+
+def _monitor(options: argparse.Namespace) -> None:
+    from deepfake.monitor.command import Look, monitor
+
+    look = Look(
+        options.records, options.out, options.days, options.reference, options.manifest, options.truth
+    )
+    if monitor(look):
+        sys.exit(DRIFTED)
 
 
 def _serve_key(options: argparse.Namespace) -> None:

@@ -25,10 +25,12 @@ class Upload:
     Attributes:
         data: bytes of a picture or a clip, untrusted.
         assume_face: the picture is a face crop.
+        origin: name of the API key.
     """
 
     data: bytes
-    assume_face: bool = False
+    assume_face: bool
+    origin: str
 
 
 def judge_picture(

@@ -28,6 +28,7 @@ def add_serve(commands: Any) -> argparse.ArgumentParser:
         "production, else the starter",
     )
     serve.add_argument("--keys", type=Path, metavar="FILE", help="of API keys: ask for one")
+    serve.add_argument("--record", type=Path, metavar="FOLDER", help="keep figures for `deepfake monitor`")
     serve.add_argument("--poll", type=_seconds, default=5.0, help="seconds between looks for a new version")
     serve.add_argument("--threads", type=_positive, default=_cores(), help="pictures judged at once")
     serve.add_argument("--queue", type=_count, default=usual.queue, help="pictures that may wait")

@@ -15,6 +15,7 @@ import uvicorn
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.bundle.seal import FACTS
+from deepfake.monitor.records import Recorder
 from deepfake.rest.keys import Keys
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.production import BundleFolder, ModelSource, Production, RegistryModel
@@ -30,12 +31,14 @@ class Place:
     Attributes:
         keys: file of API keys; None lets everybody ask.
         model: as in `deepfake predict --model`.
+        record: folder for figures of what is judged; None keeps none.
     """
 
     host: str
     port: int
     keys: Path | None
     model: str | None
+    record: Path | None = None
 
 
 def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
@@ -56,7 +59,8 @@ def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
     listening = _listen(place.host, place.port)
     production = Production(_source(place.model))
     production.start()
-    app = make_service(production, limits, keys, poll)
+    recorder = None if place.record is None else Recorder(place.record)
+    app = make_service(production, limits, keys, poll, recorder)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="on",
         limit_concurrency=_CONNECTIONS * limits.max_requests,

@@ -15,6 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.bundle.predictor import FaceVerdict
+from deepfake.monitor.records import EVERYBODY, Recorder
 from deepfake.rest import answers
 from deepfake.rest.bodies import Allowance, Take, read_bodies, read_body
 from deepfake.rest.gate import Admission, Observed
@@ -25,7 +27,7 @@ from deepfake.rest.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
 from deepfake.rest.openapi import BATCH, CLIP, PICTURE, PROBLEMS, SECURITY
 from deepfake.rest.pool import JudgingPool
 from deepfake.rest.problems import Problem, answer
-from deepfake.rest.production import LoadedModel, Production
+from deepfake.rest.production import LOG, LoadedModel, Production
 
 T = TypeVar("T")
 AssumeFace = Annotated[bool, Query(description="the picture is a face crop: no face is looked for")]
@@ -36,8 +38,11 @@ _STUCK = 10  # times the limit of a request: then no thread will come back
 class Service:
     """The parts of a running service, and what its routes do with them."""
 
-    def __init__(self, production: Production, limits: ServiceLimits, keys: Keys | None) -> None:
+    def __init__(
+        self, production: Production, limits: ServiceLimits, keys: Keys | None, recorder: Recorder | None
+    ) -> None:
         self.production, self.limits = production, limits
+        self._has_keys, self._recorder = keys is not None, recorder
         self.pool = JudgingPool(limits.threads, limits.queue)
         self.metrics = ServiceMetrics(self.pool, production)
         self._admission, self._allowance = Admission(limits, keys), Allowance(limits.memory)
@@ -45,11 +50,11 @@ class Service:
     async def picture(self, request: Request, assume_face: AssumeFace = False) -> answers.PictureAnswer:
         """Judge every face of one picture: the body, or the only file of a form."""
 
-        async def work(take: Take) -> answers.PictureAnswer:
+        async def work(take: Take, origin: str) -> answers.PictureAnswer:
             loaded = self._loaded()
             most = loaded.predictor.bundle.recipe.limits.max_bytes
             data = await read_body(request, most, take)
-            task = partial(judge_picture, loaded, self.limits, Upload(data, assume_face))
+            task = partial(self._judge, loaded, Upload(data, assume_face, origin))
             (found,) = await _unless_gone(request, self.pool.judge([task]))
             if isinstance(found, Problem):
                 raise found
@@ -61,12 +66,10 @@ class Service:
     async def pictures(self, request: Request, assume_face: AssumeFace = False) -> answers.BatchAnswer:
         """Judge every file of a form. A picture that is refused does not stop the others."""
 
-        async def work(take: Take) -> answers.BatchAnswer:
+        async def work(take: Take, origin: str) -> answers.BatchAnswer:
             loaded = self._loaded()
             bodies = await read_bodies(request, self.limits.max_body, take, self.limits.max_batch)
-            tasks = [
-                partial(judge_picture, loaded, self.limits, Upload(data, assume_face)) for data in bodies
-            ]
+            tasks = [partial(self._judge, loaded, Upload(data, assume_face, origin)) for data in bodies]
             found = await _unless_gone(request, self.pool.judge(tasks))
             return answers.BatchAnswer(
                 model_version=loaded.version,
@@ -78,7 +81,7 @@ class Service:
     async def video(self, request: Request, frames: Frames = 8) -> answers.ClipAnswer:
         """Judge a clip: a verdict for each face through each scene, and one for the clip."""
 
-        async def work(take: Take) -> answers.ClipAnswer:
+        async def work(take: Take, _: str) -> answers.ClipAnswer:
             loaded = self._loaded()
             data = await read_body(request, self.limits.max_body, take)
             task = partial(judge_upload, loaded, self.limits, data, frames)
@@ -122,6 +125,17 @@ class Service:
         self._loaded()
         return answers.StateAnswer(state="ready")
 
+    def _judge(self, loaded: LoadedModel, upload: Upload) -> list[FaceVerdict] | Problem:
+        """In a thread: the verdicts, which are recorded where that is wanted."""
+        found = judge_picture(loaded, self.limits, upload)
+        if self._recorder is not None and not isinstance(found, Problem):
+            limits = loaded.predictor.bundle.recipe.limits
+            try:
+                self._recorder.add(upload.origin, loaded.version, upload.data, limits, found)
+            except OSError as error:  # a verdict is worth more than its record
+                LOG.error("a record is lost: %s", error.strerror)
+        return found
+
     def _loaded(self) -> LoadedModel:
         if self.production.now is None:
             raise Problem(503, "no_model", "no model is loaded yet: try again")
@@ -134,19 +148,25 @@ class Service:
         self.metrics.verdicts(found)
         return answers.NumberedAnswer(number=number, judged=answers.judged(found))
 
-    async def _within_limits(self, request: Request, work: Callable[[Take], Awaitable[T]]) -> T:
+    async def _within_limits(self, request: Request, work: Callable[[Take, str], Awaitable[T]]) -> T:
         """Run a request's work with a place, an allowance of memory and a time limit."""
-        with self._admission.admitted(self._admission.client(request)), self._allowance.share() as take:
+        client = self._admission.client(request)
+        origin = client if self._has_keys else EVERYBODY
+        with self._admission.admitted(client), self._allowance.share() as take:
             try:
                 async with asyncio.timeout(self.limits.seconds):
-                    return await work(take)
+                    return await work(take, origin)
             except TimeoutError as error:
                 words = f"the request took more than {self.limits.seconds:g} s to arrive and be judged"
                 raise Problem(503, "too_slow", words) from error
 
 
 def make_service(
-    production: Production, limits: ServiceLimits, keys: Keys | None = None, poll: float = 5.0
+    production: Production,
+    limits: ServiceLimits,
+    keys: Keys | None = None,
+    poll: float = 5.0,
+    recorder: Recorder | None = None,
 ) -> FastAPI:
     """The application, for any ASGI server.
 
@@ -154,8 +174,9 @@ def make_service(
         production: started, or every request gets 503.
         keys: None: everybody may ask.
         poll: seconds between two looks for another model.
+        recorder: keeps figures of what is judged, for `deepfake monitor`.
     """
-    service = Service(production, limits, keys)
+    service = Service(production, limits, keys, recorder)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

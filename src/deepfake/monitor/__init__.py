@@ -1,0 +1,1 @@
+"""What a service has scored, against what the model was tested on."""
