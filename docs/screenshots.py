@@ -173,6 +173,10 @@ def mlflow_pictures(page: Page, address: str) -> None:
     page.locator(".js-plotly-plot .point").nth(2).wait_for()
     page.wait_for_timeout(3000)
     save(page, IMAGES / "mlflow-runs.png")
+    page.goto(f"{address}/#/models/deepfake-detector/versions/2")
+    page.get_by_text("What it cannot do").first.wait_for()
+    page.wait_for_timeout(3000)
+    save(page, IMAGES / "mlflow-version.png")
 
 
 def save(page: Page, target: Path) -> None:
