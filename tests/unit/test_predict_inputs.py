@@ -209,7 +209,7 @@ def test_a_parquet_table_names_pictures_beside_it(
     found = rows(capsys)
     assert list(found) == ["b.png", "missing.png"] and found["b.png"]["score"]
     (folder / "bad.parquet").write_bytes(b"PAR1")
-    with pytest.raises(SystemExit, match="no Parquet table with a column `path`"):
+    with pytest.raises(SystemExit, match="not a Parquet table with a column `path`"):
         exit_code(folder / "bad.parquet")
 
 
