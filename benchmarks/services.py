@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PATIENCE = 60.0  # seconds until a service must be ready
+_PATIENCE = 120.0  # seconds until a service must be ready
 _BORDER = "a-border-that-no-picture-holds"
 
 
