@@ -10,9 +10,9 @@ from helpers import tiny_params
 
 from deepfake.bundle.bundle import bundle_digest
 from deepfake.bundle.gates.check import PASSED, Check
+from deepfake.bundle.publication import Publication
 from deepfake.params.register import Register
 from deepfake.registry import promotion
-from deepfake.registry.publication import Publication
 
 NAME = "deepfake-detector"
 GOOD = {"auc": Check(PASSED, 0.8, "at least 0.75")}

@@ -12,8 +12,9 @@ from pathlib import Path
 from actor import act, said
 from registry_helpers import NAME, REGISTER, publication
 
+from deepfake.bundle.move import Move
 from deepfake.registry.aliases import PREVIOUS, PRODUCTION, alias_version
-from deepfake.registry.journal import Move, history, settle
+from deepfake.registry.journal import history, settle
 from deepfake.registry.promotion import promote
 from deepfake.registry.publishing import publish
 from deepfake.registry.tracking.store import connect, experiment_id

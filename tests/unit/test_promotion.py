@@ -13,9 +13,10 @@ from registry_helpers import GOOD, NAME, REGISTER, publication
 
 from deepfake.base.errors import RegistryError
 from deepfake.bundle.gates.check import FAILED, MISSING, Check
+from deepfake.bundle.move import Move
 from deepfake.registry import promotion
 from deepfake.registry.aliases import CHALLENGER, PREVIOUS, PRODUCTION, alias_version
-from deepfake.registry.journal import Move, history, settle
+from deepfake.registry.journal import history, settle
 from deepfake.registry.promotion import promote, rollback
 from deepfake.registry.publishing import publish
 from deepfake.registry.tracking.store import connect

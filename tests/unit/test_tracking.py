@@ -20,8 +20,8 @@ from deepfake.base.errors import RegistryError
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
 from deepfake.bundle.figures import measured_figures
+from deepfake.bundle.publication import CARD_LENGTH, card
 from deepfake.registry import aliases, publishing, versions
-from deepfake.registry.publication import CARD_LENGTH, card
 from deepfake.registry.tracking import dead_runs, live_curves, runs, store
 
 ONE = np.ones((1, 1), np.float32)
@@ -131,7 +131,8 @@ def test_the_run_of_a_killed_process_is_closed_by_the_next_training(repo: Path, 
     client = store.connect()
     dead = subprocess.run([sys.executable, "-c", WHO], capture_output=True, text=True, check=True).stdout
     opened = {
-        name: runs.create_run(client, params, {dead_runs.PROCESS: name}) for name in (dead, ALIVE, "x")
+        name: runs.create_run(client, params, {runs.KIND: "training", dead_runs.PROCESS: name})
+        for name in (dead, ALIVE, "of another machine")
     }
     with runs.training_run("other key", params, RUNTIME):
         pass
@@ -145,13 +146,17 @@ def test_a_tracker_that_goes_away_does_not_stop_a_training(
     def gone(*_: object, **__: object) -> None:
         raise MlflowException("connection refused")
 
-    with runs.training_run("key", params, RUNTIME) as run:
-        monkeypatch.setattr(mlflow.MlflowClient, "set_tag", gone)
-        monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", gone)
+    with monkeypatch.context() as broken, runs.training_run("key", params, RUNTIME) as run:
+        for name in ("set_tag", "set_terminated"):
+            broken.setattr(mlflow.MlflowClient, name, gone)
         run.finish("w1")
     assert caplog.text.count("`deepfake register` will write what is missing") == 2
-    with pytest.raises(ZeroDivisionError), runs.training_run("new", params, RUNTIME):
-        monkeypatch.undo()
+    with (
+        pytest.raises(ZeroDivisionError),  # the training's own error is the one that is seen
+        monkeypatch.context() as broken,
+        runs.training_run("new", params, RUNTIME),
+    ):
+        broken.setattr(mlflow.MlflowClient, "set_terminated", gone)
         raise ZeroDivisionError
 
 

@@ -7,53 +7,18 @@ finishes the move before it does anything else. A kill before the tag is written
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 import mlflow
 
+from deepfake.bundle.move import ROLLED_BACK, Move, who
 from deepfake.registry.aliases import PREVIOUS, PRODUCTION, registered_model
 from deepfake.registry.tracking.store import connect, registry_lock
 from deepfake.registry.tracking.words import registry_errors
 
-Act = Literal["promoted", "rolled back"]
-PROMOTED: Act = "promoted"
-ROLLED_BACK: Act = "rolled back"
 _PENDING, _DONE = "promotion.pending", "promotion.{:05d}"  # tags of the registered model
-
-
-@dataclass(frozen=True)
-class Move:
-    """One change of the version in production.
-
-    Attributes:
-        number: counts from 1.
-        version: the version that goes to production.
-        replaced: the version before it, the target of the next rollback; None if there was none.
-        by, at: who, and when (ISO 8601, UTC).
-        gates: summary of the gates.
-        forced: whether it was promoted although gates did not pass.
-    """
-
-    act: Act
-    version: str
-    replaced: str | None
-    why: str
-    gates: str
-    forced: bool = False
-    number: int = 0
-    by: str = ""
-    at: str = ""
-
-    def __str__(self) -> str:
-        before = f" (before: {self.replaced})" if self.replaced is not None else ""
-        forced = ", FORCED" if self.forced else ""
-        what = f"{self.act} {self.version}{before}{forced}"
-        return f"{self.at}  {what}, by {self.by}: {self.why}. Gates: {self.gates}"
 
 
 def make_move(name: str, move: Move) -> Move:
@@ -70,7 +35,7 @@ def make_move(name: str, move: Move) -> Move:
         client = connect()
         settle(name)
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        signed = replace(move, number=len(history(name)) + 1, by=_who(), at=at)
+        signed = replace(move, number=len(history(name)) + 1, by=who(), at=at)
         client.set_registered_model_tag(name, _PENDING, json.dumps(asdict(signed)))
         settle(name)
         return signed
@@ -114,10 +79,3 @@ def _sign(client: mlflow.MlflowClient, name: str, move: Move) -> None:
     signature = {"by": move.by, "at": move.at, "why": why, "gates": move.gates}
     for key, value in (signature | {"forced": str(move.forced).lower()}).items():
         client.set_model_version_tag(name, move.version, f"promoted_{key}", value)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name in the password file, as in many containers
-        return f"user {os.getuid()}"

@@ -16,11 +16,12 @@ from deepfake.bundle.gates.check import PASSED, Checks, Evidence, stopped
 from deepfake.bundle.gates.contest import PHOTOGRAPHS, Side, check_against, check_photographs, unanswered
 from deepfake.bundle.gates.figures import check_model
 from deepfake.bundle.gates.scores import check_scores
+from deepfake.bundle.move import PROMOTED, ROLLED_BACK, Move
 from deepfake.bundle.predictor import Predictor
 from deepfake.params.register import Gates, Register
 from deepfake.params.train import Model
 from deepfake.registry.aliases import PREVIOUS, PRODUCTION, alias_version, numbered_version, only_rendered
-from deepfake.registry.journal import PROMOTED, ROLLED_BACK, Move, make_move, settle
+from deepfake.registry.journal import make_move, settle
 from deepfake.registry.registered import check_registered
 from deepfake.registry.table import refusal, summary, write_table
 from deepfake.registry.tracking.store import connect, registry_lock

@@ -1,50 +1,13 @@
-"""The facts, figures and files of a model that go to MLflow. They are not sent twice."""
+"""Sends the figures and files of a model to its run in MLflow, once."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
 import mlflow
-import pandas as pd
 
+from deepfake.bundle.publication import Publication
 from deepfake.registry.tracking.runs import log_figures
 
-CARD_LENGTH = 3000  # characters; the table of gates comes below, and all databases take 5,000
 _FILES = "sha256.reports"  # tag of a run: digest of its figures and files
-
-
-@dataclass(frozen=True)
-class Publication:
-    """Everything about a model that goes to MLflow. All of it comes from files of the stages.
-
-    Attributes:
-        loader: the module whose `_load_pyfunc` makes a model from the bundle; nothing is pickled.
-        params: all sections, for readers.
-        kind: the kind of a run that must be made, see `runs.KIND`.
-        run_tag: name of the tag with `weights_sha256`, which finds the model's run.
-        tags: tags of the version, beside its digests.
-        runtime: the runtime of its engine, see `Engine`.
-    """
-
-    name: str
-    loader: str
-    bundle: Path
-    bundle_sha256: str
-    weights_sha256: str
-    params: Mapping[str, Any]
-    history: pd.DataFrame
-    metrics: Mapping[str, float]
-    artifacts: Sequence[Path]
-    description: str
-    kind: str = "training"
-    run_tag: str = "weights_sha256"
-    tags: Mapping[str, str] = field(default_factory=dict)
-    runtime: str = "keras"
 
 
 def log_files(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Publication) -> None:
@@ -52,7 +15,7 @@ def log_files(client: mlflow.MlflowClient, run_id: str, model_id: str, what: Pub
 
     The model's own figures also go to the model, so that MLflow's table of models shows them.
     """
-    digest = _files_digest(what)
+    digest = what.files_digest
     told = client.get_run(run_id).data.tags.get(_FILES) == digest
     if told and _are_there(client, run_id, what):
         return
@@ -77,21 +40,3 @@ def _are_there(client: mlflow.MlflowClient, run_id: str, what: Publication) -> b
     folders = {path.parent.name for path in what.artifacts}
     held = {(e.path, e.file_size) for folder in folders for e in client.list_artifacts(run_id, folder)}
     return wanted <= held
-
-
-def _files_digest(what: Publication) -> str:
-    figures = json.dumps(dict(what.metrics), sort_keys=True) + what.history.to_csv(index=False)
-    digest = hashlib.sha256(figures.encode())
-    for path in what.artifacts:
-        name = f"{path.parent.name}/{path.name}"
-        digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def card(path: Path) -> str:
-    """A model card as a version's description, with room for the table of gates below it."""
-    text = path.read_text(encoding="utf-8")
-    if len(text) <= CARD_LENGTH:
-        return text
-    rest = f"\n\nThe rest of {path.name} is among the files of the run."
-    return text[: CARD_LENGTH - len(rest)].rpartition("\n")[0] + rest

@@ -16,9 +16,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
 from deepfake.base.errors import RegistryError
+from deepfake.bundle.publication import Publication
 from deepfake.bundle.requirements import serving_requirements
 from deepfake.registry.aliases import CHALLENGER, registered_model
-from deepfake.registry.publication import Publication, log_files
+from deepfake.registry.publication import log_files
 from deepfake.registry.registered import signature
 from deepfake.registry.tracking.dead_runs import close_dead_runs
 from deepfake.registry.tracking.places import local_folder
@@ -65,7 +66,12 @@ def _register(client: mlflow.MlflowClient, what: Publication) -> str:
     if registered_model(client, what.name) is None:
         client.create_registered_model(what.name)
     made = client.create_model_version(
-        what.name, f"models:/{model_id}", run_id, tags=_tags(what), description=what.description
+        what.name,
+        f"models:/{model_id}",
+        run_id,
+        tags=_tags(what),
+        description=what.description,
+        model_id=model_id,  # a server checks that the source is this model's
     )
     return str(made.version)
 

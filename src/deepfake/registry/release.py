@@ -17,7 +17,9 @@ from deepfake.bundle.figures import measured_figures, robustness_figures
 from deepfake.bundle.gates.check import Checks, Evidence, stopped
 from deepfake.bundle.gates.figures import check_model
 from deepfake.bundle.gates.scores import check_scores
+from deepfake.bundle.move import PROMOTED, Move
 from deepfake.bundle.predictor import Predictor
+from deepfake.bundle.publication import Publication, card
 from deepfake.bundle.starter import has_starter
 from deepfake.explain.choice import Explanation
 from deepfake.params.ingest.ingest import Ingest
@@ -33,8 +35,7 @@ from deepfake.registry.aliases import (
     alias_version,
     only_rendered,
 )
-from deepfake.registry.journal import PROMOTED, Move, make_move, settle
-from deepfake.registry.publication import Publication, card
+from deepfake.registry.journal import make_move, settle
 from deepfake.registry.publishing import publish
 from deepfake.registry.registered import check_registered
 from deepfake.registry.starter import register_starter

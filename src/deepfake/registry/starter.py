@@ -13,10 +13,11 @@ from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import bundle_digest, read_bundle
 from deepfake.bundle.figures import measured_figures
+from deepfake.bundle.move import PROMOTED, Move
+from deepfake.bundle.publication import Publication, card
 from deepfake.bundle.starter import CARD, assemble_starter, has_starter, starter_folder
 from deepfake.registry.aliases import PHOTOGRAPHS, PRODUCTION, RENDERED, TRAINED_ON, alias_version
-from deepfake.registry.journal import PROMOTED, Move, make_move, settle
-from deepfake.registry.publication import Publication, card
+from deepfake.registry.journal import make_move, settle
 from deepfake.registry.publishing import publish, registered_version
 from deepfake.registry.tracking.runs import STARTER as STARTER_RUN
 from deepfake.registry.tracking.store import connect, registry_lock
