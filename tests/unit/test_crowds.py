@@ -53,7 +53,10 @@ def predictor(network: Counting, monkeypatch: pytest.MonkeyPatch) -> predictors.
     calibration = Calibration(
         Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
     )
-    bundle = SimpleNamespace(recipe=recipe, calibration=calibration, architecture=None, weights=None)
+    engine, architecture = SimpleNamespace(runtime="keras"), SimpleNamespace(model="frozen-clip-vit-b16")
+    bundle = SimpleNamespace(
+        recipe=recipe, calibration=calibration, architecture=architecture, weights=None, engine=engine
+    )
     return predictors.Predictor(bundle)  # type: ignore[arg-type]
 
 
