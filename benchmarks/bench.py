@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from measure import decode_resize_encode, report, seconds
 
+from deepfake.base.engine import Engine
 from deepfake.base.parameters import load_params
 from deepfake.base.runtime import configure
 from deepfake.bundle.bundle import Bundle
@@ -104,7 +105,8 @@ def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
         Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
     )
     no_explanation = Explanation(None, 0, None)
-    bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {}, no_explanation)
+    engine = Engine("keras", refused="the limit is Keras too")
+    bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {}, no_explanation, engine)
     predictor = Predictor(bundle)
     crop = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
     limit = seconds(lambda: [model.predict_on_batch(crop) for _ in files])

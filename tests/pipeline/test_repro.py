@@ -28,7 +28,7 @@ def test_the_first_model_is_in_production(trained: Path) -> None:
     gates = json.loads((trained / "reports/register/gates.json").read_text())
     assert {name for name, gate in gates.items() if gate["verdict"] != "passed"} == set()
     done = run(["deepfake", "promote", "99"], trained, check=False)
-    assert done.returncode == 1 and "registered: [1]" in done.stderr
+    assert done.returncode == 1 and "choose one of [1]" in done.stderr
 
 
 def test_a_second_repro_runs_nothing(trained: Path) -> None:

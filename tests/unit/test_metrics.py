@@ -290,3 +290,32 @@ def test_groups_widen_the_interval() -> None:
     alone = statistics.with_intervals(frame.assign(group=frame["own"]), "s", {"auc": auc}, 300, 0)["auc"]
     assert grouped.value == alone.value
     assert grouped.high - grouped.low > 2.0 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_error_rate_is_where_the_lines_of_the_roc_cross(seed: int) -> None:
+    """With ties and weights; scikit-learn gives the points of the ROC."""
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.integers(0, 2, 40), rng.integers(0, 6, 40) / 6
+    weights = rng.integers(1, 4, 40)
+    fpr, tpr, _ = sk.roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
+    gap = fpr - (1 - tpr)
+    after = int(np.argmax(gap >= 0))
+    share = -gap[after - 1] / (gap[after] - gap[after - 1])
+    expected = fpr[after - 1] + share * (fpr[after] - fpr[after - 1])
+    found = ours.equal_error_rate(labels, scores, np.stack([weights, weights]).astype(float))
+    np.testing.assert_allclose(found, expected)
+
+
+def test_equal_error_rate_of_equal_scores_is_a_half() -> None:
+    assert ours.equal_error_rate(np.array([0, 1, 0, 1]), np.full(4, 0.5), once(4))[0] == pytest.approx(0.5)
+
+
+def test_only_the_resamples_without_a_class_give_nan() -> None:
+    labels, scores = np.array([0, 1]), np.array([0.9, 0.1])  # one picture of each class, in the wrong order
+    weights = np.array([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    expected = {"average_precision": 0.5, "equal_error_rate": 1.0, "tpr_at_fpr": 0.0}
+    for name, value in expected.items():
+        extra = (0.5,) if name == "tpr_at_fpr" else ()
+        found = getattr(ours, name)(labels, scores, weights, *extra)
+        np.testing.assert_array_equal(found, [value, np.nan, np.nan], err_msg=name)

@@ -22,7 +22,10 @@ def test_every_page_extends_the_frame() -> None:
     (frame,) = [path for path in PAGES if "<body" in path.read_text()]
     assert frame == REPO / "src/deepfake/base/page.html"
     others = {path.relative_to(REPO / "src/deepfake").as_posix() for path in PAGES} - {"base/page.html"}
-    assert others == {"validate/validation_report.html", "report/page.html", "study/page.html"}
+    assert others == {
+        "validate/validation_report.html", "report/page.html", "study/page.html", "monitor/page.html",
+        "present/picture_report.html",
+    }  # fmt: skip
     for path in PAGES:
         if path != frame:
             assert path.read_text().startswith('{% extends "base/page.html" %}'), path
