@@ -156,7 +156,10 @@ def test_the_page_of_preprocess_tells_splits_and_misses(planted: tuple[Ingest, p
     source = {"label": "fake", "source": "gan", "pictures": 3, "kept": 2, "face_miss_rate": 0.25}
     statistics = {
         "split": {"train": {"real": 1234, "fake": 2}},
-        "per_source": [source | {"median_face_side": None}],
+        "per_source": [
+            source | {"median_face_side": None},
+            source | {"source": "cropped already", "median_face_side": 224, "face_miss_rate": None},
+        ],
         "gap": {"face_miss_rate": rate},
         "face_detector": {"name": "centerface", "sha256": "ab" * 32},
     }
@@ -169,6 +172,8 @@ def test_the_page_of_preprocess_tells_splits_and_misses(planted: tuple[Ingest, p
     )
     for text in ("Preprocessing", "No leak between splits", "1,234", "25.0 %", "+25.0 %", "adds a bias"):
         assert text in page
+    searched_for_nothing = page[page.index("cropped already") :]
+    assert searched_for_nothing.index('<td class="number">–</td>') < searched_for_nothing.index("</tr>")
 
 
 def test_a_family_of_one_stage_only_stands_in_that_stages_column(

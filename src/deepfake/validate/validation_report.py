@@ -147,8 +147,8 @@ def _rejected(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return shown.astype(object).where(shown.notna(), "").to_dict("records")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"  # None: no picture was searched for a face
 
 
 def _ending(text: str) -> str:
