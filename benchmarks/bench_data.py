@@ -146,7 +146,7 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
 def bench_dvc(images: int, folder: Path) -> None:
     """DVC's time if nothing changed, and if one picture changed."""
     watch(["git", "init", "--quiet"], folder)
-    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "preprocess"], folder)
+    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "split", "preprocess"], folder)
 
     def show(what: str, command: list[str]) -> None:
         cost = watch(["dvc", *command], folder)
@@ -159,7 +159,7 @@ def bench_dvc(images: int, folder: Path) -> None:
     show("one source changed, dvc status", ["status"])
     show("one source changed, dvc repro ingest", ["repro", "ingest"])
     pack(folder)
-    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "preprocess"], folder)
+    watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "split", "preprocess"], folder)
     show("no-op dvc repro, pictures in one archive", ["repro", "preprocess"])
 
 
