@@ -43,7 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def _moved(text: str) -> str:
     """A page of the root, with its links changed for docs/."""
     text = re.sub(r"\]\(docs/", "](", text)
-    text = re.sub(r"\[([^]]+)\]\(models/[^)]+\)", r"\1", text)  # models/ is not part of the site
+    text = re.sub(r"\[([^]]+)\]\((?:models/[^)]+|LICENSE)\)", r"\1", text)  # not part of the site
     return re.sub(r"\]\((CONTRIBUTING|CHANGELOG)\.md", lambda found: f"]({found[1].lower()}.md", text)
 
 

@@ -1,4 +1,4 @@
-"""Runs every command of the README, in its order, in a tiny clone after `make repro`."""
+"""Runs every command of the README and of the pages that it names, in order, in a tiny clone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ import yaml
 from helpers import REPO, clean_environment, outputs, run
 
 README = (REPO / "README.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
-]
+# A reader takes the pages in this order. The others need a service, a server or a key.
+PAGES = [REPO / "docs" / f"{name}.md" for name in ("USE", "DATA", "TRAIN", "EVALUATE", "PROMOTE")]
+
+
+def commands(text: str) -> list[str]:
+    """The lines of the blocks of shell commands."""
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+OF_README = commands(README)
+COMMANDS = [*OF_README, *(one for page in PAGES for one in commands(page.read_text()))]
 SERVERS = ("make app", "make ui")
 REPRO, TEST = "make repro", "make test"
 VENV = f" VENV={Path(sys.executable).parents[1]}"
@@ -49,8 +55,14 @@ def workshop(make_clone: Callable[[str], Path]) -> Path:
 
 
 def test_the_readme_begins_with_a_verdict_and_then_the_pipeline() -> None:
-    assert COMMANDS[:4] == ["make app", "deepfake predict path/to/photo.jpg", REPRO, TEST]
+    assert OF_README == ["make app", "deepfake predict path/to/photo.jpg", REPRO, TEST]
     assert "deepfake predict" in "\n".join(README.splitlines()[:30])
+
+
+def test_the_readme_is_short_and_names_every_page() -> None:
+    assert len(README.splitlines()) < 150
+    pages = {f"docs/{page.name}" for page in (REPO / "docs").glob("*.md")}
+    assert pages <= set(re.findall(r"\]\(([^)]+)\)", README))
 
 
 def test_make_test_is_what_runs_this() -> None:
@@ -139,8 +151,11 @@ def test_every_target_that_help_lists_exists_and_is_in_the_vocabulary() -> None:
     assert wanted <= listed
 
 
-def test_pictures_that_the_readme_shows_exist() -> None:
-    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
-    assert len(shown) >= 5
-    for name in shown:
-        assert (REPO / name).is_file(), name
+def test_pictures_that_the_pages_show_exist_and_no_picture_is_without_a_page() -> None:
+    texts = [REPO / "README.md", *(REPO / "docs").glob("*.md")]
+    shown = {
+        (text.parent / name).resolve()
+        for text in texts
+        for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text.read_text())
+    }
+    assert shown == {path.resolve() for path in (REPO / "docs" / "images").iterdir()}

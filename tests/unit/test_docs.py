@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,7 +18,10 @@ import pytest
 import yaml
 from helpers import REPO
 
+from deepfake.cli import _parser
+
 GUIDE = (REPO / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TEXTS = [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), *(REPO / "experiments").rglob("*.yaml")]
 HOUSE = (REPO / "docs" / "house.md").read_text(encoding="utf-8")
 
 
@@ -86,3 +91,44 @@ def test_the_site_builds_strictly_and_loads_nothing_from_another_host(tmp_path: 
     assert {f"reference/{room}.html" for room in rooms()} <= pages.keys()
     loaded = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"?https?:|<link[^>]*\shref=\"?https?:")
     assert not [name for name, text in pages.items() if loaded.search(text)]
+
+
+def test_the_site_has_every_page_of_docs() -> None:
+    menu = (REPO / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:")[1]
+    assert set(re.findall(r"(\w+\.md)$", menu, re.MULTILINE)) >= {
+        page.name for page in (REPO / "docs").glob("*.md")
+    }
+
+
+def test_every_target_of_make_that_a_text_names_exists() -> None:
+    makefile = (REPO / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+)(?: [a-z]+)*:", makefile, re.MULTILINE)) | {"rollback"}
+    named = {
+        name
+        for text in TEXTS
+        for name in re.findall(r"(?:`|^ *|Run: +)make\s([a-z-]+)", text.read_text("utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 15
+    assert named <= targets
+
+
+def test_every_command_that_a_text_shows_has_options_that_exist() -> None:
+    shown = {
+        line
+        for text in TEXTS
+        for line in re.findall(r"(?:`|^ *)(deepfake [^`\n|&]+)", text.read_text("utf-8"), re.MULTILINE)
+    }
+    assert len(shown) > 15
+    parser = _parser()
+    for line in sorted(shown):
+        words = shlex.split(line)[1:]
+        name, options = words[0], [word for word in words[1:] if word.startswith("--")]
+        done = capture_help(parser, name)
+        assert all(option in done for option in options), line
+
+
+def capture_help(parser: argparse.ArgumentParser, command: str) -> str:
+    """The help of one command; an unknown command is an error."""
+    [group] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    found: argparse.ArgumentParser = group.choices[command]
+    return found.format_help()
