@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 
 import cv2
 from hostile_files import hostile
+from services import form
 
 from deepfake.demo.corpus import make_pair
 from deepfake.serve.models import load_model
 
-HOST, BOUNDARY = "127.0.0.1", "a-line-that-no-picture-holds"
+HOST = "127.0.0.1"
 GROWTH = 1.10  # of the memory between the first third of a run and its end
 SHARE = 0.9  # of the raw predictor's speed that a batch keeps
 PEAK = 1.5 * 2**30  # bytes above the memory at the start
@@ -106,14 +107,6 @@ def ask(server: Server, method: str, path: str, body: bytes, headers: dict[str, 
         return 0, b""
     finally:
         connection.close()
-
-
-def form(files: list[bytes]) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a form with files."""
-    head = 'Content-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
-    parts = [f"--{BOUNDARY}\r\n{head}".encode() + data + b"\r\n" for data in files]
-    body = b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
-    return body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 def clients(number: int, work: Callable[[int], Iterator[int]]) -> Told:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _PATIENCE = 120.0  # seconds until a service must be ready
-_BORDER = "a-border-that-no-picture-holds"
+_BOUNDARY = "a-line-that-no-picture-holds"
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 @dataclass
@@ -41,28 +42,40 @@ class Running:
         Raises:
             RuntimeError: the service refuses.
         """
+        self._post(self.path, *(form([data]) if self.form else (data, _BYTES)))
+
+    def ask_all(self, files: list[bytes]) -> None:
+        """Judge several pictures in one request to this project's service.
+
+        Raises:
+            RuntimeError: the service refuses.
+        """
+        self._post(self.path.replace("/picture", "/pictures"), *form(files))
+
+    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
         if not hasattr(self._own, "connection"):
             self._own.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
-        kind = "application/octet-stream"
-        if self.form:
-            head = f'--{_BORDER}\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n'
-            data = (
-                f"{head}Content-Type: image/jpeg\r\n\r\n".encode()
-                + data
-                + f"\r\n--{_BORDER}--\r\n".encode()
-            )
-            kind = f"multipart/form-data; boundary={_BORDER}"
-        self._own.connection.request("POST", self.path, data, {"Content-Type": kind})
+        self._own.connection.request("POST", path, body, headers)
         answer = self._own.connection.getresponse()
         text = answer.read()
         if answer.status != http.client.OK:
-            raise RuntimeError(f"{self.path}: {answer.status} {text[:200]!r}")
+            raise RuntimeError(f"{path}: {answer.status} {text[:200]!r}")
 
     def memory(self) -> float:
         """The most memory it has had, in megabytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) / 1024
+
+
+def form(files: list[bytes]) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a form with pictures."""
+    head = (
+        'Content-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    )
+    parts = [f"--{_BOUNDARY}\r\n{head}".encode() + data + b"\r\n" for data in files]
+    body = b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
+    return body, {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -85,6 +86,25 @@ def test_a_request_in_work_is_finished_when_the_service_is_stopped(process: subp
     assert answers[0][0] == 200
     assert process.wait(30) == -signal.SIGTERM
     assert process.stderr is not None and process.stderr.read() == ""  # no picture, no address, no name
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_first_packet() -> None:
+    async def delay_of_a_connection() -> int:
+        asked = asyncio.get_running_loop().create_future()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            asked.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = server._listen("127.0.0.1", 0)
+        async with await asyncio.start_server(accept, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            found = await asked
+            writer.close()
+        return int(found)
+
+    assert asyncio.run(delay_of_a_connection()) != 0
 
 
 def test_a_taken_port_is_named_before_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
