@@ -68,6 +68,12 @@ faults: env-dev  ## let accidents happen to a tiny pipeline, write what came of 
 fuzz: env  ## damaged inputs at every door for a minute each [SECONDS_EACH=60], figures into docs/SECURITY.md
 	python benchmarks/fuzz.py --seconds $(or $(SECONDS_EACH),60)
 
+sbom: env-dev  ## list the packages of both locks with licences and hashes, into build/sbom and docs/LICENCES.md
+	python docs/packages.py
+
+advisories: env-dev  ## ask for known vulnerabilities of both locks; exit code 3 (make: Error 3) when offline
+	python docs/advisories.py
+
 weights: env  ## fetch the CLIP tower's weights (90 MB) into models/pretrained before their first use
 	deepfake weights
 
@@ -135,4 +141,4 @@ clean:  ## remove files that make can make again (not mlruns/, DVC's cache or fe
 	find models -mindepth 1 -maxdepth 1 ! -name pretrained ! -name starter -exec rm -rf {} + 2>/dev/null || true
 	git checkout -- reports
 
-.PHONY: help env env-dev repro verify test test-all faults fuzz weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train bench-serve lock clean
+.PHONY: help env env-dev repro verify test test-all faults fuzz sbom advisories weights docs app ui predict promote rollback history experiment starter-train sweep study bench bench-data bench-train bench-serve lock clean
