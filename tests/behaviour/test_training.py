@@ -76,7 +76,7 @@ def test_half_of_validation_chooses_the_epoch(
 
 FULL_RECIPE = {
     "train.label_smoothing": 0.1, "train.ema": 0.5, "train.sam": 0.02, "train.consistency": 0.2,
-    "train.alignment": 0.1, "train.uniformity": 0.1,
+    "train.alignment": 0.1, "train.uniformity": 0.1, "train.adversarial": 2.0,
     "train.gradient_accumulation": 2, "train.select_holdout": ["other"],
     "train.non_negative_head.epochs": 1,
     "train.pseudo_fakes": {"share": 0.25, "kinds": ["self-blended", "autoencoder"]},

@@ -29,6 +29,7 @@ OTHERS = {
     "train.label_smoothing": 0.1,
     "train.ema": 0.5,
     "train.sam": 0.1,
+    "train.adversarial": 2.0,
     "train.consistency": 0.5,
     "train.alignment": 0.5,
     "train.uniformity": 0.5,

@@ -38,6 +38,23 @@ def test_sharpness_aware_step_on_a_quadratic(rho: float) -> None:
     np.testing.assert_allclose(model.get_weights()[0][:, 0], w - RATE * s**2 * uphill, rtol=1e-5)
 
 
+def test_an_adversarial_step_moves_pictures_towards_a_wrong_answer_within_the_radius() -> None:
+    """For a logit w . x, the worst move is along the sign of w for class 0, and against it for class 1."""
+    w, labels = np.array([2.0, -3.0]), (np.arange(400) % 2)[:, None].astype(np.float32)
+    model = linear(list(w), adversarial=4.0)
+    pictures = np.tile(np.array([[100.0, 255.0]], np.float32), (400, 1))
+    network = keras.Model(model.input, [model.get_layer(FEATURES).output, model.output])
+    moved = np.asarray(model._attacked(network, pictures, labels))
+    change = moved - pictures
+    assert np.abs(change).max() <= 4.0 and moved.max() <= 255.0
+    attacked = np.abs(change).max(axis=1) > 0.0
+    assert 150 < attacked.sum() < 250  # about half
+    towards = np.where(labels == 0, 1.0, -1.0) * np.sign(w)
+    first = change[attacked][:, 0] * towards[attacked][:, 0]
+    assert first.min() >= 0.25 * 4.0 and first.mean() > 0.8 * 4.0
+    np.testing.assert_array_equal(moved, np.asarray(model._attacked(network, pictures, labels)))
+
+
 def test_smoothing_moves_the_training_loss_alone() -> None:
     one = np.ones((1, 1), np.float32)
     model = linear([1.0], label_smoothing=0.2)
@@ -92,7 +109,7 @@ def test_each_sphere_loss_lowers_itself_in_training(alignment: float, uniformity
     inputs = keras.Input((4,))
     features = keras.layers.Dense(3, name=FEATURES)(inputs)
     head = keras.layers.Dense(1, trainable=False, kernel_initializer="zeros")(features)  # no gradient
-    model = RecipeModel(keras.Model(inputs, head), alignment=alignment, uniformity=uniformity)
+    model = RecipeModel(keras.Model(inputs, head), sphere=(alignment, uniformity))
     model.compile(keras.optimizers.SGD(RATE), "mse")
     network = keras.Model(inputs, features)
 

@@ -90,7 +90,7 @@ def test_phase_1_trains_nothing_of_the_backbone_whatever_is_named() -> None:
 
 def test_layer_norms_alone_learn_eight_pictures_by_heart() -> None:
     model = detector()
-    fitted(model, "layer-norms", 60, 0.02, alignment=0.1, uniformity=0.1)
+    fitted(model, "layer-norms", 60, 0.02, sphere=(0.1, 0.1))
     logits = model.predict_on_batch(noise(8, 32))
     assert ((logits > 0) == (LABELS > 0)).all()
     # The head alone, trained for as long on the same tower, is worse: the norms did learn.

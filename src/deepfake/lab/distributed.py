@@ -45,6 +45,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "train.label_smoothing": (0.0,),
     "train.ema": (0.0,),
     "train.sam": (0.0,),
+    "train.adversarial": (0.0,),
     "train.consistency": (0.0,),
     "train.alignment": (0.0,),
     "train.uniformity": (0.0,),

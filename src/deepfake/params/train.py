@@ -118,6 +118,7 @@ class Train(Section):
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
     ema: Annotated[float, Field(ge=0.0, lt=1.0)]
     sam: Annotated[float, Field(ge=0.0)]
+    adversarial: Annotated[float, Field(ge=0.0, le=64.0)]
     consistency: Annotated[float, Field(ge=0.0)]
     alignment: Annotated[float, Field(ge=0.0)]
     uniformity: Annotated[float, Field(ge=0.0)]

@@ -6,10 +6,11 @@ attacks use pictures that the model judges right, one per group; the others need
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from deepfake.networks.frozen import differentiable
 from deepfake.shards.resume import map_resumed
 from deepfake.shards.sample import sample_rows
 from deepfake.stress.attacks import Gradient, Push, logit_gradient, perturb, to_file
+from deepfake.stress.defences import NOISE, VIEWS, defended, noise_logit, views_logit
 from deepfake.stress.pair import LOGITS, Pair, require_same_logits
 from deepfake.stress.spectrum_gradient import baseline_logit
 
@@ -40,7 +42,8 @@ class Attack:
 
     Attributes:
         steps: 1: FGSM; more: PGD from a random start; 0: no attack, the control.
-        on: the attacked logit: `MODEL`, or `BASELINE` for a transfer attack.
+        on: the attacked logit: `MODEL`; `BASELINE` for a transfer attack; `VIEWS` or `NOISE` of an
+            attacker who knows a defence.
         adaptive: it takes into account that preprocess compresses the crop again.
     """
 
@@ -57,6 +60,8 @@ ATTACKS = (
     Attack("pgd-40", 40),
     Attack("pgd-10-through-preprocess", 10, adaptive=True),
     Attack("pgd-40-on-baseline", 40, on=BASELINE),
+    Attack("pgd-10-on-views", 10, on=VIEWS),
+    Attack("pgd-10-on-noise", 10, on=NOISE),
 )
 
 
@@ -103,12 +108,17 @@ def attacked_logits(
         done: folder of finished jobs; they are not repeated.
 
     Returns:
-        `attack`, `view`, `epsilon`, `image_id`, `logit`, `baseline_logit`.
+        `attack`, `view`, `epsilon`, `image_id`, `logit`, `baseline_logit`; of files also what `defended`
+        returns.
     """
-    gradients = {
-        MODEL: logit_gradient(partial(differentiable(pair.model), training=False), pair.size),
-        BASELINE: logit_gradient(baseline_logit(pair.baseline, pair.size), pair.size),
+    model = differentiable(pair.model)
+    logits: dict[str, Callable[[Any], Any]] = {
+        MODEL: partial(model, training=False),
+        BASELINE: baseline_logit(pair.baseline, pair.size),
+        VIEWS: views_logit(model),
+        NOISE: noise_logit(model, pair.size),
     }
+    gradients = {name: logit_gradient(logit, pair.size) for name, logit in logits.items()}
     chunks = [sample.iloc[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]
     jobs = [(attack, chunk) for attack in ATTACKS for chunk in chunks]
 
@@ -119,13 +129,19 @@ def attacked_logits(
         radius = np.resize(levels, len(rows))
         views = _views(attack, gradients[attack.on], rows, crops, radius, threat)
         facts = {"attack": attack.name, "epsilon": radius, "image_id": rows["image_id"].to_numpy()}
-        frames = [pd.DataFrame(facts | {"view": view} | pair.logits(seen)) for view, seen in views.items()]
+        frames = [
+            pd.DataFrame(
+                facts | {"view": view} | pair.logits(seen) | (defended(pair, seen) if view == FILE else {})
+            )
+            for view, seen in views.items()
+        ]
         if not attack.steps:
             require_same_logits(frames[0][["image_id", *LOGITS.values()]], sample)
         return pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
 
     if not jobs:
-        return pd.DataFrame(columns=["attack", "view", "epsilon", "image_id", *LOGITS.values()])
+        facts = ["attack", "view", "epsilon", "image_id"]
+        return pd.DataFrame(columns=[*facts, *LOGITS.values(), "verdict", "noise_logit"])
     return map_resumed(run, jobs.__getitem__, len(jobs), None, "adversarial", done).to_pandas()
 
 

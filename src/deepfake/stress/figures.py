@@ -14,6 +14,7 @@ from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, S
 from deepfake.evaluate.predictions import BASELINE, MODEL
 from deepfake.stress.adversarial import AGAIN, FILE, JPEG80
 from deepfake.stress.attack_table import FRAME, HIDE
+from deepfake.stress.defences import DOUBT, IGNORES, KNOWS, NOISE, NONE
 from deepfake.stress.grid import FAMILIES
 
 _DETECTORS = {MODEL: ("model", MODEL_COLOUR, "o-"), BASELINE: ("spectrum baseline", QUIET, "s--")}
@@ -108,3 +109,43 @@ def _plot_success(axes: Axes, rows: pd.DataFrame) -> None:
     levels = sorted(rows.loc[rows["epsilon"] > 0, "epsilon"].unique())
     axes.set_xticks(levels, [f"{level:g}" for level in levels])
     axes.minorticks_off()
+
+
+_DEFENCES = (
+    (NONE, KNOWS, "no defence", FAKE_COLOUR, "o-"),
+    (DOUBT, IGNORES, "uncertain is allowed", MODEL_COLOUR, "s--"),
+    (DOUBT, KNOWS, "the same, attacker aims at all views", MODEL_COLOUR, "s-"),
+    (NOISE, IGNORES, "mean of noisy copies", REAL_COLOUR, "D--"),
+    (NOISE, KNOWS, "the same, attacker knows the noise", REAL_COLOUR, "D-"),
+)
+
+
+def plot_defences(rows: pd.DataFrame, path: Path) -> None:
+    """Share of wrong verdicts over the radius, with and without defences; a note if nothing was attacked.
+
+    Args:
+        rows: from `defence_rows`.
+    """
+    with matplotlib.rc_context(STYLE):
+        canvas = Figure(figsize=(7.5, 4.6), layout="constrained")
+        axes = canvas.subplots()
+        for number, (defence, attacker, name, colour, style) in enumerate(_DEFENCES):
+            found = rows[
+                (rows["defence"] == defence) & (rows["attacker"] == attacker) & (rows["epsilon"] > 0)
+            ]
+            at = found["epsilon"] * 2.0 ** (0.05 * (number - len(_DEFENCES) / 2))
+            axes.plot(at, found["wrong"], style, color=colour, markersize=4.5, label=name)
+            axes.vlines(at, found["wrong_low"], found["wrong_high"], color=colour, alpha=0.3, linewidth=1.5)
+        axes.set(xlabel="largest change of a pixel, grey levels", ylabel="share of wrong verdicts")
+        axes.set_ylim(-0.03, 1.03)
+        if len(rows):
+            levels = sorted(rows.loc[rows["epsilon"] > 0, "epsilon"].unique())
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(levels, [f"{level:g}" for level in levels])
+            axes.minorticks_off()
+            canvas.legend(
+                *axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9
+            )
+        else:
+            axes.text(0.5, 0.5, "none attacked", ha="center", transform=axes.transAxes, color=QUIET)
+        save_figure(canvas, path)

@@ -17,7 +17,8 @@ from deepfake.shards.resume import resume_key, shards_digest
 from deepfake.shards.sample import sample_rows
 from deepfake.stress.adversarial import Threat, attackable, attacked_logits
 from deepfake.stress.attack_table import attack_rows, attack_table
-from deepfake.stress.figures import plot_adversarial, plot_robustness
+from deepfake.stress.defences import defence_rows, defence_words, noise_cost
+from deepfake.stress.figures import plot_adversarial, plot_defences, plot_robustness
 from deepfake.stress.pair import Pair
 from deepfake.stress.robustness import MeasureSettings, damaged_logits, robustness_rows, robustness_table
 
@@ -44,7 +45,7 @@ def stress(
         predictions: of the stage evaluate; their settings of bootstrap, bins and seed apply here too.
         faces: memory holds the sampled crops.
         done: folder of finished work; it is not repeated.
-        out: folder for robustness and adversarial, each as CSV and PNG.
+        out: folder for robustness, adversarial and defences, each as CSV and PNG.
 
     Returns:
         `robustness`, `adversarial`, and `limits` with the sentences of both.
@@ -61,11 +62,15 @@ def stress(
     measure = MeasureSettings(predictions.resamples, predictions.bins, seed)
     robustness = robustness_table(damaged, sample, pair, settings.families, measure)
     levels, attacks = robustness_rows(robustness), attack_rows(attacked, chosen, test, pair)
-    for name, rows in (("robustness", levels), ("adversarial", attacks)):
+    cost = noise_cost(pair, sample, crops, predictions.resamples) if len(chosen) else {}
+    defences = defence_rows(attacked, chosen, pair, cost.get("threshold", 0.0))
+    for name, rows in (("robustness", levels), ("adversarial", attacks), ("defences", defences)):
         rows.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
     plot_robustness(levels, out / "robustness.png")
     plot_adversarial(attacks, out / "adversarial.png")
+    plot_defences(defences, out / "defences.png")
     adversarial = attack_table(attacks, chosen)
+    adversarial["defences"] = cost | {"words": defence_words(defences, cost)}
     limits = [*robustness["words"], *adversarial["words"]]
     return {"robustness": robustness, "adversarial": adversarial, "limits": limits}
 

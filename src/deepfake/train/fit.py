@@ -177,7 +177,7 @@ def _fit_phase(
         keras.Model(model.inputs, model.outputs).load_weights(best)
     with runtime.strategy.scope():
         choose_layers(model, number, recipe.trainable)
-        model = RecipeModel(model, recipe.label_smoothing) if head_only else _recipe_model(model, recipe)
+        model = _recipe_model(model, recipe, number)
         compile_phase(model, phases(recipe)[number], recipe, steps * len(epochs))
         average = [MovingAverage(model, recipe.ema)] if recipe.ema > 0.0 and not head_only else []
     chosen_by = recipe.select_holdout
@@ -214,14 +214,16 @@ def _fit_phase(
     )
 
 
-def _recipe_model(model: keras.Model, recipe: Train) -> RecipeModel:
+def _recipe_model(model: keras.Model, recipe: Train, number: int) -> RecipeModel:
+    if number == HEAD_PHASE:
+        return RecipeModel(model, label_smoothing=recipe.label_smoothing)
     return RecipeModel(
         model,
         label_smoothing=recipe.label_smoothing,
         sam=recipe.sam,
+        adversarial=recipe.adversarial if number == 2 else 0.0,
         consistency=recipe.consistency,
-        alignment=recipe.alignment,
-        uniformity=recipe.uniformity,
+        sphere=(recipe.alignment, recipe.uniformity),
     )
 
 
