@@ -138,7 +138,7 @@ def _predict(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from deepfake.rest.server import Place, serve
 
-    place = Place(options.host, options.port, options.keys, options.model, options.record)
+    place = Place(options.host, options.port, options.keys, options.model, options.record, options.jobs)
     serve(place, limits_of(options), options.poll)
 
 

@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
+import httpx2
 import pytest
 from helpers import REPO
 from serve_helpers import GreyPredictor, picture
@@ -40,20 +42,25 @@ class Slow(GreyPredictor):
         return super().predict(data, assume_face)
 
 models.load_model = lambda model: (Slow(), "toy")
-cli.main(["serve", "--port", "0", "--model", sys.argv[1], "--threads", "2"])
+folder = sys.argv[1]
+cli.main(["serve", "--port", "0", "--model", folder, "--threads", "2", "--jobs", folder + "/jobs"])
 """
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "detector.json").write_text("{}")
-    paths = os.pathsep.join([str(REPO / "src"), str(REPO / "tests"), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", TOY, str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, **pipes)
+    running = start(tmp_path)
     yield running
     running.kill()
     running.communicate()
+
+
+def start(tmp_path: Path) -> subprocess.Popen[str]:
+    paths = os.pathsep.join([str(REPO / "src"), str(REPO / "tests"), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", TOY, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, **pipes)
 
 
 def port_of(process: subprocess.Popen[str]) -> int:
@@ -86,6 +93,32 @@ def test_a_request_in_work_is_finished_when_the_service_is_stopped(process: subp
     assert answers[0][0] == 200
     assert process.wait(30) == -signal.SIGTERM
     assert process.stderr is not None and process.stderr.read() == ""  # no picture, no address, no name
+
+
+def test_a_kill_loses_no_accepted_job(process: subprocess.Popen[str], tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{port_of(process)}/v1/jobs"
+    files = [("file", ("x", data)) for data in (picture(10), picture(90) + b"slow", picture(200))]
+    accepted = [httpx2.post(address, files=files).json()["job"] for _ in range(3)]
+    assert process.stdout is not None and process.stdout.readline() == "waits\n"
+    process.kill()  # the first job is in work, two wait
+    process.wait()
+    again = start(tmp_path)
+    try:
+        address = f"http://127.0.0.1:{port_of(again)}/v1/jobs"
+        assert again.stdin is not None
+        again.stdin.write("go on\n" * len(accepted))
+        again.stdin.flush()
+        for job in accepted:
+            give_up = time.monotonic() + 60
+            while (state := httpx2.get(f"{address}/{job}").json())["state"] == "waiting":
+                assert time.monotonic() < give_up, state
+                time.sleep(0.05)
+            scores = [one["judged"]["faces"][0]["score"] for one in state["answer"]["pictures"]]
+            expected = [GreyPredictor().predict(picture(grey), False)[0].score for grey in (10, 90, 200)]
+            assert scores == expected
+    finally:
+        again.kill()
+        again.communicate()
 
 
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_first_packet() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -68,6 +68,14 @@ class NumberedAnswer(BaseModel):
 class BatchAnswer(BaseModel):
     model_version: str
     pictures: list[NumberedAnswer]
+
+
+class JobAnswer(BaseModel):
+    """A batch that is judged later: `waiting`, or `done` with its answer."""
+
+    job: str
+    state: Literal["waiting", "done"]
+    answer: BatchAnswer | None = None
 
 
 class FrameAnswer(BaseModel):

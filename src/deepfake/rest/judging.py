@@ -5,6 +5,9 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from fastapi import Query
 
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.media.header import ImageRejected
@@ -15,6 +18,8 @@ from deepfake.rest.problems import STATUS_OF, Problem, refusal
 from deepfake.rest.production import LoadedModel
 from deepfake.serve.clips import ClipVerdict, judge_clip
 
+Found = list[FaceVerdict] | Problem  # on one picture
+AssumeFace = Annotated[bool, Query(description="the picture is a face crop: no face is looked for")]
 _NO_MEMORY = "the service has not enough memory for this picture at this moment: try again"
 
 
@@ -33,9 +38,7 @@ class Upload:
     origin: str
 
 
-def judge_picture(
-    loaded: LoadedModel, limits: ServiceLimits, upload: Upload
-) -> list[FaceVerdict] | Problem:
+def judge_picture(loaded: LoadedModel, limits: ServiceLimits, upload: Upload) -> Found:
     """The verdicts on a picture's faces, or why it is refused."""
     try:
         _check_pixels(upload.data, loaded.predictor.bundle.recipe.limits, limits.max_pixels)

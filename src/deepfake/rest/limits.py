@@ -19,6 +19,7 @@ class ServiceLimits:
         per_client: of one client, which is an API key, or an address where there are no keys.
         max_pixels: of a picture; None leaves it to the model.
         seconds: that a request may take to arrive and to be judged.
+        jobs: bytes of all stored jobs and their answers.
         clip_frames, clip_seconds: of a clip.
     """
 
@@ -31,5 +32,6 @@ class ServiceLimits:
     per_client: int = 32
     max_pixels: int | None = None
     seconds: float = 60.0
+    jobs: int = 2**30
     clip_frames: int = 3_600
     clip_seconds: float = 120.0

@@ -21,6 +21,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "model": Refused, "content": {MEDIA_TYPE: {}}}
     for status, words in _WORDS.items()
 }
+JOB_PROBLEMS = PROBLEMS | {
+    404: {"description": "no such job of this key", "model": Refused, "content": {MEDIA_TYPE: {}}}
+}
 _BYTES = {"type": "string", "format": "binary"}
 
 

@@ -29,6 +29,13 @@ def add_serve(commands: Any) -> argparse.ArgumentParser:
     )
     serve.add_argument("--keys", type=Path, metavar="FILE", help="of API keys: ask for one")
     serve.add_argument("--record", type=Path, metavar="FOLDER", help="keep figures for `deepfake monitor`")
+    serve.add_argument(
+        "--jobs",
+        type=Path,
+        metavar="FOLDER",
+        help="take jobs: batches that are stored there and judged later",
+    )
+    serve.add_argument("--jobs-bytes", type=_positive, default=usual.jobs, help="bytes of all stored jobs")
     serve.add_argument("--poll", type=_seconds, default=5.0, help="seconds between looks for a new version")
     serve.add_argument("--threads", type=_positive, default=_cores(), help="pictures judged at once")
     serve.add_argument("--queue", type=_count, default=usual.queue, help="pictures that may wait")
@@ -68,6 +75,7 @@ def limits_of(options: argparse.Namespace) -> ServiceLimits:
         per_client=options.per_client,
         max_pixels=options.max_pixels,
         seconds=options.seconds,
+        jobs=options.jobs_bytes,
     )
 
 

@@ -20,6 +20,7 @@ from deepfake.rest.keys import Keys
 from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.production import BundleFolder, ModelSource, Production, RegistryModel
 from deepfake.rest.service import make_service
+from deepfake.serve.spool import Spool
 
 _CONNECTIONS = 4  # for each request in work: idle ones are open too
 
@@ -32,6 +33,7 @@ class Place:
         keys: file of API keys; None lets everybody ask.
         model: as in `deepfake predict --model`.
         record: folder for figures of what is judged; None keeps none.
+        jobs: folder for batches that are judged later; None takes none.
     """
 
     host: str
@@ -39,6 +41,7 @@ class Place:
     keys: Path | None
     model: str | None
     record: Path | None = None
+    jobs: Path | None = None
 
 
 def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
@@ -57,10 +60,11 @@ def serve(place: Place, limits: ServiceLimits, poll: float) -> None:
             file=sys.stderr,
         )
     listening = _listen(place.host, place.port)
+    spool = None if place.jobs is None else Spool(place.jobs, limits.jobs)
     production = Production(_source(place.model))
     production.start()
     recorder = None if place.record is None else Recorder(place.record)
-    app = make_service(production, limits, keys, poll, recorder)
+    app = make_service(production, limits, keys, poll, recorder, spool)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="on",
         limit_concurrency=_CONNECTIONS * limits.max_requests,
