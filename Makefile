@@ -114,8 +114,8 @@ sweep: env scm  ## search parameters with Optuna, or continue a search: [NAME=sm
 study: env scm  ## hold out each generator in turn, test on it: [NAME=faces | starter] [SET="key=value ..."]
 	deepfake study $(or $(NAME),faces) $(SET)
 
-bench: env  ## measure speed and memory as ratios to limits of this machine
-	python benchmarks/bench.py
+bench: env  ## run all benches into build/bench.json and one page, build/bench.html: [IMAGES="14000 140000"]
+	python benchmarks/bench.py $(IMAGES)
 
 bench-data: env  ## measure the data stages on many pictures: [IMAGES="14000 140000"]
 	python benchmarks/bench_data.py $(IMAGES)

@@ -1,133 +1,82 @@
-"""Speed and memory, as ratios to a limit measured in the same run. Run with `make bench`.
+"""All benches, into one file of figures and one page: `make bench [IMAGES="14000 140000"]`.
 
-Absolute times depend on the machine more than on the code. Each line names the fastest possible work and
-how close the code comes to it.
+Each figure is a ratio to a limit that is measured in the same run, since times depend on the machine
+more than on the code. build/bench.json has the figures, build/bench.html shows them. A bench that fails is
+named there, and the command ends with exit code 1.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
-import resource
+import platform
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from deepfake.base.page import templates
+from deepfake.base.stage import write_json
 
-import cv2
-import keras
-import numpy as np
-from measure import decode_resize_encode, report, seconds
-
-from deepfake.base.engine import Engine
-from deepfake.base.parameters import load_params
-from deepfake.base.runtime import configure
-from deepfake.bundle.bundle import Bundle
-from deepfake.bundle.predictor import Predictor
-from deepfake.demo.corpus import make_pair
-from deepfake.evaluate.calibration import Calibration
-from deepfake.evaluate.scaling import Scaling
-from deepfake.explain.choice import Explanation
-from deepfake.networks.detector import build_detector
-from deepfake.params.whole import Params
-from deepfake.preprocess.common_side import resolve_history
-from deepfake.preprocess.crops import CropRecipe, face_crops
-from deepfake.train.batches import training_batches
-from deepfake.train.phases import architecture_of
-
-FACES = Path("data/faces")
-
-
-def portraits(number: int = 12) -> list[bytes]:
-    """Demo portraits as JPEG bytes."""
-    shots = [make_pair(1, index, 192)[0] for index in range(number)]
-    return [cv2.imencode(".jpg", shot[:, :, ::-1])[1].tobytes() for shot in shots]
-
-
-def network(params: Params) -> keras.Model:
-    """The configured detector, untrained, because its speed does not depend on its weights."""
-    return build_detector(architecture_of(params.train, params.preprocess.size))
-
-
-def crop_recipe(params: Params) -> CropRecipe:
-    """The configured steps from bytes to a crop, with the smallest possible common side."""
-    settings = params.preprocess.neutralise
-    size = params.preprocess.size
-    history = resolve_history(settings.model_copy(update={"cap": settings.min_side}), size, {})
-    return CropRecipe(
-        size=size,
-        limits=params.ingest.limits,
-        faces=params.preprocess.faces,
-        history=history if settings.enabled else None,
-    )
-
-
-def bench_preprocess(params: Params, files: list[bytes]) -> None:
-    """Safe decode + face crop + lossless encode, relative to only decode + resize + encode."""
-    size = params.preprocess.size
-
-    def ours(cropped: bool) -> None:
-        for data in files:
-            face_crops(data, crop_recipe(params), cropped)
-
-    limit, what = seconds(lambda: decode_resize_encode(files, size)), "OpenCV decode + resize + encode"
-    report("preprocess, crops given", limit, seconds(lambda: ours(cropped=True)), what)
-    report("preprocess, faces detected", limit, seconds(lambda: ours(cropped=False)), what)
-
-
-def bench_training(params: Params) -> None:
-    """A training epoch from shards, relative to the same steps on one batch in memory."""
-    if not FACES.is_dir():
-        print(f"{'training from shards':<28} skipped: no {FACES}; run `dvc repro preprocess` first")
-        return
-    recipe, steps = params.train, 4
-    model = network(params)
-    model.compile("adamw", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    data = training_batches(FACES, recipe, 1, range(100))
-    batches = iter(data)
-    cached = next(batches)
-
-    def step_all(from_shards: bool) -> None:
-        for _ in range(steps):
-            model.train_on_batch(*(next(batches) if from_shards else cached))
-
-    limit = seconds(lambda: step_all(from_shards=False))
-    report(
-        "training from shards", limit, seconds(lambda: step_all(from_shards=True)), "one batch in memory"
-    )
-
-
-def bench_serving(params: Params, files: list[bytes], folder: Path) -> None:
-    """From bytes to verdict, relative to the network alone on ready crops."""
-    architecture = architecture_of(params.train, params.preprocess.size)
-    model = build_detector(architecture)
-    model.save_weights(folder / "model.weights.h5")
-    # Without the views of each crop, because the limit is one pass of the network.
-    calibration = Calibration(
-        Scaling("temperature"), 0.5, 0.5, 0.5, 0.5, None, 0.05, 0.1, 1, 1, 1, 1, "pooled", None
-    )
-    no_explanation = Explanation(None, 0, None)
-    engine = Engine("keras", refused="the limit is Keras too")
-    bundle = Bundle(folder, architecture, calibration, crop_recipe(params), "", {}, no_explanation, engine)
-    predictor = Predictor(bundle)
-    crop = np.zeros((1, architecture.size, architecture.size, 3), np.float32)
-    limit = seconds(lambda: [model.predict_on_batch(crop) for _ in files])
-    ours = seconds(lambda: [predictor.predict(data) for data in files])
-    report("serving, one picture", limit, ours, "the network alone")
+HERE, BUILD = Path(__file__).parent, Path("build")
+SECTIONS = {
+    "data": ("Data: many pictures through the first stages, and DVC", "bench_data.py"),
+    "stages": ("Single steps, in one process", "bench_stages.py"),
+    "train": ("The input pipeline of training", "bench_train.py"),
+    "serve": ("Verdicts through every way in, and cold starts", "bench_serve.py"),
+}
 
 
 def main() -> None:
-    import tempfile
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("images", nargs="*", default=["14000"], help="sizes for the section data")
+    parser.add_argument("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS))
+    options = parser.parse_args()
+    sections = []
+    for name in options.only:
+        title, script = SECTIONS[name]
+        print(f"== {title}", flush=True)
+        code, figures = _run([script, *(options.images if name == "data" else [])])
+        sections.append({"name": name, "title": title, "exit_code": code, "figures": figures})
+    content = {"machine": machine(), "sections": sections}
+    write_json(BUILD / "bench.json", content)
+    write_page(content, BUILD / "bench.html")
+    print(f"figures: {BUILD / 'bench.json'}; page: {BUILD / 'bench.html'}")
+    sys.exit(any(section["exit_code"] for section in sections))
 
-    params = load_params(Params)
-    runtime = configure(params.base)
-    print(f"on {runtime.device}, {params.base.threads} threads; 1.00 is the limit")
-    files = portraits()
-    bench_preprocess(params, files)
-    bench_training(params)
+
+def _run(command: list[str]) -> tuple[int, list[dict[str, Any]]]:
+    """Run one bench: its exit code, and the figures that it kept."""
     with tempfile.TemporaryDirectory() as folder:
-        bench_serving(params, files, Path(folder))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    weights = 4 * network(params).count_params() / 2**20
-    print(f"{'peak memory':<28} {peak / weights:5.1f} times the weights' size")
+        file = Path(folder) / "figures.jsonl"
+        environment = os.environ | {"BENCH_FIGURES": str(file)}
+        done = subprocess.run(
+            [sys.executable, str(HERE / command[0]), *command[1:]], env=environment, check=False
+        )
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return done.returncode, [json.loads(line) for line in lines]
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on. A load above the number of cores makes times noise."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "system": platform.machine(),
+    }
+
+
+def write_page(content: dict[str, Any], path: Path) -> None:
+    """The figures as a page; the limits are explained once."""
+    limits = {
+        one["limit"]: one["why"] for part in content["sections"] for one in part["figures"] if one["limit"]
+    }
+    page = templates(HERE).get_template("bench.html").render(**content, limits=limits)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,18 +25,26 @@ from pathlib import Path
 import cv2
 import psutil
 import yaml
-from measure import SIDE, decode_resize_encode, make_pictures, processor_seconds
+from measure import (
+    BARE,
+    READING,
+    SIDE,
+    decode_resize_encode,
+    make_pictures,
+    processor_seconds,
+    report,
+    seconds,
+)
 
 from deepfake.base.parameters import load_params
 from deepfake.params.whole import Params
 from deepfake.shards.executors import map_shards, process_pool
 
 REPO = Path(__file__).parents[1]
-BARE = "decode + resize + encode"
 # What runs, and its limit. Preprocess runs twice: only its own work, and the whole stage with the audit of
 # a sample of crops and the report.
 COMMANDS = {
-    "ingest": (["pipelines/ingest.py"], "reading"),
+    "ingest": (["pipelines/ingest.py"], READING),
     "validate": (["pipelines/validate.py"], BARE),
     "cut faces": (["benchmarks/cut_faces.py"], BARE),
     "preprocess": (["pipelines/preprocess.py"], BARE),
@@ -44,6 +52,7 @@ COMMANDS = {
 SIZE = 128  # pixels: side of the crops
 BORDER = round(0.02 * SIDE)  # pixels that preprocess.neutralise.border cuts off each edge
 CHUNK = 500
+DVC_LIMIT = "the start of DVC and one look at each file"
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def limits(folder: Path) -> dict[str, float]:
     paths = sorted((folder / "data/sources/real/a").iterdir())[:400]
     files = [path.read_bytes() for path in paths]
     work: dict[str, Callable[[], object]] = {
-        "reading": lambda: [path.read_bytes() for path in paths],
+        READING: lambda: [path.read_bytes() for path in paths],
         BARE: lambda: decode_resize_encode(files, SIZE, BORDER),
     }
     return {name: len(files) / processor_seconds(each) for name, each in work.items()}
@@ -137,8 +146,8 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
             cost = costs[name] = watch([sys.executable, *script], folder)
             limit = (before + limits(folder)[bound]) / 2  # before and after, as a machine's speed varies
             rate = images / cost.cpu
-            print(f"{images:>8} {name:<11} {images / cost.seconds:6.0f} images/s, {rate:.0f} per core "
-                  f"({rate / limit:.2f} of {bound}); {cost.peak >> 20} MiB", flush=True)  # fmt: skip
+            note = f"{images / cost.seconds:.0f} images/s, {rate:.0f} per core; {cost.peak >> 20} MiB"
+            report(f"{name}, {images:,} pictures", rate / limit, bound, note)
         bench_dvc(images, folder)
     return costs
 
@@ -149,8 +158,11 @@ def bench_dvc(images: int, folder: Path) -> None:
     watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "split", "preprocess"], folder)
 
     def show(what: str, command: list[str]) -> None:
+        start = watch(["dvc", "--version"], folder).cpu
+        limit = start + seconds(lambda: look_at_each(folder / "data"), clock=time.process_time)
         cost = watch(["dvc", *command], folder)
-        print(f"{images:>8} {what}: {cost.seconds:.1f} s ({cost.cpu:.1f} s of one core)", flush=True)
+        note = f"{cost.seconds:.1f} s, {cost.cpu:.1f} s of one core"
+        report(f"{what}, {images:,} pictures", limit / cost.cpu, DVC_LIMIT, note)
 
     watch(["dvc", "status"], folder)  # the first call fills DVC's cache of file states
     show("no-op dvc status", ["status"])
@@ -161,6 +173,13 @@ def bench_dvc(images: int, folder: Path) -> None:
     pack(folder)
     watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "split", "preprocess"], folder)
     show("no-op dvc repro, pictures in one archive", ["repro", "preprocess"])
+
+
+def look_at_each(root: Path) -> None:
+    """Ask for the size and time of each file below a folder."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path for each file would cost more than the look
 
 
 def pack(folder: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,19 +24,31 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+from measure import keep, report
 from services import Running, command_seconds, our_service, peer_service
 
+from deepfake.base.engine import GRAPH
 from deepfake.bundle.predictor import Predictor
 from deepfake.demo.corpus import make_pair
 from deepfake.media.encoding import encode_jpeg
 from deepfake.media.images import decode_image
 from deepfake.media.views import everyday_views
 from deepfake.present.pictures import boxed
+from deepfake.pretrained.clip_weights import class_token_graph, tower_graph
 from deepfake.serve.models import load_model
 
 CLIENTS = (1, 4, 16)
 PICTURES, SIDE = 16, 256
 _SHOWN = 640  # pixels: longer side of the picture in the app
+# The least that a first verdict needs; argv[1] is the graph.
+_LOADS = """
+import sys
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+given = session.get_inputs()[0]
+sides = [1 if not isinstance(side, int) else side for side in given.shape]
+session.run(None, {given.name: numpy.zeros(sides, numpy.float32)})
+"""
 Ask = Callable[[int], object]  # judges the picture of a number
 
 
@@ -61,7 +74,7 @@ def main() -> None:
         else:
             with peer_service(options.peer, cores) as service:
                 bench_service("peer", service, files, options.seconds, limits)
-    bench_start(options.model)
+    bench_start(options.model, predictor)
     print(f"memory      {peak_memory():.0f} MB at most in this process, with the model loaded once")
 
 
@@ -125,6 +138,9 @@ def _line(name: str, clients: int, speed: float, times: list[float], limits: dic
     ratio = speed / limits.setdefault(clients, speed)
     middle, slow = (f"{value * 1e3:.0f}" for value in np.percentile(times, [50, 99])) if times else ("", "")
     print(f"{name:<12}{clients:>8}{speed:>10.1f}{ratio:>12.2f}{middle:>9}{slow:>9}", flush=True)
+    times_note = f"; p50 {middle} ms, p99 {slow} ms" if times else ""
+    note = f"{speed:.1f} images/s{times_note}"
+    keep(f"{name}, {clients} clients", ratio, "the runtime alone", note)
 
 
 def bench_command(model: str, files: list[bytes], folder: Path, limits: dict[int, float]) -> None:
@@ -156,7 +172,7 @@ def bench_service(
     print(f"{name:<12}ready after {service.started:.1f} s; {service.memory():.0f} MB at most")
 
 
-def bench_start(model: str) -> None:
+def bench_start(model: str, predictor: Predictor) -> None:
     """Time until the command line helps, and until it has judged its first picture."""
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         file.write(portraits()[0])
@@ -165,7 +181,32 @@ def bench_start(model: str) -> None:
         times = [
             min(run() for _ in range(3)) for run in (partial(command_seconds, ["predict", "--help"]), first)
         ]
-    print(f"start       --help {times[0]:.2f} s; first verdict {times[1]:.2f} s (best of 3)")
+        graph = Path(file.name).with_suffix(".onnx")
+        graph.write_bytes(graph_of(predictor))
+        try:
+            limits = [python_seconds("pass"), python_seconds(_LOADS, str(graph))]
+        finally:
+            graph.unlink()
+    notes = [f"{seconds:.2f} s, best of 3" for seconds in times]
+    report("start: deepfake predict --help", limits[0] / times[0], "an empty Python", notes[0])
+    report("start: first verdict", limits[1] / times[1], "a Python that loads the model", notes[1])
+
+
+def graph_of(predictor: Predictor) -> bytes:
+    """The graph that ONNX Runtime runs for a model: its own, or that of its tower."""
+    if predictor.bundle.engine.runtime == "tower":
+        return class_token_graph(tower_graph())
+    return (predictor.bundle.folder / GRAPH).read_bytes()
+
+
+def python_seconds(code: str, *arguments: str) -> float:
+    """Best wall time of three runs of a short program."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, stderr=subprocess.DEVNULL)
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def peak_memory() -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import tensorflow as tf
+from measure import report, skip
 
 from deepfake.base.parameters import load_params
 from deepfake.base.runtime import configure
@@ -81,8 +81,9 @@ def bench(params: Params, model: keras.Model, name: str, recipe: Train, steps: i
     ]
     limit, ours = np.min(rounds, axis=0)
     wall, cpu = limit / ours
-    print(f"{name:<28} {wall:5.2f} of one batch in memory, {cpu:.2f} in processor time; "
-          f"{recipe.batch_size / ours[0]:.0f} images/s; target: {LIMITS[name]}", flush=True)  # fmt: skip
+    speed = recipe.batch_size / ours[0]
+    note = f"{cpu:.2f} in processor time; {speed:.0f} images/s; target: {LIMITS[name]}"
+    report(f"train, {name}", wall, "one batch in memory", note)
 
 
 def main() -> None:
@@ -95,7 +96,8 @@ def main() -> None:
         train = params.train.model_copy(update={"model": options.model})
         params = params.model_copy(update={"train": train})
     if not FACES.is_dir():
-        sys.exit(f"no {FACES}: run `dvc repro preprocess` first")
+        skip("train", f"no {FACES}: run `dvc repro preprocess` first")
+        return
     runtime = configure(params.base)
     print(f"{params.train.model} at {params.preprocess.size} px on {runtime.device}, "
           f"{params.base.threads} threads; 1.00 is the limit")  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,24 @@ _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY, 85,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 ]  # fmt: skip
+
+BARE, READING = "decode + resize + encode", "reading"
+# The least work that each figure is compared with, and why nothing can be faster.
+LIMITS = {
+    BARE: "OpenCV decodes, resizes and encodes each picture and does nothing else, on one core. No check, "
+    "no face search and no second look at a picture is in it.",
+    READING: "Every file is read once from the disk's cache, on one core. Nothing looks at the bytes.",
+    "the network alone": "The network judges crops that are ready in memory, one pass for each crop.",
+    "the tower alone": "ONNX Runtime computes the tower for crops that are ready in memory, on one thread.",
+    "one batch in memory": "The same compiled training step, again and again on one batch in memory.",
+    "the runtime alone": "ONNX Runtime judges pixels that are ready: all views of a verdict, nothing else.",
+    "the start of DVC and one look at each file": "`dvc --version` starts and ends, and each file is asked "
+    "for its size and time once. DVC must do both to know that nothing changed.",
+    "an empty Python": "`python -c pass` starts and ends, with the same environment.",
+    "a Python that loads the model": "Python starts, ONNX Runtime loads the model's graph and judges one "
+    "picture that is ready.",
+    "the weights": "The file of the weights. A process can't hold less.",
+}
 
 
 def seconds(
@@ -34,9 +54,31 @@ def processor_seconds(work: Callable[[], object]) -> float:
     return seconds(work, 3, time.process_time)
 
 
-def report(name: str, limit: float, ours: float, what: str) -> None:
-    """Print one line: the limit's time divided by ours; 1.00 is as fast as the limit."""
-    print(f"{name:<28} {limit / ours:5.2f} of {what}")
+def report(name: str, ratio: float, limit: str, note: str = "") -> None:
+    """Print one line, and keep it for `make bench`.
+
+    Args:
+        ratio: the limit's time divided by ours; 1.00 is as fast as the limit.
+        limit: one of `LIMITS`.
+        note: more figures, in words.
+    """
+    print(f"{name:<44} {ratio:5.2f} of {limit}{f'; {note}' if note else ''}", flush=True)
+    keep(name, ratio, limit, note)
+
+
+def skip(name: str, why: str) -> None:
+    """Say that something was not measured, and keep that for `make bench`."""
+    print(f"{name:<44} skipped: {why}", flush=True)
+    keep(name, None, None, f"skipped: {why}")
+
+
+def keep(name: str, ratio: float | None, limit: str | None, note: str) -> None:
+    """Add a figure to the file that BENCH_FIGURES names, one JSON object a line."""
+    if file := os.environ.get("BENCH_FIGURES"):
+        why = LIMITS[limit] if limit else ""
+        figure = {"name": name, "ratio": ratio, "limit": limit, "why": why, "note": note}
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(figure) + "\n")
 
 
 def decode_resize_encode(files: list[bytes], size: int, border: int = 0) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -359,3 +362,39 @@ def test_a_full_pool_refuses_and_keeps_its_count() -> None:
         return pool.taken
 
     assert asyncio.run(scenario()) == 0
+
+
+_WRITTEN: list[str] | None = (
+    None  # a hook of Python can't be taken away: it only looks while this is a list
+)
+
+
+def _note_writes(event: str, arguments: tuple[Any, ...]) -> None:
+    if _WRITTEN is None or event != "open":
+        return
+    path, mode, flags = arguments
+    if isinstance(path, str) and (flags & (os.O_WRONLY | os.O_RDWR) or set(str(mode or "")) & set("wax+")):
+        _WRITTEN.append(path)
+
+
+def test_pictures_never_touch_the_disk() -> None:
+    """More than a form's usual megabyte in memory, alone, in a form and as a batch."""
+    global _WRITTEN
+    sys.addaudithook(_note_writes)
+    data = picture() + bytes(3 << 20)  # what follows a picture's end is allowed
+    with serving() as client:
+        client.post("/v1/picture", content=data)  # imports
+        _WRITTEN = []
+        try:
+            answers = [
+                client.post("/v1/picture", content=data),
+                client.post("/v1/picture", files=sent(data)),
+                client.post("/v1/pictures", files=sent(data, data)),
+            ]
+            by_service = [*_WRITTEN]
+            with tempfile.TemporaryFile():
+                pass
+        finally:
+            written, _WRITTEN = _WRITTEN, None
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert by_service == [] and written, "the hook sees temporary files, and the service writes none"
