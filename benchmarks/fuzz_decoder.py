@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import pylibjxl
 from PIL import Image
 
 from deepfake.media.header import ImageRejected
@@ -53,6 +54,9 @@ def samples() -> list[bytes]:
         picture = colour.convert("L").convert(mode) if mode == "I;16" else colour.convert(mode)
         picture.save(buffer, kind, **options)
         files.append(buffer.getvalue())
+    for mode in ("RGB", "RGBA", "L"):
+        pixels = np.ascontiguousarray(colour.convert(mode))
+        files.append(pylibjxl.encode(pixels, lossless=mode == "L", exif=exif.tobytes()))
     return files
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pylibjxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ FILES = [
     sample("JPEG", "RGB"), sample("JPEG", "L", progressive=True), sample("PNG", "RGB"),
     sample("PNG", "P"), sample("WEBP", "RGB"), sample("WEBP", "RGBA", lossless=True), sample("GIF", "P"),
     sample("TIFF", "RGB"), sample("TIFF", "L", compression="tiff_lzw"), sample("BMP", "RGB"),
-    sample("AVIF", "RGB"),
+    sample("AVIF", "RGB"), bytes(pylibjxl.encode(np.full((32, 40, 3), 99, np.uint8), exif=b"maker")),
 ]  # fmt: skip
 
 

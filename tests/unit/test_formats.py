@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pylibjxl
 import pytest
 from helpers import clean_environment
 from PIL import Image, ImageCms
@@ -18,6 +19,7 @@ from deepfake.media import readers
 from deepfake.media.formats import HEAD, name_of
 from deepfake.media.header import ImageRejected
 from deepfake.media.images import decode_image
+from deepfake.media.metadata import read_metadata
 from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 
@@ -91,6 +93,45 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(b"\0\0\0\x18ftypheic" + bytes(40)) == (
         "unsupported_format: HEIC needs a package: pip install pillow-heif"
     )
+    assert refusal(b"\xff\x0a" + bytes(40)) == (
+        "unsupported_format: JPEG XL needs a package: pip install pylibjxl"
+    )
+
+
+def jpeg_xl(pixels: np.ndarray, **options: object) -> bytes:
+    return bytes(pylibjxl.encode(np.ascontiguousarray(pixels), lossless=True, **options))
+
+
+def test_a_jpeg_xl(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert np.array_equal(decode_image(jpeg_xl(smooth()), LIMITS), smooth())
+    tags = _orientation(6)
+    tags[0x010F] = "Camera"
+    data = jpeg_xl(smooth(), exif=tags.tobytes())  # only the stream of pixels says how it is turned
+    header = read_header(data, LIMITS)
+    assert (header.format, header.width, header.height, header.has_exif) == ("JPEG XL", 64, 40, True)
+    assert np.array_equal(decode_image(data, LIMITS), smooth())
+    box = bytes(4) + tags.tobytes()[6:]
+    plain = jpeg_xl(smooth(), exif=b"packed")
+    plain = plain[: plain.index(b"brob") - 4] + struct.pack(">I4s", 8 + len(box), b"Exif") + box
+    for marked in (data, plain):  # packed with Brotli, and not
+        assert read_metadata(marked, LIMITS).exif["camera maker"] == "Camera"
+    grey, seen = smooth()[..., :1], np.dstack([smooth(), np.zeros((40, 64), np.uint8)])
+    assert np.array_equal(decode_image(jpeg_xl(grey), LIMITS), grey.repeat(3, axis=2))
+    assert decode_image(jpeg_xl(seen), LIMITS).min() == 255
+    assert refusal(data[:-200]).startswith("corrupt: the file")
+    assert refusal(data[:20]).startswith("corrupt: the file")
+    monkeypatch.setattr(pylibjxl, "decode", lambda *args, **options: pytest.fail("pixels were decoded"))
+    few = LIMITS.model_copy(update={"max_pixels": 100})
+    assert refusal(data, few) == "too_many_pixels: 64 x 40 pixels, at most 100"
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_jpeg_in_jpeg_xl_is_upright_and_has_its_colours(orientation: int) -> None:
+    swapped = SRGB.replace(b"rXYZ", b"?XYZ", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"?XYZ", b"gXYZ", 1)
+    jpeg = encode(smooth(), "JPEG", quality=97, exif=_orientation(orientation), icc_profile=swapped)
+    decoded, expected = (decode_image(data, LIMITS) for data in (pylibjxl.jpeg_to_jxl(jpeg), jpeg))
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).mean() < 2
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
@@ -165,6 +206,7 @@ def test_a_large_profile_of_a_png_is_applied() -> None:
 SMALLER = """
 import resource, sys
 from deepfake.media.images import decode_image
+from deepfake.media.metadata import read_metadata
 from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 data, limits = open(sys.argv[1], "rb").read(), Limits(max_bytes=2**25, max_pixels=50_000_000, min_side=8)
@@ -231,7 +273,7 @@ def test_messages_name_the_problem_and_no_exception() -> None:
     assert refusal(names["MP4 or QuickTime video"]) == (
         "not_an_image: it is a file of the kind MP4 or QuickTime video"
     )
-    assert refusal(names["JPEG XL"]).startswith("unsupported_format: it is a JPEG XL file; save it as")
+    assert refusal(names["JPEG 2000"]).startswith("unsupported_format: it is a JPEG 2000 file; save it as")
     assert refusal(b"") == "not_an_image: the file is empty"
     assert refusal(b"\n" + encode(smooth(), "JPEG")).startswith(
         "not_an_image: it is a JPEG picture with 1 stray"

@@ -48,8 +48,11 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     with opened(data, limits) as (picture, header):
         try:
             # Not ImageOps.exif_transpose: it rewrites the whole EXIF and fails on unusual tags.
-            # Pillow itself turns a TIFF upright.
-            orientation = UPRIGHT if header.format == "TIFF" else orientation_of(picture.getexif())
+            # The decoders of TIFF and JPEG XL turn a picture upright themselves.
+            turned = header.format in ("TIFF", "JPEG XL")
+            orientation = UPRIGHT if turned else orientation_of(picture.getexif())
+            if header.format == "JPEG XL":
+                picture.load()  # its profile is known only then
             profile = picture.info.get("icc_profile")
             sound = None if profile and header.mode == "L" else _sound_jpeg(data, header)
             return to_rgb(picture if sound is None else sound, orientation, profile)

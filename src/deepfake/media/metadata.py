@@ -1,4 +1,5 @@
-"""What a picture's file says of its origin: EXIF, texts, XMP and the C2PA manifest. No pixel is decoded.
+"""What a picture's file says of its origin: EXIF, texts, XMP and the C2PA manifest. No pixel is decoded,
+except of a JPEG XL that packs its EXIF.
 
 Everything here is untrusted text that anyone can write or remove. A score never depends on it.
 """
@@ -40,6 +41,7 @@ _XMP_TOOL = re.compile(r"(?:CreatorTool|photoshop:Credit)(?:=\"|>)([^<\"]{1,200}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _C2PA_MARK = b"c2pa"  # the label of every manifest store
 _MIME = {name: f"image/{name.lower()}" for name in ("JPEG", "PNG", "WEBP", "AVIF", "HEIC", "TIFF", "GIF")}
+_MIME["JPEG XL"] = "image/jxl"
 _PATIENCE = 10.0  # seconds for reading a manifest
 _PACKAGE = "c2pa"
 _PACKED = "Raw profile"  # ImageMagick packs EXIF and others into texts
@@ -112,6 +114,8 @@ def read_metadata(data: bytes, limits: Limits) -> Metadata:
 
 def _exif(picture: Image.Image) -> tuple[dict[str, str], bool]:
     try:
+        if picture.info.get("exif") == b"":  # a JPEG XL that packs it: only its decoder unpacks it
+            picture.load()
         exif = picture.getexif()
         inner = exif.get_ifd(ExifTags.IFD.Exif)
         has_place = bool(exif.get_ifd(ExifTags.IFD.GPSInfo))

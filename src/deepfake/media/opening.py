@@ -26,7 +26,7 @@ from deepfake.media.readers import (
 from deepfake.params.ingest.limits import Limits
 
 # Pictures that people have and that no reader here reads.
-_OTHERS = ("JPEG XL", "JPEG 2000", "Photoshop", "camera raw", "icon", "SVG drawing")
+_OTHERS = ("JPEG 2000", "Photoshop", "camera raw", "icon", "SVG drawing")
 _STRAY = 64  # a picture that starts within so many bytes is named in the error
 
 

@@ -18,6 +18,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from deepfake.media.jpeg_xl import PACKAGE, open_jpeg_xl
+
 Reader = Callable[[io.BytesIO], Image.Image]
 
 _HEIF = "pillow_heif"
@@ -39,6 +41,7 @@ READERS: dict[str, Reader] = {
     "TIFF": TiffImageFile,
     "GIF": GifImageFile,
     "BMP": BmpImageFile,
+    "JPEG XL": open_jpeg_xl,
 }
 FORMATS = tuple(READERS)
 
@@ -55,7 +58,8 @@ DECODER_ERRORS = (
 
 def missing_package(kind: str) -> str | None:
     """Name of the package that a format needs, if it is not installed; otherwise None."""
-    return "pillow-heif" if kind == "HEIC" and find_spec(_HEIF) is None else None
+    module = {"HEIC": _HEIF, "JPEG XL": PACKAGE}.get(kind)
+    return None if module is None or find_spec(module) else module.replace("_", "-")
 
 
 def unsupported_kind(picture: Image.Image) -> str | None:
