@@ -10,7 +10,7 @@ from looks import banner, notice, scale, sharp, small, table
 
 from deepfake.base.labels import Verdict
 from deepfake.present.pictures import enlarged
-from deepfake.present.words import COLOURS, HEADLINES
+from deepfake.present.words import COLOURS, HEADLINES, sentence
 from deepfake.serve.clips import ClipVerdict, clock
 from deepfake.serve.contents import Content
 
@@ -21,14 +21,14 @@ def show_clip(loaded: Loaded, content: Content) -> None:
     """Show everything about a clip."""
     clip = clip_of(loaded, content.data)
     if clip.score is None:
-        notice("Not applicable", clip.reason)
+        notice("Not applicable", sentence(clip.reason))
         return
     calibration = loaded.predictor.bundle.calibration
     faces = f"{len(clip.tracks)} face{'s' * (len(clip.tracks) > 1)}"
-    why = f"{clip.reason[:1].upper()}{clip.reason[1:]}." if clip.reason else _majority(clip)
+    why = sentence(clip.reason) if clip.reason else _majority(clip)
     banner(clip.verdict, HEADLINES[clip.verdict], f"{why} {clip.frames} frames judged, {faces}.")
     scale(clip.score, calibration)
-    st.info(f"{clip.note[0].upper()}{clip.note[1:]}.")
+    st.info(sentence(clip.note))
     st.subheader("Score through time")
     st.altair_chart(_timeline(clip), width="stretch")
     st.subheader("Most suspicious frames")

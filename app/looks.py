@@ -40,8 +40,8 @@ def scale(score: float, calibration: Calibration) -> None:
         )
         + f'<i style="left:{100.0 * score}%"></i>'
         f'<strong style="left:clamp(2.6rem, {100.0 * score}%, 100% - 2.6rem)">Score {score:.3f}</strong>'
-        f'<em style="right:calc(100% - max({low}%, 8rem))">real below {calibration.real_below:.3f}</em>'
-        f'<em style="left:min({high}%, 100% - 7.2rem)">fake from {calibration.threshold:.3f}</em></div>'
+        f'<em style="right:calc(100% - max({low}%, 6.2rem))">real below {calibration.real_below:.3f}</em>'
+        f'<em style="left:min({high}%, 100% - 5.8rem)">fake from {calibration.threshold:.3f}</em></div>'
     )
 
 
@@ -60,7 +60,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     inner = f'<table class="card"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    st.html(f'<div class="wide" tabindex="0">{inner}</div>')  # a keyboard can scroll it
+    # A keyboard can scroll it, and a screen reader says what has the focus.
+    st.html(f'<div class="wide" tabindex="0" role="region" aria-label="table">{inner}</div>')
 
 
 def small(text: str) -> None:
@@ -79,5 +80,5 @@ def _cell(text: str) -> str:
 
 
 def _banner(colour: str, title: str, text: str) -> None:
-    words = f"<b>{escape(title)}</b>{escape(text)}"
+    words = f"<h1>{escape(title)}</h1>{escape(text)}"
     st.html(f'<div class="banner" role="status" style="background:{colour}">{words}</div>')

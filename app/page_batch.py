@@ -23,13 +23,16 @@ _KNOWN = "scored"  # in the session: rows by name and digest, for each model and
 def batch() -> None:
     """Show the page."""
     loaded = production()
+    title = st.container()
     contents, assume_face = incoming(loaded.predictor.bundle.recipe.limits, MOST)
-    if contents:
+    if not contents:
+        title.title("Many pictures")
+    else:
         rows = _score(loaded, contents, assume_face)
         _show(rows)
     st.divider()
     st.markdown(f"**{EVIDENCE}**")
-    small(f"{loaded.name}, version {loaded.version.version}. For folders: deepfake predict.")
+    small(f"{loaded.name}, version {loaded.version.version}. For folders use the command deepfake predict.")
 
 
 def _score(loaded: Loaded, contents: list[Content], assume_face: bool) -> list[Row]:
@@ -51,7 +54,9 @@ def _show(rows: list[Row]) -> None:
     counted = Counter(Verdict(row["verdict"]) for row in rows)
     st.subheader(", ".join(f"{counted[v]} {HEADLINES[v].lower()}" for v in Verdict if counted[v]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kinds = st.pills("Show only", [str(v) for v in Verdict if counted[v]], selection_mode="multi")
+        kinds = st.pills(
+            "Show only", [v for v in Verdict if counted[v]], selection_mode="multi", format_func=_words
+        )
         words = st.text_input("Name contains", width=280)
     kept = [
         row
@@ -59,6 +64,7 @@ def _show(rows: list[Row]) -> None:
         if (not kinds or row["verdict"] in kinds) and words.lower() in row["path"].lower()
     ]
     table = pd.DataFrame(kept, columns=["path", "face", "verdict", "score", "reason", "note"])
+    table["verdict"] = table["verdict"].map(_words)
     st.dataframe(
         table,
         hide_index=True,
@@ -71,3 +77,7 @@ def _show(rows: list[Row]) -> None:
     small(f"{len(kept)} of {len(rows)} rows. A click on a column's name sorts.")
     lines = csv_lines(kept, header=True)
     st.download_button("Download these rows (CSV)", lines, "scores.csv", "text/csv", on_click="ignore")
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ")

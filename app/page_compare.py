@@ -13,7 +13,7 @@ from uploads_box import incoming
 from deepfake.base.errors import DeepfakeError
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.present.model_facts import figure_rows
-from deepfake.present.words import HEADLINES, why
+from deepfake.present.words import HEADLINES, sentence, why
 from deepfake.registry.run_files import all_versions
 from deepfake.serve.contents import Content
 from deepfake.serve.uploads import is_clip
@@ -28,6 +28,7 @@ def compare() -> None:
     if len(versions) < 2:
         notice("Nothing to compare", "Only one version is registered. `make repro` registers another one.")
         return
+    st.title("Two versions")
     numbers = [str(version.version) for version in versions]
     first = numbers.index(str(current.version.version))
     left, right = st.columns(2)
@@ -36,7 +37,7 @@ def compare() -> None:
         _choose(right, "The other version", versions, next(n for n in range(len(versions)) if n != first)),
     ]
     sides = [_load(current.name, version) for version in chosen]
-    contents, assume_face = incoming(current.predictor.bundle.recipe.limits, MOST)
+    contents, assume_face = incoming(current.predictor.bundle.recipe.limits, MOST, "One picture")
     if contents:
         _show_verdicts(sides, contents[0], assume_face)
     st.subheader("On their own test splits")
@@ -44,7 +45,7 @@ def compare() -> None:
         f"version {side.key[0]}": side.predictor.bundle.card["test"]["model"] for side in sides if side
     }
     table(("", *known), figure_rows(known))
-    small("Each on its own test split: figures of versions with other data do not compare.")
+    small("Do not compare figures of versions that have different test pictures.")
     for side in sides:
         if side is not None and (limits := limits_of(side)):
             with st.expander(f"What version {side.key[0]} can't do"):
@@ -69,12 +70,15 @@ def _load(name: str, version: Any) -> Loaded | None:
 
 def _show_verdicts(sides: list[Loaded | None], content: Content, assume_face: bool) -> None:
     if content.problem or is_clip(content.data):
-        notice("Not applicable", content.problem or "this page compares pictures; Detect judges clips")
+        notice(
+            "Not applicable",
+            sentence(content.problem or "this page compares pictures; the page Detect judges clips"),
+        )
         return
     base = next((side for side in sides if side is not None), None)
     if base is not None and faces_of(base, content.data, assume_face)[0].crop is not None:
         st.image(picture_of(base, content.data, assume_face), content.name, width=220)
-    for side, column in zip(sides, st.columns(2, gap="large"), strict=True):
+    for side, column in zip(sides, st.columns(2, gap="medium"), strict=True):
         if side is not None:
             with column:
                 st.markdown(f"**Version {side.key[0]}**")
@@ -84,7 +88,7 @@ def _show_verdicts(sides: list[Loaded | None], content: Content, assume_face: bo
 
 def _show_face(side: Loaded, face: FaceVerdict) -> None:
     if face.score is None:
-        notice("Not applicable", face.reason)
+        notice("Not applicable", sentence(face.reason))
         return
     calibration = side.predictor.bundle.calibration
     banner(face.verdict, HEADLINES[face.verdict], why(face, calibration))

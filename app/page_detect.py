@@ -18,7 +18,7 @@ from deepfake.explain.heat import overlay
 from deepfake.present.file_origin import APART, NOTHING
 from deepfake.present.picture_report import Subject, picture_report
 from deepfake.present.pictures import enlarged
-from deepfake.present.words import EVIDENCE, HEADLINES, moves, rules, why
+from deepfake.present.words import EVIDENCE, HEADLINES, moves, rules, sentence, why
 from deepfake.serve.contents import Content
 from deepfake.serve.uploads import is_clip
 
@@ -33,8 +33,14 @@ _HEAT_MAP = (
 def detect() -> None:
     """Show the page."""
     loaded = production()
+    title = st.container()
     contents, assume_face = incoming(loaded.predictor.bundle.recipe.limits, MOST)
-    if contents:
+    if not contents:  # later the verdict is the title
+        title.title("Is this face real?")
+        title.markdown(
+            "Give a picture or a clip. The answer is *real*, *fake* or *uncertain*, with its reason."
+        )
+    else:
         chosen = _choose(loaded, contents, assume_face)
         if is_clip(chosen.data):
             show_clip(loaded, chosen)
@@ -43,7 +49,7 @@ def detect() -> None:
     st.divider()
     st.markdown(f"**{EVIDENCE}** It can be wrong in both directions; the page *Model* says when.")
     if loaded.predictor.bundle.only_rendered:
-        st.warning(f"{RENDERED_ONLY[0].upper()}{RENDERED_ONLY[1:]}.")
+        st.warning(sentence(RENDERED_ONLY))
     small(f"{loaded.name}, version {loaded.version.version}")
 
 
@@ -79,7 +85,7 @@ def _verdict(loaded: Loaded, content: Content, assume_face: bool) -> Verdict:
 def _show_picture(loaded: Loaded, content: Content, assume_face: bool) -> None:
     faces = [] if content.problem else faces_of(loaded, content.data, assume_face)
     if not faces or faces[0].crop is None:
-        notice("Not applicable", faces[0].reason if faces else content.problem)
+        notice("Not applicable", sentence(faces[0].reason if faces else content.problem))
         _show_origin(loaded, content.data)
         return
     face = _choose_face(faces)
@@ -93,7 +99,7 @@ def _show_picture(loaded: Loaded, content: Content, assume_face: bool) -> None:
     assert face.score is not None
     scale(face.score, calibration)
     _show_notes(faces)
-    left, right = st.columns(2, gap="large")  # on a narrow screen: one above the other
+    left, right = st.columns(2, gap="medium")  # on a narrow screen: one above the other
     with left:
         judged = "the judged face" if len(faces) == 1 else f"the {len(faces)} judged faces, largest first"
         marked = picture_of(loaded, content.data, assume_face)
@@ -121,7 +127,7 @@ def _choose_face(faces: list[FaceVerdict]) -> FaceVerdict:
 def _show_notes(faces: list[FaceVerdict]) -> None:
     note, many = faces[0].note, faces[0].left_out
     if note:
-        st.info(f"{note[0].upper()}{note[1:]}.")
+        st.info(sentence(note))
     if many:
         st.warning(
             f"The picture has too many faces: {many} smaller ones are not judged. Crop the picture to the "
@@ -160,7 +166,7 @@ def _show_details(
         if moved:
             moved_scores(moved)
         else:
-            small("This model judges only the face itself.")
+            small("This model judges only the face as it is.")
     with st.expander("How a verdict is made"):
         st.markdown("\n".join(f"- {rule}" for rule in rules(calibration)))
 

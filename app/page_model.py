@@ -151,12 +151,9 @@ def _show_data(card: Mapping[str, Any]) -> None:
         for x in card["trained_on"]
     ]
     with st.expander(f"{len(rows)} sources"):
-        table(("source", "pictures", "face, pixels"), rows)
+        table(("source", "pictures", "side of the median face, pixels"), rows)
     train, val, test = (sum(card["split"][name].values()) for name in ("train", "val", "test"))
-    small(
-        f"{train:,} pictures for training, {val:,} for the thresholds, {test:,} for the test. Face: median "
-        "side."
-    )
+    small(f"{train:,} pictures for training, {val:,} for the thresholds, {test:,} for the test.")
     terms = "; ".join(f"{x['name']}: {x['licence']}" for x in card["sources"])
     small(f"Licences of the pictures, as the sources state them: {terms}.")
     for weights in card.get("pretrained", ()):  # older models do not have this entry

@@ -35,15 +35,20 @@ def _listener() -> object:
     return st.components.v2.component("paste", html="", js=_LISTEN)
 
 
-def incoming(limits: Limits, most: int) -> tuple[list[Content], bool]:
+def incoming(
+    limits: Limits, most: int, label: str = "Pictures, clips or a zip file"
+) -> tuple[list[Content], bool]:
     """Everything that the visitor has given, at most `most` pictures of each archive.
+
+    Args:
+        label: what the page takes.
 
     Returns:
         The contents, and whether they are face crops already. The names are those of the files; what they
         are, `is_clip` and the predictor say.
     """
     files = st.file_uploader(
-        "Pictures, clips or a zip file. You can also paste a picture (Ctrl+V).",
+        f"{label}. You can also paste a picture (Ctrl+V).",
         accept_multiple_files=True,  # of any name: what a file is, its bytes say
     )
     contents = [one for file in files for one in _unpacked(file.name, file.getvalue(), limits, most)]

@@ -32,7 +32,7 @@ from deepfake.serve.uploads import is_clip, unpack
         (Verdict.UNCERTAIN, IN_BAND, "between the two limits"),
         (Verdict.UNCERTAIN, UNSTABLE, "Mirroring, JPEG or scaling moves its score too far."),
         (Verdict.UNCERTAIN, UNLIKE, "unlike all faces"),
-        (Verdict.NOT_APPLICABLE, "no_face: none", "No_face: none."),
+        (Verdict.NOT_APPLICABLE, "no_face: no face was found", "No face was found."),
     ],
 )
 def test_each_verdict_has_its_reason_in_one_sentence(verdict: Verdict, reason: str, words: str) -> None:

@@ -115,4 +115,4 @@ def test_rows_and_figure_hold_every_level(run: dict, tmp_path: Path) -> None:
 
 def test_the_worst_is_said_first(run: dict) -> None:
     first, second = run["table"]["words"]
-    assert "gamma 1.5 it catches" in first and "gamma 0.7 it calls" in second
+    assert "gamma 1.5: it catches" in first and "gamma 0.7: it calls" in second

@@ -98,7 +98,7 @@ def check_that_it_can_ship(folder: Path) -> None:
     assert frame["image_id"].str.fullmatch(r"[0-9a-f]{64}(-\d+)?").all()
     assert (frame["path"] == frame["image_id"]).all() and frame["group"].str.fullmatch(r"\d+").all()
     bundle = read_bundle(folder)
-    assert bundle.explanation.method is None and "ships without" in bundle.explanation.sentence
+    assert bundle.explanation.method is None and "No heat map: " in bundle.explanation.sentence
     assert not bundle.only_rendered
 
 

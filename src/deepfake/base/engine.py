@@ -32,7 +32,7 @@ class Engine:
     def sentence(self) -> str:
         """The decision in words, for the model's page."""
         if self.runtime == "tower":
-            return "ONNX Runtime computes the tower, and NumPy the head. There is no network of Keras."
+            return "ONNX Runtime computes the tower, and NumPy the head."
         if self.runtime == "keras":
             return f"Keras computes the scores, which needs TensorFlow: {self.refused}."
         return (

@@ -32,7 +32,7 @@ _COPIED = (  # unchanged
     "evaluate/metrics.json", "train/history.csv", "report/model_card.md", "report/data_card.md",
 )  # fmt: skip
 _PREDICTIONS = "evaluate/predictions.parquet"
-_NO_HEAT_MAP = "No heat map: the starter ships without what one would take from its training pictures."
+_NO_HEAT_MAP = "No heat map: its method must be tested on pictures, and the starter ships without pictures."
 _LICENCES = """# Licences of the starter
 
 Code, weights and pictures have different terms.

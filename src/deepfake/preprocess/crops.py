@@ -144,7 +144,7 @@ def _detect(picture: np.ndarray, image_id: str, params: Faces, cache: DetectionC
 def _locate(detection: Detection, params: Faces) -> list[tuple[Square, float | None]]:
     """Squares and scores of the faces that are large enough, largest first."""
     if not detection.faces:
-        raise NoFace("no_face", "no face was found; if the picture is a face crop already, say so")
+        raise NoFace("no_face", "no face was found; if the picture is a face crop already, mark it as one")
     large = [face for face in detection.faces if _extent(face) >= params.min_size]
     if not large:
         widest = max(map(_extent, detection.faces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from deepfake.base.labels import Verdict
@@ -50,7 +51,13 @@ def why(face: FaceVerdict, calibration: Calibration) -> str:
         UNSTABLE: "Mirroring, JPEG or scaling moves its score too far.",
         UNLIKE: "The face is unlike all faces that the model was trained on.",
     }
-    return known.get(face.reason, f"{face.reason[:1].upper()}{face.reason[1:]}.")
+    return known.get(face.reason, sentence(face.reason))
+
+
+def sentence(reason: str) -> str:
+    """A reason as a sentence, without its code: `no_face: none was found` becomes `None was found.`"""
+    words = re.sub(r"^[a-z_]+: ", "", reason)
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def moves(views: Mapping[str, float]) -> list[tuple[str, float]]:

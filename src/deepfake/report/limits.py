@@ -51,7 +51,7 @@ def _worst_parts(table: Mapping[str, Any]) -> Iterator[str]:
         name, row = min(measured.items(), key=lambda item: item[1]["auc"]["value"])
         auc = "AUC {value:.2f} [{low:.2f}, {high:.2f}]".format(**row["auc"])
         caught = row.get("flagged_fake")
-        rate = f"; it does not call {percent(1 - caught['value'], 0)} fake" if caught else ""
+        rate = f"; it calls {percent(caught['value'], 0)} of them fake" if caught else ""
         yield f"It is weakest on fakes of {name}: {auc}, {row['pictures']:,} pictures{rate}."
     reals = [(row, name) for name, row in table["per_source"].items() if name.startswith("real/")]
     flagged = [(row["flagged_fake"]["value"], row, name) for row, name in reals if "flagged_fake" in row]

@@ -177,16 +177,18 @@ def _words(table: Mapping[str, Any]) -> list[str]:
     """Sentences on the damage that hides most fakes, and on the damage that accuses most reals."""
     family, level = _worst_level(table, "tpr", min)
     caught = table["families"][family]["levels"][level][MODEL]["tpr"]["value"]
+    clean = table["clean"][MODEL]
     said = [
-        f"With {family} {level} it catches {caught:.0%} of the fakes at the shipped threshold "
-        f"({table['clean'][MODEL]['tpr']['value']:.0%} without damage)."
+        f"Damage hides fakes. The worst is {family} {level}: it catches {100 * caught:.0f} % of them, "
+        f"without damage {100 * clean['tpr']['value']:.0f} %."
     ]
     family, level = _worst_level(table, "fpr", max)
     accused = table["families"][family]["levels"][level][MODEL]["fpr"]["value"]
-    said.append(
-        f"With {family} {level} it calls {accused:.0%} of the real pictures fake "
-        f"({table['clean'][MODEL]['fpr']['value']:.0%} without damage)."
-    )
+    if accused > clean["fpr"]["value"]:
+        said.append(
+            f"Damage accuses real pictures. The worst is {family} {level}: it calls {100 * accused:.0f} % "
+            f"of them fake, without damage {100 * clean['fpr']['value']:.0f} %."
+        )
     return said
 
 
