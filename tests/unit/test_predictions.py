@@ -159,6 +159,7 @@ def test_scores_that_are_no_probabilities_count_by_their_order_only(tmp_path: Pa
         ({"label": [0, 1, 2] + [1] * 117}, r"row 4: label must be 0 or real, 1 or fake, got '2'"),
         ({"split": ["test", "tests"] + ["test"] * 118}, r"row 3: split must be one of train, val"),
         ({"label": [0] * 120}, "both classes"),
+        ({"path": ["0.png", None] * 60}, r"row 3: path must be given.*60 such rows"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(change: dict, words: str, tmp_path: Path) -> None:
@@ -204,3 +205,38 @@ def test_another_run_of_other_pictures_is_refused(tmp_path: Path) -> None:
         add_compared(make_predictions(), {"other": str(tmp_path / "foreign.parquet")})
     with pytest.raises(SourceError, match="is taken"):
         add_compared(make_predictions(), {MODEL: str(tmp_path / "other.parquet")})
+
+
+@pytest.mark.parametrize("kind", ["ours", "another detector's"])
+def test_a_damaged_table_is_a_sentence(kind: str, tmp_path: Path) -> None:
+    """Arrow, pandas and JSON raise half a dozen kinds of errors for damaged bytes."""
+    scores(split=np.repeat(["val", "test"], 60)).to_parquet(tmp_path / "whole.parquet")
+    if kind == "ours":
+        write_predictions(read_any(tmp_path / "whole.parquet"), tmp_path / "whole.parquet")
+    whole, refused = (tmp_path / "whole.parquet").read_bytes(), 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(whole)
+        for at in rng.integers(
+            len(whole) // 2, len(whole), 4
+        ):  # its second half has the tables of contents
+            damaged[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "bad.parquet").write_bytes(damaged)
+        try:
+            read_any(tmp_path / "bad.parquet")
+        except SourceError as error:
+            refused += "damaged" in str(error) or "not a CSV or Parquet table" in str(error)
+    assert refused > 10
+
+
+def test_an_error_of_the_system_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores().to_parquet(tmp_path / "a.parquet")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "a.parquet")
+
+    monkeypatch.setattr("pyarrow.parquet.read_schema", refuse)
+    with pytest.raises(PermissionError):
+        read_any(tmp_path / "a.parquet")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -49,6 +51,11 @@ def told(error: BaseException) -> str:
         (OSError(errno.EFBIG, "File too large", "data/x"), "grow as large as it must (data/x): raise"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "the memory is full: close"),
         (MemoryError(), "the memory is full: close"),
+        (sqlite3.OperationalError("database or disk is full"), "no space left on the disk: free"),
+        (
+            sqlite3.OperationalError("attempt to write a readonly database"),
+            "the disk can only be read: make",
+        ),
         (
             OSError(errno.EROFS, "Read-only file system", "data/x"),
             "the disk can only be read (data/x): make",
@@ -108,3 +115,12 @@ def test_ctrl_c_ends_a_stage_with_its_workers_in_one_sentence(tmp_path: Path) ->
     assert process.returncode == 130
     assert "Traceback" not in said, said
     assert said.splitlines()[-1].startswith("stopped: finished shards and epochs are kept")
+
+
+def test_a_small_address_space_is_told_before_a_library_waits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for limit, told_of in ((900 << 20, True), (8 << 30, False), (resource.RLIM_INFINITY, False)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+        run_stage(lambda: None)
+        assert ("limited to 900 MiB (ulimit -v)" in capsys.readouterr().err) == told_of

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ _NO_MEMORY = (
     "the memory is full: close other programs, or lower base.threads or train.batch_size, then run again; "
     "finished shards and epochs are kept"
 )
+_DATABASE = {"disk is full": errno.ENOSPC, "readonly database": errno.EROFS}  # in the words of SQLite
+_ADDRESSES = 4 << 30  # bytes; TensorFlow, Arrow and their threads need three quarters of it
 _FULL = 1 << 20  # bytes that are free where hardly a file can be written
 
 
@@ -27,32 +30,51 @@ def run_stage(main: Callable[[], None]) -> None:
 
     The libraries are imported before this runs, so dvc.yaml sets the environment variables that they read.
     """
+    _note_a_small_address_space()
     try:
         main()
     except DeepfakeError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        words = _in_words(error)
-        if words is None:
-            raise
-        sys.exit(f"error: {words}")
-    except MemoryError:
-        sys.exit(f"error: {_NO_MEMORY}")
-    except Exception as error:
-        # TensorFlow is not imported here, so its error is known by its name.
-        if type(error).__name__ != "ResourceExhaustedError":
-            raise
-        sys.exit(f"error: {_NO_MEMORY}")
     except KeyboardInterrupt:
         print(
             "stopped: finished shards and epochs are kept; the same command goes on from them",
             file=sys.stderr,
         )
         sys.exit(_INTERRUPTED)
+    except Exception as error:
+        words = _in_words(error)
+        if words is None:
+            raise
+        sys.exit(f"error: {words}")
 
 
-def _in_words(error: OSError) -> str | None:
-    """What the system refuses, and what to do; None for an error of the program."""
+def _note_a_small_address_space() -> None:
+    """Say before it happens that a library may wait forever for a thread that it can't start."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < _ADDRESSES:
+        print(
+            f"note: the address space is limited to {limit >> 20} MiB (ulimit -v), and libraries may stop "
+            f"or wait forever: allow {_ADDRESSES >> 20} MiB",
+            file=sys.stderr,
+        )
+
+
+def _in_words(error: Exception) -> str | None:
+    """What the machine refuses, and what to do; None for an error of the program."""
+    # TensorFlow is not imported here, so its error is known by its name.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return _NO_MEMORY
+    if isinstance(error, sqlite3.OperationalError):  # a worker's error keeps only its text
+        system = next((number for text, number in _DATABASE.items() if text in str(error)), None)
+        return None if system is None else _of_system(OSError(system, str(error)))
+    return _of_system(error) if isinstance(error, OSError) else None
+
+
+def _of_system(error: OSError) -> str | None:
     name = f" ({error.filename})" if error.filename else ""  # a write to an open file names none
     # HDF5 wraps the system's error and keeps only its text.
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):

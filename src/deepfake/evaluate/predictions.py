@@ -110,16 +110,21 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file was written by `write_predictions`."""
+    """Whether a file was written by `write_predictions`; False if it can't be read as Parquet."""
     try:
         return _KEY in (pq.read_schema(path).metadata or {})
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, UnicodeDecodeError):
+        return False
+    except OSError as error:
+        if error.errno is not None:  # Arrow's own errors about damaged bytes have none
+            raise
         return False
 
 
 def read_predictions(path: Path) -> Predictions:
     """Read the output of `write_predictions`."""
     table = pq.read_table(path)
+    table.validate(full=True)  # damaged texts are no UTF-8, and would fail where they are first compared
     facts = json.loads(table.schema.metadata[_KEY])
     return Predictions(
         frame=table.to_pandas(),

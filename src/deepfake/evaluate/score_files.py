@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES, REAL
@@ -42,7 +45,7 @@ def read_any(path: Path, threshold: float | None = None) -> Predictions:
             raise SourceError(
                 f"{path} has its own threshold: --threshold is only for files of other detectors"
             )
-        return read_predictions(path)
+        return _ours(path)
     frame = _checked(_read(path), path)
     calibrated = _calibrated(frame) if threshold is None else None
     detector = calibrated or Detector("score", None, None, threshold, is_probability=_in_unit(frame))
@@ -51,15 +54,34 @@ def read_any(path: Path, threshold: float | None = None) -> Predictions:
     return Predictions(frame, {NAME: detector}, (), {}, RESAMPLES, BINS, SEED)
 
 
+def _ours(path: Path) -> Predictions:
+    with _damage_in_words(path, "damaged, copy or make it again"):
+        return read_predictions(path)
+
+
 def _read(path: Path) -> pd.DataFrame:
-    try:
+    with _damage_in_words(path, "not a CSV or Parquet table"):
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            table = pq.read_table(path)
+            table.validate(full=True)  # texts that are no UTF-8 would fail later
+            frame: pd.DataFrame = table.to_pandas()
+            return frame
         return pd.read_csv(
             path, dtype=dict.fromkeys((*_REQUIRED[:2], *_OPTIONAL), str), keep_default_na=True
         )
-    except (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} is not a CSV or Parquet table: {error}") from error
+
+
+@contextmanager
+def _damage_in_words(path: Path, what: str) -> Iterator[None]:
+    """What the readers raise for damaged bytes becomes one sentence; an error of the system stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # Arrow's own errors about damaged bytes have none
+            raise
+        raise SourceError(f"{path} is {what}: {error}") from error
+    except (pa.ArrowException, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise SourceError(f"{path} is {what}: {error}") from error
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -70,6 +92,7 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise SourceError(f"{path} has no rows")
+    _refuse(table, "path", table["path"].isna(), "must be given", path)
     scores = pd.to_numeric(table["score"], errors="coerce").astype(np.float64)
     _refuse(table, "score", ~np.isfinite(scores), "must be a number", path)
     labels = table["label"].astype(str).str.strip().str.lower().str.removesuffix(".0").map(_LABELS)
