@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import re
 import resource
 import shutil
 import signal
@@ -21,6 +22,7 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 from fuzz_decoder import mutate
 from fuzz_doors import DOORS, Door
 
@@ -29,6 +31,12 @@ from deepfake.base.errors import DeepfakeError
 HANG = 20  # seconds for one small input
 EXTRA_BYTES = 2 << 30  # above the use at the start
 PAGE = Path("docs/SECURITY.md")
+_WORD = re.compile(rb"[\w.+-]+")
+_FALSE = (
+    b"", b"-1", b"0", b"1e999", b"nan", b".inf", b"99999999999999999999", b"null", b"true", b"[]", b"{}",
+    b"[1, [2]]", b"{a: b}", b'"x"', b"''", b"real", b"../x", b"/", b"\xff\xfe", b"\0", b"2020-13-41",
+    b"&a", b"*a",
+)  # fmt: skip
 BEGIN, END = "<!-- figures: `make fuzz` writes them -->", "<!-- end of figures -->"
 
 
@@ -95,10 +103,25 @@ def _stand_at(name: str, first: int, last: int, end: float, pipe: Connection) ->
         for seed in range(first, last):
             if time.monotonic() > end:
                 break
-            pipe.send((seed, *_outcome(door, mutate(files, seed))))
+            pipe.send((seed, *_outcome(door, damage(files, seed))))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         pipe.close()
+
+
+def damage(files: list[bytes], seed: int) -> bytes:
+    """Every second input is torn apart. The others have one false word or byte, so they get further in."""
+    if seed % 2 == 0:
+        return mutate(files, seed)
+    rng = np.random.default_rng(seed)
+    data = bytearray(files[rng.integers(len(files))])
+    words = [*_WORD.finditer(data)]
+    if words and rng.random() < 0.7:
+        word = words[rng.integers(len(words))]
+        data[word.start() : word.end()] = _FALSE[rng.integers(len(_FALSE))]
+    else:
+        data[rng.integers(len(data))] = rng.integers(256)
+    return bytes(data)
 
 
 def _hangs(*_: object) -> None:

@@ -186,3 +186,18 @@ def test_a_missing_archive_is_named(tmp_path: Path) -> None:
         SourceError, match=r"source 'archive': there is no file .*gone\.zip: correct ingest\.root"
     ):
         ingested(tmp_path, {"kind": "archive", "path": "gone.zip"})
+
+
+def test_a_member_that_asks_for_all_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header of an LZMA member may ask for four gigabytes."""
+
+    def full(*_: object) -> bytes:
+        raise MemoryError
+
+    archive, target = zipped(tmp_path / "a.zip", FILES), tmp_path / "target"
+    target.mkdir()
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", full)
+    with pytest.raises(SourceError, match="asks for too much memory"):
+        unpack(archive, target, SMALL, "a.zip")

@@ -10,7 +10,7 @@ from starter_helpers import stand_in
 from deepfake.base.errors import RegistryError
 from deepfake.base.stage import read_json, write_json
 from deepfake.bundle.bundle import read_bundle
-from deepfake.bundle.seal import write_facts
+from deepfake.bundle.seal import sealed, write_facts
 from deepfake.bundle.starter import assemble_starter
 
 
@@ -45,4 +45,15 @@ def test_another_threshold_is_a_change(whole: Path, tmp_path: Path) -> None:
     facts["calibration"]["threshold"] = 0.01
     write_json(tmp_path / "detector.json", facts)
     with pytest.raises(RegistryError, match=r"detector\.json .* was changed"):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("files", ["gone", None, ["model.weights.h5"]])
+def test_facts_without_digests_are_refused_though_their_seal_is_good(
+    whole: Path, tmp_path: Path, files: object
+) -> None:
+    facts = read_json(whole / "detector.json")
+    del facts["files"]
+    write_json(tmp_path / "detector.json", sealed(facts if files == "gone" else facts | {"files": files}))
+    with pytest.raises(RegistryError):
         read_bundle(tmp_path)

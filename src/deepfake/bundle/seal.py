@@ -46,7 +46,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         raise RegistryError(
             f"there is no model in {folder}: {FACTS} is missing or damaged ({error})"
         ) from error
-    if not isinstance(facts, dict) or _SEAL not in facts:
+    if not isinstance(facts, dict) or _SEAL not in facts or not isinstance(facts.get(_FILES), dict):
         raise RegistryError(EARLIER)
     if facts != sealed(facts):
         raise RegistryError(_changed(folder, FACTS))

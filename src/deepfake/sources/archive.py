@@ -32,7 +32,7 @@ _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z
 # does not mean a broken archive.
 _READER_ERRORS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError,
-    RuntimeError, ValueError, OverflowError, IndexError,
+    RuntimeError, ValueError, OverflowError, IndexError, MemoryError,
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def unpack(archive: Path, target: Path, limits: Unpacking, where: str) -> None:
     except _READER_ERRORS as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
-        raise SourceError(f"{where} is damaged or no zip or tar file ({error}): fetch it again") from error
+        raise _damaged(where, error) from error
 
 
 def read_members(archive: Path, limits: Unpacking, most: int) -> Iterator[tuple[str, bytes]]:
@@ -97,7 +97,13 @@ def read_members(archive: Path, limits: Unpacking, most: int) -> Iterator[tuple[
                     data += chunk
             yield name, bytes(data)
     except _READER_ERRORS as error:
-        raise SourceError(f"{where} is damaged or no zip or tar file ({error}): fetch it again") from error
+        raise _damaged(where, error) from error
+
+
+def _damaged(where: str, error: Exception) -> SourceError:
+    # A few bytes can ask a decoder for gigabytes.
+    why = "it asks for too much memory" if isinstance(error, MemoryError) else error
+    return SourceError(f"{where} is damaged or no zip or tar file ({why}): fetch it again")
 
 
 def _members(archive: Path, limits: Unpacking, where: str) -> Iterator[tuple[str, IO[bytes]]]:
