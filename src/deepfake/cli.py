@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deepfake.params.whole import Params
 
 _NO_REASON = "no reason given"
+_CHANGES = "other changes of parameters, such as train.batch_size=16"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="deepfake", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="deepfake",
+        description="Is the face in a picture real or fake? Judge pictures; train and promote detectors.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     add_predict(commands).set_defaults(run=_predict)
@@ -53,75 +57,85 @@ def _parser() -> argparse.ArgumentParser:
     add_serve_key(commands).set_defaults(run=_serve_key)
     add_monitor(commands).set_defaults(run=_monitor)
 
-    doctor = commands.add_parser("doctor", help="what is wrong on this machine, and what mends it")
+    doctor = commands.add_parser("doctor", help="find what is wrong on this machine, and what mends it")
     doctor.set_defaults(run=_doctor)
 
-    report = commands.add_parser("report", help="tables, curves and page from a file of scores alone")
+    report = commands.add_parser("report", help="compute figures and their page from a file of scores")
     report.add_argument(
         "--predictions", type=Path, required=True, metavar="FILE",
         help="predictions.parquet, or CSV or Parquet of any detector: path, label (0 or real, 1 or fake), "
         "score (higher: more fake); optional source, generator, group, split (train, val, test, holdout)",
     )  # fmt: skip
-    report.add_argument("--out", type=Path, default=Path("reports/scores"), metavar="FOLDER")
     report.add_argument(
-        "--threshold", type=float, help="of another detector: scores from it on are called fake"
+        "--out", type=Path, default=Path("reports/scores"), metavar="FOLDER", help="(reports/scores)"
+    )
+    report.add_argument(
+        "--threshold", type=float, help="of another detector: a score at or above it is called fake"
     )
     report.set_defaults(run=_report)
 
-    register = commands.add_parser("register", help="register the working tree's model (again)")
+    register = commands.add_parser("register", help="register the model of this working tree (again)")
     register.set_defaults(run=_register)
 
     promote = commands.add_parser("promote", help="put a version in production, if all gates pass")
     promote.add_argument("version", help="its number")
-    promote.add_argument("--force", action="store_true", help="go past gates that say no; needs --why")
+    promote.add_argument("--force", action="store_true", help="go past gates that fail; needs --why")
     rollback = commands.add_parser("rollback", help="put the previous production version back")
     for command, run in ((promote, _promote), (rollback, _rollback)):
-        command.add_argument("--why", default="", help="is stored with the version and in the history")
+        command.add_argument("--why", default="", help="reason, for the version and the history")
         command.set_defaults(run=run)
 
-    history = commands.add_parser("history", help="promotions and rollbacks: who, when, why, which gates")
+    history = commands.add_parser(
+        "history", help="list promotions and rollbacks: who, when, why, which gates"
+    )
     history.set_defaults(run=_history)
 
-    ui = commands.add_parser("ui", help="MLflow's UI on the runs and models")
-    ui.add_argument("--port", type=int, default=5000)
+    ui = commands.add_parser("ui", help="start MLflow's UI: runs and models")
+    ui.add_argument("--port", type=int, default=5000, help="(5000)")
     ui.set_defaults(run=_ui)
 
     weights = commands.add_parser(
-        "weights", help="fetch the weights of the CLIP tower ahead of their first use"
+        "weights", help="fetch the weights of the CLIP tower before their first use"
     )
     weights.set_defaults(run=_weights)
 
     starter = commands.add_parser(
-        "starter", help="write models/starter, which ships, from the working tree's model"
+        "starter", help="write models/starter from the model of this working tree"
     )
     starter.set_defaults(run=_starter)
 
-    verify = commands.add_parser("verify", help="build again elsewhere, compare every output with dvc.lock")
+    verify = commands.add_parser(
+        "verify", help="build again in a second folder, and compare every output with dvc.lock"
+    )
     verify.set_defaults(run=_verify)
 
     key = commands.add_parser("key", help="make a key that signs models; its .pub file goes into keys/")
-    key.add_argument("file", type=Path, help="of the private key; keep it away from the repository")
+    key.add_argument("file", type=Path, help="new file for the private key; keep it out of the repository")
     key.set_defaults(run=_key)
     sign = commands.add_parser("sign", help="sign a model's folder, such as models/starter")
-    sign.add_argument("folder", type=Path)
-    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="of the private key")
+    sign.add_argument("folder", type=Path, help="folder of the model")
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="file of the private key")
     sign.set_defaults(run=_sign)
 
-    experiment = commands.add_parser("experiment", help="dvc exp run with a file of overrides")
+    experiment = commands.add_parser(
+        "experiment", help="run the pipeline with a file of changed parameters"
+    )
     experiment.add_argument("name", help="file name in experiments/, without .yaml")
-    experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_CHANGES)
     experiment.set_defaults(run=_experiment)
 
-    sweep = commands.add_parser("sweep", help="Optuna over parameters; the winner becomes an experiment")
+    sweep = commands.add_parser(
+        "sweep", help="search parameters with Optuna; the best become an experiment"
+    )
     sweep.add_argument("name", help="file name in experiments/sweeps/, without .yaml")
-    sweep.add_argument("--trials", type=int, default=20, help="finished ones to have in the end")
+    sweep.add_argument("--trials", type=int, default=20, help="finished trials at the end (20)")
     sweep.set_defaults(run=_sweep)
 
     study = commands.add_parser(
-        "study", help="hold generators out in turn, for every variant of a study file"
+        "study", help="hold out each generator in turn, for every variant in a study file"
     )
     study.add_argument("name", help="file name in experiments/studies/, without .yaml")
-    study.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    study.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_CHANGES)
     study.set_defaults(run=_study)
     return parser
 

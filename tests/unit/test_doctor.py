@@ -56,7 +56,7 @@ def test_what_is_wrong_is_found_with_its_remedy(place: Path, monkeypatch: pytest
     found = findings()
     wrong = {"environment", "parameters", "space", "cache", "tower", "model"}
     assert {name for name, finding in found.items() if finding.state == "WRONG"} == wrong
-    assert "no-such-package is missing, needed is 3" in found["environment"].what
+    assert "no-such-package is missing, 3 is needed" in found["environment"].what
     assert found["environment"].mend == "make env" and "make weights" in found["tower"].mend
     assert found["model"].mend == "git checkout models/starter"
     with pytest.raises(SystemExit) as end:

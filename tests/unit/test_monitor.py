@@ -69,7 +69,7 @@ def test_only_the_last_days_are_read_and_half_a_line_is_passed_over(tmp_path: Pa
     assert read_records(tmp_path, 2, TODAY)["sha256"].tolist() == ["2026-03-08", "2026-03-09"]
     assert len(read_records(tmp_path, None, TODAY)) == 3
     (tmp_path / "scored-2026-03-09.jsonl").write_text('broken\n{"face": 0}\n')
-    with pytest.raises(DeepfakeError, match="line 1 is no record"):
+    with pytest.raises(DeepfakeError, match="line 1 is not a record"):
         read_records(tmp_path, 1, TODAY)
     with pytest.raises(DeepfakeError, match="no records"):
         read_records(tmp_path / "none", None, TODAY)

@@ -186,9 +186,9 @@ def test_a_key_is_shown_once_and_a_bad_file_is_named(
     cli.main(["serve-key", "bob", "--keys", str(file)])
     key = capsys.readouterr().out.strip()
     assert len(key) > 40 and key not in file.read_text()
-    with pytest.raises(SystemExit, match="is no name of a key"):
+    with pytest.raises(SystemExit, match="is not a name for a key"):
         cli.main(["serve-key", "a b", "--keys", str(file)])
     file.write_text('{"bob": "plain text"}')
     monkeypatch.setattr(server, "_log", lambda: None)
-    with pytest.raises(SystemExit, match="is no file of API keys"):
+    with pytest.raises(SystemExit, match="is not a file of API keys"):
         cli.main(["serve", "--port", "0", "--keys", str(file)])

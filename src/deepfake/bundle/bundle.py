@@ -169,7 +169,7 @@ def read_bundle(folder: Path) -> Bundle:
     facts = read_facts(folder)
     try:
         return _bundle(folder, facts)
-    except (KeyError, TypeError, ValueError) as error:  # the seal is right, so only the form is another
+    except (KeyError, TypeError, ValueError) as error:  # the seal is right, so an earlier release wrote it
         raise RegistryError(EARLIER) from error
 
 

@@ -1,4 +1,4 @@
-"""Who made a model: an Ed25519 signature of its sealed facts, checked wherever one lies beside them.
+"""Who made a model: an Ed25519 signature of its sealed facts, checked if it is there.
 
 The seal finds accidents: whoever changes a file can seal it again. A signature can't be made again without
 the private key. The repository's folder `keys/` holds the public keys that are trusted.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIGNATURE = "detector.sig"
 _FACTS = "detector.json"  # holds the digests of all other files
-_CONTEXT = b"deepfake-detector bundle\0"  # so that a signature of something else never counts
+_CONTEXT = b"deepfake-detector bundle\0"  # a signature of another kind of file then never counts
 _REQUIRED = "DEEPFAKE_REQUIRE_SIGNATURE"  # 1: a model without a trusted signature judges nothing
 
 

@@ -77,9 +77,9 @@ def compare(
         largest = float(np.max([largest, apart.max()]))  # nan stays
     bound = _power_above(largest)
     if bound is None:
-        return Engine("keras", None, len(crops), "ONNX Runtime gives scores that are no numbers")
+        return Engine("keras", None, len(crops), "ONNX Runtime gives scores that are not numbers")
     if largest > ROUNDING:
-        words = f"scores of ONNX Runtime differ by up to {bound:g}, allowed are {ROUNDING:g}"
+        words = f"scores of ONNX Runtime differ by up to {bound:g}; at most {ROUNDING:g} is allowed"
         return Engine("keras", bound, len(crops), words)
     return Engine("onnx", bound, len(crops))
 

@@ -21,7 +21,7 @@ class Look:
     Attributes:
         records: folder of `deepfake serve --record`.
         out: folder of the page.
-        days: only the last so many; None: all.
+        days: only records of the last days; None: all.
         reference: predictions of the model; None: of the version in production.
         manifest: of the training data; None: the working tree's, where the reference is too.
         truth: CSV of labels that were found later; None: there is none.

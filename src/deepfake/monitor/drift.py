@@ -1,4 +1,4 @@
-"""How far what was scored lies from the reference: PSI and Kolmogorov-Smirnov, with levels.
+"""How much the scored pictures differ from the reference: PSI and Kolmogorov-Smirnov, with levels.
 
 PSI (population stability index) of two samples of the same kind is not 0: it grows with the number of bins
 and shrinks with the number of pictures. So a level needs a PSI above its limit and above what chance gives

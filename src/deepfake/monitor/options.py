@@ -10,32 +10,35 @@ DRIFTED = 4  # exit code
 
 
 def add_monitor(commands: Any) -> argparse.ArgumentParser:
-    """Add `monitor` to the subparsers of the command line; its parser comes back."""
+    """Add `monitor` to the subparsers of the command line; returns its parser."""
     monitor: argparse.ArgumentParser = commands.add_parser(
-        "monitor", help="what a service has scored, against the model's test pictures",
-        epilog="exit codes: 0 no alert; 1 an error, told in one sentence; 4 something is at ALERT",
+        "monitor", help="compare what a service has scored with the model's test pictures",
+        epilog="exit codes: 0 no alert; 1 an error, in one sentence; 4 something is at ALERT",
         description="Compare the records of `deepfake serve --record FOLDER` with the reference.",
     )  # fmt: skip
-    monitor.add_argument("records", type=Path, metavar="FOLDER", help="of `deepfake serve --record`")
-    monitor.add_argument("--days", type=_days, help="only records of the last so many days (UTC)")
+    monitor.add_argument("records", type=Path, metavar="FOLDER", help="folder of `deepfake serve --record`")
+    monitor.add_argument("--days", type=_days, help="only records of the last DAYS days (UTC)")
     monitor.add_argument(
         "--reference", type=Path, metavar="FILE",
         help="predictions.parquet of the model; default: of the version in production",
     )  # fmt: skip
     monitor.add_argument(
         "--manifest", type=Path, metavar="FILE",
-        help="of the training data, for facts of files; default: data/faces/manifest.parquet, except for "
-        "the starter",
+        help="manifest of the training data, for facts of files; default: "
+        "data/faces/manifest.parquet, except for the starter",
     )  # fmt: skip
     monitor.add_argument(
         "--truth", type=Path, metavar="FILE",
-        help="CSV of what was found out later: sha256 or path, and label (0 or real, 1 or fake)",
+        help="CSV file of the truth, if it is known later: sha256 or path, and label "
+        "(0 or real, 1 or fake)",
     )  # fmt: skip
-    monitor.add_argument("--out", type=Path, default=Path("reports/monitor"), metavar="FOLDER")
+    monitor.add_argument(
+        "--out", type=Path, default=Path("reports/monitor"), metavar="FOLDER", help="(reports/monitor)"
+    )
     return monitor
 
 
 def _days(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days")
     return int(text)

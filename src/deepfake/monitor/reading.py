@@ -30,7 +30,7 @@ def read_records(folder: Path, days: int | None, last: date) -> pd.DataFrame:
         days: only those of so many days up to `last`; None: all.
 
     Raises:
-        DeepfakeError: there are none, or a line is no record; the text names file and line.
+        DeepfakeError: there are none, or a line is not a record; the text names file and line.
     """
     files = sorted(folder.glob(FILES))
     if days is not None:
@@ -55,12 +55,12 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
         except ValueError as error:
             if number == len(lines):  # a service that was killed leaves half a line
                 return
-            raise DeepfakeError(f"{file}, line {number} is no record: remove the line") from error
+            raise DeepfakeError(f"{file}, line {number} is not a record: remove the line") from error
         yield row
 
 
 def read_reference(predictions: Path, manifest: Path | None) -> pd.DataFrame:
-    """The model's own test pictures: scores and verdicts, and facts of their files where a manifest is.
+    """The model's own test pictures: scores and verdicts, and facts of their files if there is a manifest.
 
     Args:
         predictions: `predictions.parquet` of the model.
@@ -93,7 +93,7 @@ def read_truth(file: Path) -> pd.Series:
         file: CSV with `label` (0 or real, 1 or fake), and `sha256`, or `path` of a picture that is here.
 
     Raises:
-        DeepfakeError: it is no such file; the text says what is missing.
+        DeepfakeError: the file is of another kind; the text says what is missing.
     """
     try:
         table = pd.read_csv(file, dtype=str)

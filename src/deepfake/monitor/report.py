@@ -26,7 +26,7 @@ PAGE, FIGURES = "monitor.html", "monitor.json"
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a look at the records has found.
+    """What one comparison has found.
 
     Attributes:
         level: the gravest of all facts.

@@ -54,7 +54,7 @@ async def read_body(request: Request, most: int, take: Take) -> bytes:
     if _is_form(request):
         files = await _files(request, most, take)
         if len(files) != 1:
-            raise Problem(422, "one_picture", f"the form holds {len(files)} files, wanted is one")
+            raise Problem(422, "one_picture", f"the form holds {len(files)} files: send one")
         return files[0]
     data = b"".join([chunk async for chunk in _chunks(request, most, take)])
     if not data:
@@ -72,9 +72,7 @@ async def read_bodies(request: Request, most: int, take: Take, number: int) -> l
         raise Problem(415, "no_form", "send the pictures as files of a multipart/form-data form")
     files = await _files(request, most, take)
     if not 1 <= len(files) <= number:
-        raise Problem(
-            422, "too_many_pictures", f"the form holds {len(files)} files; wanted are 1 to {number}"
-        )
+        raise Problem(422, "too_many_pictures", f"the form holds {len(files)} files: send 1 to {number}")
     return files
 
 

@@ -1,4 +1,4 @@
-"""Around every request: who asks, how many may, how long it takes, and what it came to."""
+"""Around every request: who asks, how many may ask at once, how long it takes, how it ends."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Observed:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001 - the last one who can answer
+        except Exception as error:  # noqa: BLE001 - nobody after this can answer
             LOG.error("%s at %s", type(error).__name__, _place(error))
             if not status:
                 problem = Problem(500, "internal", "the service has a fault; its log names the place")

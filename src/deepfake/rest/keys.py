@@ -13,7 +13,7 @@ from pathlib import Path
 from deepfake.base.errors import DeepfakeError
 
 _NAME = re.compile(r"[\w.-]{1,64}")
-_BYTES = 32  # random ones: a plain hash can't be guessed back, so no slow one is needed
+_BYTES = 32  # keys are random, so a fast hash is safe; passwords would need a slow one
 
 
 def make_key(file: Path, name: str) -> str:
@@ -23,10 +23,12 @@ def make_key(file: Path, name: str) -> str:
         The key. It is stored nowhere.
 
     Raises:
-        DeepfakeError: the name is none, or the file is no file of keys.
+        DeepfakeError: the name is not allowed, or the file does not hold keys.
     """
     if _NAME.fullmatch(name) is None:
-        raise DeepfakeError(f"{name!r} is no name of a key: use up to 64 letters, digits, `.`, `_` or `-`")
+        raise DeepfakeError(
+            f"{name!r} is not a name for a key: use up to 64 letters, digits, `.`, `_` or `-`"
+        )
     known = read_keys(file) if file.exists() else {}
     key = secrets.token_urlsafe(_BYTES)
     text = json.dumps({**known, name: _hash(key)}, indent=2, sort_keys=True)
@@ -50,7 +52,7 @@ def read_keys(file: Path) -> dict[str, str]:
             f"{file} can't be read as a file of API keys: deepfake serve-key NAME"
         ) from error
     if not isinstance(found, dict) or not all(re.fullmatch("[0-9a-f]{64}", str(v)) for v in found.values()):
-        raise DeepfakeError(f"{file} is no file of API keys: deepfake serve-key NAME makes one")
+        raise DeepfakeError(f"{file} is not a file of API keys: deepfake serve-key NAME makes one")
     return found
 
 
@@ -68,7 +70,10 @@ class Keys:
         if changed != self._changed:
             self._keys, self._changed = read_keys(self._file), changed
         digest, found = _hash(key), None
-        for name, known in self._keys.items():  # all of them: the time tells nothing
+        for (
+            name,
+            known,
+        ) in self._keys.items():  # compares with all: the time then says nothing about the key
             if hmac.compare_digest(digest, known):
                 found = name
         return found

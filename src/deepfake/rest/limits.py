@@ -1,4 +1,4 @@
-"""What the service takes on; everything beyond is refused with a status and a reason."""
+"""Limits of the service: what is beyond them is refused with a status and a reason."""
 
 from __future__ import annotations
 

@@ -12,54 +12,76 @@ from deepfake.rest.limits import ServiceLimits
 KEYS = Path("serve-keys.json")
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the default of an option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def add_serve(commands: Any) -> argparse.ArgumentParser:
-    """Add `serve` to the subparsers of the command line; its parser comes back."""
+    """Add `serve` to the subparsers of the command line; returns its parser."""
     serve: argparse.ArgumentParser = commands.add_parser(
-        "serve", help="the verdicts over HTTP (docs/SERVE.md)",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description="Serve verdicts over HTTP. What is beyond a limit is refused with a reason.",
+        "serve", help="give verdicts over HTTP (docs/SERVE.md)", formatter_class=_Defaults,
+        description="Give verdicts over HTTP. What is beyond a limit is refused with a reason.",
     )  # fmt: skip
     usual = ServiceLimits()
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    serve.add_argument("--port", type=_count, default=8000, help="0 takes a free one")
+    serve.add_argument("--port", type=_count, default=8000, help="port to listen on; 0 takes a free one")
     serve.add_argument(
         "--model",
-        help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; without it, what is in "
-        "production, else the starter",
+        help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; without it: the version "
+        "in production, or the starter if there is none",
     )
-    serve.add_argument("--keys", type=Path, metavar="FILE", help="of API keys: ask for one")
-    serve.add_argument("--record", type=Path, metavar="FOLDER", help="keep figures for `deepfake monitor`")
+    serve.add_argument(
+        "--keys", type=Path, metavar="FILE", help="file of API keys; without it everybody may ask"
+    )
+    serve.add_argument(
+        "--record", type=Path, metavar="FOLDER", help="keep figures there for `deepfake monitor`"
+    )
     serve.add_argument(
         "--jobs",
         type=Path,
         metavar="FOLDER",
         help="take jobs: batches that are stored there and judged later",
     )
-    serve.add_argument("--jobs-bytes", type=_positive, default=usual.jobs, help="bytes of all stored jobs")
+    serve.add_argument(
+        "--jobs-bytes", type=_positive, default=usual.jobs, help="most bytes of all stored jobs"
+    )
     serve.add_argument("--poll", type=_seconds, default=5.0, help="seconds between looks for a new version")
-    serve.add_argument("--threads", type=_positive, default=_cores(), help="pictures judged at once")
-    serve.add_argument("--queue", type=_count, default=usual.queue, help="pictures that may wait")
-    serve.add_argument("--max-batch", type=_positive, default=usual.max_batch, help="pictures of a request")
     serve.add_argument(
-        "--max-body", type=_positive, default=usual.max_body, help="bytes of a batch or clip"
+        "--threads", type=_positive, default=_cores(), help="how many pictures are judged at once"
+    )
+    serve.add_argument("--queue", type=_count, default=usual.queue, help="how many pictures may wait")
+    serve.add_argument(
+        "--max-batch", type=_positive, default=usual.max_batch, help="most pictures of a request"
     )
     serve.add_argument(
-        "--memory", type=_positive, default=usual.memory, help="bytes of all uploads at once"
+        "--max-body", type=_positive, default=usual.max_body, help="most bytes of a batch or clip"
     )
-    serve.add_argument("--max-requests", type=_positive, default=usual.max_requests, help="in work at once")
-    serve.add_argument("--per-client", type=_positive, default=usual.per_client, help="of these, for one")
-    serve.add_argument("--max-pixels", type=_positive, help="of a picture, below the model's limit")
-    serve.add_argument("--seconds", type=_seconds, default=usual.seconds, help="that a request may take")
+    serve.add_argument(
+        "--memory", type=_positive, default=usual.memory, help="most bytes of all uploads at once"
+    )
+    serve.add_argument(
+        "--max-requests", type=_positive, default=usual.max_requests, help="most requests in work"
+    )
+    serve.add_argument(
+        "--per-client", type=_positive, default=usual.per_client, help="most requests in work of one client"
+    )
+    serve.add_argument(
+        "--max-pixels", type=_positive, help="most pixels of a picture; the model has a limit too"
+    )
+    serve.add_argument("--seconds", type=_seconds, default=usual.seconds, help="most seconds of a request")
     return serve
 
 
 def add_serve_key(commands: Any) -> argparse.ArgumentParser:
-    """Add `serve-key` to the subparsers of the command line; its parser comes back."""
+    """Add `serve-key` to the subparsers of the command line; returns its parser."""
     key: argparse.ArgumentParser = commands.add_parser(
         "serve-key", help="make an API key for `deepfake serve --keys FILE`"
     )
-    key.add_argument("name", help="of who gets it; the same name again replaces the key")
-    key.add_argument("--keys", type=Path, default=KEYS, metavar="FILE", help=f"({KEYS})")
+    key.add_argument("name", help="name of who gets it; the same name again replaces the key")
+    key.add_argument("--keys", type=Path, default=KEYS, metavar="FILE", help=f"file of API keys ({KEYS})")
     return key
 
 
@@ -101,5 +123,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0.0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return seconds

@@ -70,7 +70,7 @@ class JudgingPool:
             return time.monotonic() - max(self._began.values())
 
     def close(self) -> None:
-        """Take nothing on any more; what waits is dropped."""
+        """Accept no more work, and drop what waits."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _timed(self, task: Callable[[], T]) -> T:
@@ -89,7 +89,7 @@ class JudgingPool:
                 raise Problem(
                     503,
                     "busy",
-                    f"{self.taken} of {self.places} places are taken, {number} wanted: try again",
+                    f"{self.taken} of {self.places} places are taken, and this needs {number}: try again",
                 )
             self.taken += number
 

@@ -29,10 +29,10 @@ class ModelSource(Protocol):
     """Where the model comes from."""
 
     def identity(self) -> str:
-        """What changes when another model is to judge.
+        """A value that changes when another model must judge.
 
         Raises:
-            DeepfakeError: it can't be asked now.
+            DeepfakeError: the registry does not answer now.
         """
 
     def load(self) -> LoadedModel:
@@ -97,7 +97,7 @@ class Production:
 
     def __init__(self, source: ModelSource) -> None:
         self._source, self._identity = source, ""
-        self._said = ""  # the last failure: it is logged once, not at every look
+        self._said = ""  # the last failure; it is logged once, not at every look
         self.now: LoadedModel | None = None
         self.swaps = self.failures = 0
 

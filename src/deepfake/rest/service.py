@@ -31,8 +31,8 @@ from deepfake.rest.production import LOG, LoadedModel, Production
 from deepfake.serve.spool import Spool
 
 T = TypeVar("T")
-Frames = Annotated[int, Query(ge=1, le=32, description="evenly spaced frames; those after cuts on top")]
-_STUCK = 10  # times the limit of a request: then no thread will come back
+Frames = Annotated[int, Query(ge=1, le=32, description="evenly spaced frames; frames after cuts are added")]
+_STUCK = 10  # times the limit of a request; after that, the threads will not come back
 
 
 class Service:

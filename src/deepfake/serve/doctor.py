@@ -75,7 +75,7 @@ def _environment(place: Path) -> Finding:
     if not lock.is_file():
         return Finding("environment", WRONG, f"{lock} is missing", "git checkout requirements.lock")
     wanted = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    other = [f"{name} {have or 'is missing'}, needed is {pin}" for name, pin, have in _versions(wanted)]
+    other = [f"{name} {have or 'is missing'}, {pin} is needed" for name, pin, have in _versions(wanted)]
     if other:
         more = f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
         return Finding("environment", WRONG, "; ".join(other[:_SHOWN]) + more, "make env")

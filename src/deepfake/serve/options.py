@@ -31,7 +31,9 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
         "production, or the starter if there is none",
     )
     predict.add_argument(
-        "--assume-face", action="store_true", help="the pictures are face crops: do not search for faces"
+        "--assume-face",
+        action="store_true",
+        help="the pictures are face crops already: do not search for faces",
     )
     predict.add_argument(
         "--output", type=_file_name, metavar="FILE",
@@ -39,7 +41,7 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
         "same command continues from FILE.part",
     )  # fmt: skip
     predict.add_argument(
-        "--workers", type=_positive, default=1, help="pictures that are judged at once (1)"
+        "--workers", type=_positive, default=1, help="how many pictures are judged at once (1)"
     )
     predict.add_argument(
         "--frames",
