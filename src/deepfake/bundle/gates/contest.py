@@ -141,7 +141,8 @@ def _known_scores(evidence: Evidence, wanted: set[str]) -> pd.Series | None:
 def _judged_scores(predictor: Predictor, raw: Path, wanted: set[str]) -> pd.Series:
     """Production's scores now, computed by its own bundle from the original bytes; nan without a face.
 
-    In a picture with several faces, only the largest is compared: the smaller ones may differ between two face detectors.
+    In a picture with several faces, only the largest is compared: two face detectors may find different
+    smaller ones.
     """
     found = {
         image_id: predictor.predict(data, assume_face=cropped)[0].score
