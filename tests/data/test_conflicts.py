@@ -12,6 +12,7 @@ from ingest_data import LIMITS, fill, ingested, picture
 from PIL import Image
 
 from deepfake.base.parameters import parse_params
+from deepfake.ingest import conflicts
 from deepfake.media.saved_again import is_saved_again
 from deepfake.params.whole import Params
 from deepfake.shards.manifest import read_manifest, usable
@@ -88,3 +89,15 @@ def test_pictures_of_both_classes_are_rejected_with_their_twins_named(tmp_path: 
         "set/real/cam/2.png is the same picture as set/fake/gan/again.jpg, saved again",
     ]
     assert "set/real/cam/2.png" in first_failure(verdict)
+
+
+def test_pictures_that_look_different_are_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("real/cam/0.png", "real/cam/1.png", "fake/gan/2.png")
+    root = fill(tmp_path / "in", {name: saved(scene(at), "PNG") for at, name in enumerate(names)})
+    monkeypatch.setattr(conflicts, "decode_image", lambda *_: pytest.fail("decoded again for a digest"))
+    assert len(usable(ingested(root, FOLDER))) == len(names)
+    (root / "fake/gan/twin.png").write_bytes(saved(scene(0), "PNG", compress_level=1))
+    with pytest.raises(pytest.fail.Exception, match="decoded again"):
+        ingested(root, FOLDER)

@@ -1,7 +1,8 @@
 """Conflicts: one picture is in both classes, perhaps in two different files.
 
-Equal pixels have equal digests. If a real and a fake picture look alike, the code saves one of them again
-and checks whether that gives the other.
+A real and a fake picture whose small copies are equal are decoded again and compared by a digest of their
+pixels. A digest of every picture would be an eighth of the work of ingest. If two pictures only look alike,
+the code saves one of them again and checks whether that gives the other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,27 +20,28 @@ import pyarrow as pa
 
 from deepfake.base.labels import FAKE, REAL
 from deepfake.ingest.groups import hash_values, near_pairs
-from deepfake.media.images import read_file
+from deepfake.media.images import decode_image, read_file
 from deepfake.media.saved_again import is_saved_again
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import ShardExecutor, map_shards
 from deepfake.shards.manifest import usable
 
-FACTS = pa.schema([("pixels", pa.binary()), ("cells", pa.binary())])  # beside the manifest's columns
+FACTS = pa.schema([("cells", pa.binary())])  # beside the manifest's columns
 _CELLS = 8  # side of the small copy, in pixels
 _CELL_GAP = 4  # largest change of a pixel of the small copy, in grey levels, if a picture is saved again
 _NEAREST = 8  # candidates for each real picture, the most similar ones
 _AT_ONCE = 1_000_000  # pairs whose small copies are compared at once
-_PAIRS = 64  # in one job
+_JOB = 64  # pairs or pictures in one job
 
 _Pair = tuple[Path, Path]
+_Work = TypeVar("_Work")
+_Answer = TypeVar("_Answer")
 
 
 def pixel_facts(pixels: np.ndarray) -> dict[str, bytes]:
-    """Digest and small grey copy of a picture, uint8 [height, width, 3]."""
-    digest = hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).data)
+    """The small grey copy of a picture, uint8 [height, width, 3]."""
     small = cv2.resize(pixels, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
-    return {"pixels": digest.digest(), "cells": cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).tobytes()}
+    return {"cells": cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).tobytes()}
 
 
 def reject_conflicts(
@@ -51,22 +54,37 @@ def reject_conflicts(
     """Reject every picture that is in both classes. Its detail names the same picture in the other class.
 
     Args:
-        frame: rows with `pixels` and `cells`; the result has these columns no more.
+        frame: rows with `cells`; the result has this column no more.
         distance: largest Hamming distance of the perceptual hashes of two pictures that are compared.
         files: gives the files of a list of paths.
     """
-    frame = mark(frame, "pixels", "the same pixels as")
+    alike = _in_both_classes(usable(frame), ["phash", "cells"])
+    digests = _each(partial(_digests, limits=limits), files(alike["path"].tolist()), executor)
+    frame = mark(
+        frame.assign(pixels=pd.Series(digests, alike.index, object)), "pixels", "the same pixels as"
+    )
     candidates = list(_candidates(usable(frame), distance))
     paths = [files(frame.loc[list(side), "path"].tolist()) for side in zip(*candidates, strict=True)]
-    pairs = list(zip(*paths, strict=True))
-    jobs = [pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS)]
-    found = map_shards(partial(_compare, limits=limits), jobs, executor, "ingest, compare") if jobs else ()
-    same_pictures = [answer for answers in found for answer in answers]
+    same_pictures = _each(partial(_compare, limits=limits), list(zip(*paths, strict=True)), executor)
     for (real, fake), same in zip(candidates, same_pictures, strict=True):
         for one, other in ((real, fake), (fake, real)):
             if same and pd.isna(frame.loc[one, "reject_reason"]):
                 _reject(frame, one, f"the same picture as {frame.loc[other, 'path']}, saved again")
-    return frame.drop(columns=FACTS.names)
+    return frame.drop(columns=["pixels", *FACTS.names])
+
+
+def _each(
+    work: Callable[[Sequence[_Work]], list[_Answer]], whole: Sequence[_Work], executor: ShardExecutor | None
+) -> list[_Answer]:
+    """The answers to many small jobs, in their order."""
+    jobs = [whole[start : start + _JOB] for start in range(0, len(whole), _JOB)]
+    found = map_shards(work, jobs, executor, "ingest, compare") if jobs else ()
+    return [answer for answers in found for answer in answers]
+
+
+def _in_both_classes(kept: pd.DataFrame, key: str | list[str]) -> pd.DataFrame:
+    """The rows whose key other rows of the other label have too. A row without a key is not among them."""
+    return kept[kept.groupby(key)["label"].transform("nunique") > 1]
 
 
 def mark(frame: pd.DataFrame, key: str, words: str) -> pd.DataFrame:
@@ -74,8 +92,7 @@ def mark(frame: pd.DataFrame, key: str, words: str) -> pd.DataFrame:
 
     The detail is `words` and the first path with the other label.
     """
-    frame, kept = frame.copy(), usable(frame)
-    rows = kept[kept.groupby(key)["label"].transform("nunique") > 1]
+    frame, rows = frame.copy(), _in_both_classes(usable(frame), key)
     first = rows.groupby([key, "label"])["path"].min()
     for index, value, label in zip(rows.index, rows[key], rows["label"], strict=True):
         _reject(frame, index, f"{words} {first[value, FAKE if label == REAL else REAL]}")
@@ -142,3 +159,12 @@ def _compare(pairs: Sequence[_Pair], limits: Limits) -> list[bool]:
     return [
         is_saved_again(read_file(real, limits), read_file(fake, limits), limits) for real, fake in pairs
     ]
+
+
+def _digests(paths: Sequence[Path], limits: Limits) -> list[bytes]:
+    """sha256 of the shape and pixels of each picture, in order of the paths."""
+    return [_digest(decode_image(read_file(path, limits), limits)) for path in paths]
+
+
+def _digest(pixels: np.ndarray) -> bytes:
+    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).data).digest()

@@ -23,8 +23,7 @@ from deepfake.ingest.conflicts import FACTS, mark, pixel_facts, reject_conflicts
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import write_rejected
 from deepfake.media.header import ImageRejected
-from deepfake.media.images import decode_image, read_file
-from deepfake.media.opening import read_header
+from deepfake.media.images import decode_with_header, read_file
 from deepfake.params.ingest.ingest import Ingest
 from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor
@@ -119,9 +118,8 @@ def describe(item: Item, limits: Limits) -> dict[str, Any]:
             raise ImageRejected(*item.rejected)
         data = read_file(item.file, limits)
         row |= {"image_id": _digest(data), "bytes": len(data)}
-        row |= asdict(read_header(data, limits))
-        pixels = decode_image(data, limits)
-        row |= {"decode_ok": True, "phash": str(imagehash.phash(Image.fromarray(pixels)))}
+        header, pixels = decode_with_header(data, limits)
+        row |= asdict(header) | {"decode_ok": True, "phash": str(imagehash.phash(Image.fromarray(pixels)))}
         row |= pixel_facts(pixels)
     except ImageRejected as rejected:
         if rejected.header is not None:

@@ -45,6 +45,11 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
     Raises:
         ImageRejected: with the reason the picture can't be used.
     """
+    return decode_with_header(data, limits)[1]
+
+
+def decode_with_header(data: bytes, limits: Limits) -> tuple[Header, np.ndarray]:
+    """The header as `read_header` gives it and the pixels as `decode_image` does, of a file opened once."""
     with opened(data, limits) as (picture, header):
         try:
             # Not ImageOps.exif_transpose: it rewrites the whole EXIF and fails on unusual tags.
@@ -55,7 +60,7 @@ def decode_image(data: bytes, limits: Limits) -> np.ndarray:
                 picture.load()  # its profile is known only then
             profile = picture.info.get("icc_profile")
             sound = None if profile and header.mode == "L" else _sound_jpeg(data, header)
-            return to_rgb(picture if sound is None else sound, orientation, profile)
+            return header, to_rgb(picture if sound is None else sound, orientation, profile)
         except DECODER_ERRORS as error:
             raise ImageRejected("corrupt", decoder_fault(error), header) from error
 
