@@ -35,13 +35,17 @@ def main() -> None:
             [*command, *sys.argv[1:]], env=os.environ | {"FAULT_FIGURES": str(file)}, check=False
         ).returncode
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    figures = [json.loads(line) for line in lines]
-    if figures:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{after}", encoding="utf-8")
-        print(f"{len(figures)} kinds of accident held; see {PAGE}")
+    if lines:
+        write_page([json.loads(line) for line in lines])
+        print(f"{len(lines)} kinds of accident held; see {PAGE}")
     sys.exit(code)
+
+
+def write_page(figures: list[dict[str, Any]]) -> None:
+    """Put the table of what held into its page."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{after}", encoding="utf-8")
 
 
 def table(figures: list[dict[str, Any]]) -> str:
