@@ -8,12 +8,14 @@ from page_batch import batch
 from page_compare import compare
 from page_detect import detect
 from page_model import model
+from page_monitor import monitor
 
 PAGES = [
     st.Page(detect, title="Detect", default=True),
     st.Page(batch, title="Batch"),
     st.Page(model, title="Model"),
     st.Page(compare, title="Compare"),
+    st.Page(monitor, title="Monitor"),
 ]
 
 st.set_page_config("Is this face real?", layout="wide")  # no icon: the browser would load it from outside

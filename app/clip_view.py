@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -9,6 +11,8 @@ from loaded import Loaded, clip_of
 from looks import banner, notice, scale, sharp, small, table
 
 from deepfake.base.labels import Verdict
+from deepfake.present.clip_report import clip_report
+from deepfake.present.picture_report import Subject
 from deepfake.present.pictures import enlarged
 from deepfake.present.words import COLOURS, HEADLINES, sentence
 from deepfake.serve.clips import ClipVerdict, clock
@@ -48,6 +52,12 @@ def show_clip(loaded: Loaded, content: Content) -> None:
         ]  # fmt: skip
         table(("face", "verdict", "median score", "when", "frames"), rows)
         small("A cut starts a new face: the same person may be here more than once.")
+
+    def report() -> str:
+        subject = Subject(content.name, content.data, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        return clip_report(subject, clip, loaded.predictor.bundle, str(loaded.version.version))
+
+    st.download_button("Download a report", report, "report.html", "text/html", on_click="ignore")
 
 
 def _majority(clip: ClipVerdict) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from clip_view import show_clip
 from loaded import Loaded, clip_of, faces_of, heat_of, origin_of, picture_of, production
 from looks import banner, moved_scores, notice, scale, sharp, small, table
+from neighbours_view import show_neighbours
 from uploads_box import incoming
 
 from deepfake.base.labels import Verdict
@@ -167,6 +168,7 @@ def _show_details(
             moved_scores(moved)
         else:
             small("This model judges only the face as it is.")
+    show_neighbours(loaded, face)
     with st.expander("How a verdict is made"):
         st.markdown("\n".join(f"- {rule}" for rule in rules(calibration)))
 

@@ -112,6 +112,8 @@ def test_a_picture_gets_verdict_score_box_heat_map_and_report(
 
     page.get_by_text("How the score moves under small changes").click()
     expect(page.get_by_text("mirrored")).to_be_visible()
+    page.get_by_text("Which training pictures the face is most like").click()
+    expect(page.get_by_text("does not measure how near")).to_be_visible()
     page.get_by_text("What the file says of its origin").click()
     expect(page.get_by_text("JPEG, 96 × 96 pixels")).to_be_visible()
     expect(page.get_by_text("do not act on a single score")).to_be_visible()
@@ -171,6 +173,10 @@ def test_a_clip_gets_a_verdict_and_a_timeline(app: str, pictures: Path, page: Pa
     expect(page.locator(".banner")).to_contain_text("4 frames judged, 1 face.")
     expect(page.get_by_text("calibrated on pictures, not on clips")).to_be_visible()
     expect(page.get_by_text(re.compile(r"0:0\d\.\d: \d\.\d{3}, "))).to_have_count(4)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download a report").click()
+    report = download.value.path().read_text(encoding="utf-8")
+    assert "Report on clip.avi" in report and report.count("<circle") == 4 and "<script" not in report
 
 
 def test_a_batch_is_a_table_to_filter_and_download(app: str, pictures: Path, page: Page) -> None:
@@ -183,6 +189,28 @@ def test_a_batch_is_a_table_to_filter_and_download(app: str, pictures: Path, pag
         page.get_by_role("button", name="Download these rows").click()
     [row] = csv.DictReader(io.StringIO(download.value.path().read_text()))
     assert row["path"] == "text.png" and row["reason"].startswith("not_an_image: ")
+
+
+def test_the_monitor_shows_the_last_look_and_says_how_to_make_one(app: str, site: Path, page: Page) -> None:
+    page.goto(f"{app}/monitor")
+    expect(page.get_by_text("Nothing is monitored yet")).to_be_visible(timeout=START)
+    expect(page.get_by_text("deepfake monitor records")).to_be_visible()
+    figures = {"now": "0.9", "before": "0.1", "psi": 0.5, "noise": 0.1, "ks": 0.4, "p": 0.0}
+    drift, share = {"name": HOSTILE, "level": "ALERT", **figures}, {"value": 0.25, "low": 0.2, "high": 0.3}
+    found = {
+        "level": "ALERT", "pictures": 1234, "faces": 1300, "versions": ["1"], "facts": [drift],
+        "origins": {"all": drift | {"level": "ok"}}, "shares": {"uncertain": share},
+        "known": 0, "realised": {},
+    }  # fmt: skip
+    folder = site / "reports" / "monitor"
+    folder.mkdir()
+    (folder / "monitor.json").write_text(json.dumps(found))
+    page.reload()
+    expect(page.get_by_role("status").filter(has_text="Alert")).to_be_visible(timeout=START)
+    expect(page.get_by_text("1,234 pictures with 1,300 judged faces")).to_be_visible()
+    expect(page.get_by_role("cell", name=HOSTILE)).to_be_visible()
+    expect(page.get_by_text("25.0%")).to_be_visible()
+    expect(page.locator("img")).to_have_count(0)
 
 
 def test_versions_are_compared_on_one_picture(app: str, pictures: Path, page: Page) -> None:

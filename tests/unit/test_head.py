@@ -99,6 +99,9 @@ def test_distance_is_to_the_nearest_centre() -> None:
     tokens[0, -1] = away @ head.axes.T
     nearest = np.linalg.norm(head.centres - away, axis=1).min()
     np.testing.assert_allclose(head.distance(tokens)[0], nearest, rtol=1e-5)
+    each = head.distances(tokens)
+    np.testing.assert_array_equal(each.min(axis=1), head.distance(tokens))
+    np.testing.assert_allclose(each[0], np.linalg.norm(head.centres - away, axis=1), rtol=1e-5)
 
 
 def write_text(path: Path) -> None:

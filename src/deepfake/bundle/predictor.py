@@ -135,6 +135,22 @@ class Predictor:
         threshold = self.bundle.calibration.threshold
         return FaceVerdict(None, None, Verdict.NOT_APPLICABLE, reason, threshold)
 
+    def distances(self, face: FaceVerdict) -> np.ndarray | None:
+        """Distances of a judged face from the training pictures of each source; see `Head.distances`.
+
+        Returns:
+            float32 [sources]; None: this model measures none.
+
+        Raises:
+            ValueError: the verdict has no crop.
+        """
+        if face.crop is None:
+            raise ValueError(f"nothing to measure: {face.verdict}, {face.reason}")
+        if not isinstance(self._model, FrozenDetector):
+            return None
+        distances: np.ndarray = self._model.head.distances(self._model.tokens(face.crop[None]))[0]
+        return distances
+
     def explain(self, face: FaceVerdict) -> np.ndarray | None:
         """The places of a judged face that raise its score, by the method that was best on test.
 

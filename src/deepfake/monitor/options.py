@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 DRIFTED = 4  # exit code
+FOLDER = Path("reports/monitor")  # where page and figures go
 
 
 def add_monitor(commands: Any) -> argparse.ArgumentParser:
@@ -32,9 +33,7 @@ def add_monitor(commands: Any) -> argparse.ArgumentParser:
         help="CSV file of the truth, if it is known later: sha256 or path, and label "
         "(0 or real, 1 or fake)",
     )  # fmt: skip
-    monitor.add_argument(
-        "--out", type=Path, default=Path("reports/monitor"), metavar="FOLDER", help="(reports/monitor)"
-    )
+    monitor.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help=f"({FOLDER})")
     return monitor
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deepfake.base.errors import TrainingError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ARRAYS = ("mean", "deviation", "weights", "biases", "axes", "centres")
 
@@ -55,9 +59,25 @@ class Head:
         It is the Mahalanobis distance of the last token to the nearest source (Lee et al. 2018, arXiv
         1807.03888; they use classes, not sources).
         """
+        return np.asarray(self.distances(tokens).min(axis=1))
+
+    def distances(self, tokens: np.ndarray) -> np.ndarray:
+        """As `distance`, to every source; float32 [n, sources], in the order of `sources_of`."""
         places = tokens[:, -1].astype(np.float32) @ self.axes
         apart = ((places[:, None] - self.centres[None]) ** 2).sum(axis=2)
-        return np.asarray(np.sqrt(apart.min(axis=1)), np.float32)
+        return np.asarray(np.sqrt(apart), np.float32)
+
+
+def sources_of(facts: pd.DataFrame) -> pd.Series:
+    """What a head's centres are of: the source of each picture, its class and its generator.
+
+    Args:
+        facts: columns `label`, `source` and `generator`.
+
+    Returns:
+        A categorical with the facts' index; its categories are in the order of the centres.
+    """
+    return (facts["label"].astype(str) + facts["source"] + facts["generator"]).astype("category")
 
 
 def flat(tokens: np.ndarray, layers: Sequence[int]) -> np.ndarray:

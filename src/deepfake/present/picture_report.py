@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from deepfake.base.page import templates
 from deepfake.base.plots import data_uri
-from deepfake.bundle.bundle import RENDERED_ONLY
+from deepfake.bundle.bundle import RENDERED_ONLY, Bundle
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.heat import overlay
 from deepfake.media.encoding import encode_jpeg, encode_png
@@ -25,11 +26,11 @@ _LONGEST, _CROP = 900, 256  # pixels
 
 @dataclass(frozen=True)
 class Subject:
-    """The picture that a report is about.
+    """The picture or clip that a report is about.
 
     Attributes:
         name: of the file, for people.
-        data: its bytes; `Predictor.predict` has judged them.
+        data: its bytes, which were judged.
         when: date and time, for people.
     """
 
@@ -80,15 +81,22 @@ def picture_report(
         origin_note=APART if origin.claims else NOTHING,
         low=calibration.real_below,
         high=min(calibration.threshold, 1.0),
-        rules=rules(calibration),
         method=bundle.explanation.sentence,
         version=version,
-        weights=bundle.weights_sha256,
-        auc=bundle.card["test"]["model"]["auc"],
-        fpr=percent(bundle.card["test"]["model"]["fpr"]["value"]),
-        rendered=RENDERED_ONLY if bundle.only_rendered else "",
-        evidence=EVIDENCE,
+        **model_part(bundle),
     )
+
+
+def model_part(bundle: Bundle) -> dict[str, Any]:
+    """What every report says of the model, for `model_part.html` and for the head of the page."""
+    return {
+        "rules": rules(bundle.calibration),
+        "weights": bundle.weights_sha256,
+        "auc": bundle.card["test"]["model"]["auc"],
+        "fpr": percent(bundle.card["test"]["model"]["fpr"]["value"]),
+        "rendered": RENDERED_ONLY if bundle.only_rendered else "",
+        "evidence": EVIDENCE,
+    }
 
 
 def _shown(crop: np.ndarray) -> str:

@@ -13,7 +13,7 @@ from deepfake.base.errors import TrainingError
 from deepfake.base.labels import FAKE, REAL
 from deepfake.embed.features import AUGMENTED, SELF_BLENDED, Embeddings
 from deepfake.media.views import PLAIN
-from deepfake.networks.head import Head, flat, standardised
+from deepfake.networks.head import Head, flat, sources_of, standardised
 from deepfake.params.train import HeadRecipe
 
 _STEPS = 200  # limit of the solver's steps; it stops earlier if the loss is stable
@@ -172,10 +172,7 @@ def source_weights(label: np.ndarray, origin: np.ndarray, power: float) -> np.nd
 def _places(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     """The whitening of the last token within sources, and the centre of each source; see `Head`."""
     last = embeddings.tokens[:, -1].astype(np.float64)
-    names = (
-        embeddings.facts["label"].astype(str) + embeddings.facts["source"] + embeddings.facts["generator"]
-    )
-    number = names.astype("category").cat.codes.to_numpy()
+    number = sources_of(embeddings.facts).cat.codes.to_numpy()
     centres = np.stack([last[number == each].mean(axis=0) for each in np.unique(number)])
     within = np.cov((last - centres[number]).T)
     power, vectors = np.linalg.eigh(within)
