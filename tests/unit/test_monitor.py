@@ -25,6 +25,10 @@ from deepfake.rest.limits import ServiceLimits
 from deepfake.rest.production import BundleFolder, LoadedModel, Production
 from deepfake.rest.service import make_service
 
+KEPT = {  # all that a record may hold
+    "time", "origin", "version", "sha256", "bytes", "format", "width", "height", "jpeg_quality", "has_exif",
+    "face", "score", "verdict", "reason", "spread", "distance", "face_side",
+}  # fmt: skip
 TODAY = date(2026, 3, 9)
 
 
@@ -36,6 +40,7 @@ def scored(number: int, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:
         "sha256": [f"{seed}-{n}" for n in range(number)], "origin": "all", "version": "1", "face": 0,
         "score": score, "verdict": np.where(score > 0.9, "fake", "uncertain"), "split": "test",
         "width": rng.integers(100, 900, number).astype(float), "format": "JPEG",
+        "time": "2026-03-09T10:00:00+00:00",
     })  # fmt: skip
 
 
@@ -48,12 +53,24 @@ def test_the_service_records_figures_and_neither_pixels_nor_names(tmp_path: Path
         client.post("/v1/picture", files={"file": ("somebody-by-name.jpg", data)})
         client.post("/v1/pictures", files=[("file", ("b.png", picture())), ("file", ("c.png", b"none"))])
     text = "".join(file.read_text() for file in (tmp_path / "kept").iterdir())
-    assert "somebody" not in text and "name" not in text and "b.png" not in text
+    assert {key for line in text.splitlines() for key in json.loads(line)} == KEPT
+    assert not [word for word in ("somebody", "name", "b.png", "/", "\\") if word in text]
+    assert all(len(line) < 600 for line in text.splitlines())  # there is no room for a picture
     kept = read_records(tmp_path / "kept", None, TODAY)
     assert len(kept) == 2  # what is refused is no picture
     first = kept[kept["sha256"] == hashlib.sha256(data).hexdigest()].iloc[0]
     assert (first["format"], first["width"], first["version"], first["origin"]) == ("JPEG", 32, "7", "all")
     assert first["score"] == pytest.approx(100 / 255, abs=0.01) and first["verdict"] == "real"
+
+
+def test_a_line_that_a_kill_cut_off_does_not_spoil_the_next(tmp_path: Path) -> None:
+    recorder, judged = Recorder(tmp_path), GreyPredictor().not_applicable("no_face: x")
+    for _ in range(2):
+        recorder.add("all", "1", picture(), LIMITS, [judged])
+        (file,) = tmp_path.iterdir()
+        file.write_text(file.read_text() + '{"time": "2026')
+    recorder.add("all", "1", picture(), LIMITS, [judged])
+    assert len(read_records(tmp_path, None, TODAY)) == 3
 
 
 def test_a_reason_is_kept_as_its_code_alone(tmp_path: Path) -> None:
@@ -134,6 +151,7 @@ def test_the_page_and_the_exit_say_what_drifts(
         assert monitor(look) is alert
         page = (tmp_path / "out" / "monitor.html").read_text()
         assert (f"<h1>{ALERT}</h1>" in page) is alert and "<script" not in page
+        assert "2026-03-09</dd>" in page and "--manifest" not in page
     assert "ALERT   score" in capsys.readouterr().out
     assert published[1]["monitor/psi/score"] > published[0]["monitor/psi/score"]
     monkeypatch.setattr(run, "starter_in_production", lambda: False)
@@ -146,4 +164,7 @@ def test_an_origin_that_drifts_alone_is_seen(tmp_path: Path) -> None:
     found = find(mixed, scored(2000, seed=1), 0, {})
     assert (found.origins["all"].level, found.origins["bob"].level, found.level) == (OK, ALERT, ALERT)
     (page, figures) = write_findings(found, tmp_path)
-    assert "bob" in page.read_text() and json.loads(figures.read_text())["pictures"] == 1100
+    assert (
+        "<p>ALERT: scores of bob.</p>" in page.read_text()
+        and json.loads(figures.read_text())["pictures"] == 1100
+    )

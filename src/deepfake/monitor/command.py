@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deepfake.base.text import visible
 from deepfake.monitor.drift import ALERT
 from deepfake.monitor.reading import read_records, read_reference, read_truth
 from deepfake.monitor.report import PAGE, figures, find, write_findings
@@ -49,8 +50,9 @@ def monitor(look: Look) -> bool:
     from deepfake.monitor.run import publish_look
 
     publish_look(figures(found), files, {"monitor": found.level, "versions": ", ".join(found.versions)})
-    for fact in found.facts:
-        print(f"{fact.level:<8}{fact.name:<14}now {fact.now}, reference {fact.before}")
+    origins = [(f"scores of {name}", drift) for name, drift in found.origins.items()]
+    for name, drift in [*((fact.name, fact) for fact in found.facts), *origins]:
+        print(f"{drift.level:<8}{visible(name):<20}now {drift.now}, reference {drift.before}")
     print(f"{found.level}: {found.pictures} pictures; see {look.out / PAGE}")
     return found.level == ALERT
 

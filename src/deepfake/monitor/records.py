@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, BinaryIO
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.bundle.predictor import FaceVerdict
@@ -17,6 +18,7 @@ from deepfake.media.opening import read_header
 from deepfake.params.ingest.limits import Limits
 
 FILES = "scored-*.jsonl"
+_LONGEST = 1 << 16  # bytes, more than a line has
 EVERYBODY = "all"  # the origin where there are no keys
 
 
@@ -54,9 +56,18 @@ class Recorder:
             **_file_facts(data, limits),
         }
         lines = [json.dumps(facts | _face_facts(face)) + "\n" for face in faces]
-        file = self._folder / f"scored-{now.date()}.jsonl"
-        with self._lock, file.open("a", encoding="utf-8") as stream:
-            stream.writelines(lines)
+        with self._lock, (self._folder / f"scored-{now.date()}.jsonl").open("ab+") as stream:
+            _cut_half_line(stream)
+            stream.write("".join(lines).encode())
+
+
+def _cut_half_line(stream: BinaryIO) -> None:
+    """Remove what a killed service left of its last line: the next line would be joined to it."""
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, end - _LONGEST))
+    tail = stream.read()
+    if tail and not tail.endswith(b"\n"):
+        stream.truncate(end - len(tail) + tail.rfind(b"\n") + 1)
 
 
 def _file_facts(data: bytes, limits: Limits) -> dict[str, Any]:

@@ -12,13 +12,7 @@ from deepfake.base.labels import Verdict
 from deepfake.base.page import templates
 from deepfake.base.stage import write_json
 from deepfake.base.statistics import proportion
-from deepfake.monitor.drift import (
-    LEAST,
-    Drift,
-    compare_categories,
-    compare_numbers,
-    worst,
-)
+from deepfake.monitor.drift import ALERT, LEAST, WATCH, Drift, compare_categories, compare_numbers, worst
 from deepfake.monitor.reading import CATEGORIES, NUMBERS
 
 PAGE, FIGURES = "monitor.html", "monitor.json"
@@ -30,6 +24,7 @@ class Findings:
 
     Attributes:
         level: the gravest of all facts.
+        since, until: days of the first and of the last record.
         pictures, faces: that were scored.
         facts: drift of each fact against the reference.
         origins: drift of the score of each origin, by its name.
@@ -38,6 +33,8 @@ class Findings:
     """
 
     level: str
+    since: str
+    until: str
     pictures: int
     faces: int
     versions: list[str]
@@ -46,6 +43,11 @@ class Findings:
     shares: dict[str, dict[str, float | None]]
     known: int
     realised: dict[str, dict[str, float | None]]
+
+    def at(self, level: str) -> list[str]:
+        """The facts, and the scores of origins, that are at a level; in words."""
+        names = [fact.name for fact in self.facts if fact.level == level]
+        return names + [f"scores of {name}" for name, drift in self.origins.items() if drift.level == level]
 
 
 def find(
@@ -73,6 +75,8 @@ def find(
     }
     return Findings(
         level=worst([fact.level for fact in [*facts, *origins.values()]]),
+        since=records["time"].min()[:10],
+        until=records["time"].max()[:10],
         pictures=records["sha256"].nunique(),
         faces=len(judged),
         versions=sorted(set(records["version"])),
@@ -89,7 +93,12 @@ def write_findings(found: Findings, folder: Path) -> list[Path]:
     write_json(folder / FIGURES, _plain(asdict(found)))
     page = templates(Path(__file__).parent).get_template("page.html")
     (folder / PAGE).write_text(
-        page.render(found=found, least=LEAST, facts=[(fact.name, fact) for fact in found.facts]),
+        page.render(
+            found=found,
+            least=LEAST,
+            outstanding={level: found.at(level) for level in (ALERT, WATCH)},
+            facts=[(fact.name, fact) for fact in found.facts],
+        ),
         encoding="utf-8",
     )
     return [folder / PAGE, folder / FIGURES]
