@@ -34,9 +34,13 @@ class Person:
         self.process = _SERVER.Process(target=act, args=(folder, what, number, environment))
         self.process.start()
 
+    def let_go_on(self, seconds: float) -> None:
+        """Return so many seconds after its start."""
+        time.sleep(max(0.0, self.begin + seconds - time.monotonic()))
+
     def kill_after(self, seconds: float) -> None:
         """Kill it so many seconds after its start."""
-        time.sleep(max(0.0, self.begin + seconds - time.monotonic()))
+        self.let_go_on(seconds)
         self.process.kill()
         self.process.join()
 
@@ -65,10 +69,10 @@ def with_past(folder: Path) -> Path:
     return folder
 
 
-def moments(longest: float) -> list[float]:
+def moments(longest: float, count: int = KILLS) -> list[float]:
     """Random moments of an act that takes so many seconds, half of them in its last part, which writes."""
     chance = random.Random(SEED)
-    return [chance.uniform(share * longest, longest) for share in (0.0, 0.6) for _ in range(KILLS // 2)]
+    return [chance.uniform(share * longest, longest) for share in (0.0, 0.6) for _ in range(count // 2)]
 
 
 def check_consistent() -> list[Move]:

@@ -51,12 +51,14 @@ class Server:
     Attributes:
         command: starts it again after `kill`.
         log: what it says.
+        address: where a web server is.
     """
 
     command: list[str]
     environment: Mapping[str, str]
     answers: Callable[[], bool]
     log: Path
+    address: str = ""
     user: str | None = None
     process: subprocess.Popen | None = None
 
@@ -133,7 +135,7 @@ def postgres(*databases: str) -> Iterator[str]:
             str(PROGRAMS / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder),
             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
         ]  # fmt: skip
-        with running(Server(command, clean_environment(), opens(port), folder / "log", user)):
+        with running(Server(command, clean_environment(), opens(port), folder / "log", user=user)):
             _create(port, databases)
             yield f"postgresql+psycopg://keeper:{PASSWORD}@127.0.0.1:{port}"
     finally:

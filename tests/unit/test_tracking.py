@@ -22,11 +22,11 @@ from deepfake.base.runtime import Runtime
 from deepfake.bundle.figures import measured_figures
 from deepfake.bundle.publication import CARD_LENGTH, card
 from deepfake.registry import aliases, publishing, versions
-from deepfake.registry.tracking import dead_runs, live_curves, runs, store
+from deepfake.registry.tracking import dead_runs, live_curves, processes, runs, store
 
 ONE = np.ones((1, 1), np.float32)
-WHO = "from deepfake.registry.tracking.dead_runs import this_process; print(this_process(), end='')"
-ALIVE = dead_runs.this_process()
+WHO = "from deepfake.registry.tracking.processes import this_process; print(this_process(), end='')"
+ALIVE = processes.this_process()
 RUNTIME = Runtime("cpu", "test", 1, "float32", None)
 
 

@@ -20,8 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from deepfake.base.parameters import flatten
 from deepfake.base.runtime import Runtime
-from deepfake.registry.tracking.dead_runs import PROCESS, close_dead_runs, this_process
+from deepfake.registry.tracking.dead_runs import PROCESS, close_dead_runs
 from deepfake.registry.tracking.lineage import datasets, lineage
+from deepfake.registry.tracking.processes import this_process
 from deepfake.registry.tracking.store import connect, experiment_id
 
 if TYPE_CHECKING:

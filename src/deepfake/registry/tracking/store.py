@@ -57,8 +57,12 @@ def connect() -> mlflow.MlflowClient:
     Raises:
         RegistryError: the tracking server or database can't be reached or is damaged.
     """
-    for talkative in ("alembic", "mlflow.store.db.utils"):  # of a new database's tables
+    # They tell of a new database's tables, and of a server that needs a second.
+    for talkative in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry.abstract_store"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+    # Neither a bar for each file that is fetched, nor addresses between the lines of a command.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # If a server is down, the error comes after seconds, not after MLflow's seven long retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
