@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,7 +21,7 @@ from deepfake.preprocess.crops import NoFace, cropped_side, native_sides
 from deepfake.preprocess.detections import DetectionCache
 from deepfake.shards.executors import ShardExecutor, map_shards
 from deepfake.shards.manifest import usable
-from deepfake.shards.shards import read_examples, shard_path
+from deepfake.shards.shards import Place, read_examples, shard_path
 
 _COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]
 
@@ -31,8 +30,8 @@ _COLUMNS = ["label", "source", "generator", "group", "split", "cropped"]
 class FaceJob:
     """A raw shard, the folder for its faces, and its manifest rows by image_id."""
 
-    raw: Path
-    out: Path
+    raw: Place
+    out: Place
     rows: dict[str, dict[str, Any]]
 
 
@@ -44,7 +43,7 @@ class FaceJobs:
     count: int
 
 
-def plan_jobs(manifest: pd.DataFrame, raw: Path, shard_size: int, out: Path) -> FaceJobs:
+def plan_jobs(manifest: pd.DataFrame, raw: Place, shard_size: int, out: Place) -> FaceJobs:
     """One job per raw shard. Raw shards hold `shard_size` usable pictures each, sorted by image_id."""
     kept = usable(manifest).sort_values("image_id")
     names = kept["image_id"].to_numpy(object)

@@ -2,6 +2,9 @@
 
 Pyarrow, pandas and Polars read these files without this code. The files are not compressed: a reader maps a
 file into memory and reads only the parts that it needs.
+
+A shard may also be an object in a store, named by a `UPath` such as `UPath("s3://bucket/raw")`. It is then
+read and written in one piece.
 """
 
 from __future__ import annotations
@@ -9,12 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from deepfake.base.errors import SourceError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+Place: TypeAlias = "Path | UPath"  # of a file or folder here, or of an object or prefix in a store
+SamePlace = TypeVar("SamePlace", "Path", "UPath", "Path | UPath")
 
 RAW_EXAMPLE = pa.schema([
     ("image_id", pa.string()),
@@ -34,17 +43,17 @@ FACE_EXAMPLE = pa.schema([
 _BATCH_ROWS = 32
 
 
-def shard_path(folder: Path, number: int) -> Path:
+def shard_path(folder: SamePlace, number: int) -> SamePlace:
     """Path of the shard with this number."""
     return folder / f"shard-{number:05d}.arrow"
 
 
-def shard_paths(folder: Path) -> list[Path]:
+def shard_paths(folder: SamePlace) -> list[SamePlace]:
     """All shards of a folder, in order."""
     return sorted(folder.glob("shard-*.arrow"))
 
 
-def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
+def write_shard(path: Place, table: pa.Table | pa.RecordBatchReader) -> None:
     """Write one Arrow IPC file without compression and without metadata.
 
     Its bytes depend only on names, types and values of the columns. The file gets its name when it is
@@ -53,16 +62,26 @@ def write_shard(path: Path, table: pa.Table | pa.RecordBatchReader) -> None:
     Args:
         table: the examples; for more examples than fit into memory, make a reader with `stream`.
     """
+    if not isinstance(path, Path):  # an object in a store appears when it is complete
+        memory = pa.BufferOutputStream()
+        _write(memory, table)
+        path.write_bytes(memory.getvalue())
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
+    with pa.OSFile(str(partial), "wb") as file:
+        _write(file, table)
+    partial.replace(path)
+
+
+def _write(file: pa.NativeFile, table: pa.Table | pa.RecordBatchReader) -> None:
     schema = table.schema.remove_metadata()
     if isinstance(table, pa.Table):
         table = table.combine_chunks().to_reader(max_chunksize=_BATCH_ROWS)
-    with pa.OSFile(str(partial), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    with pa.ipc.new_file(file, schema) as writer:
         for batch in table:
             columns = [_copied(column) for column in batch.columns]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-    partial.replace(path)
 
 
 def _copied(column: pa.Array) -> pa.Array:
@@ -81,14 +100,14 @@ def stream(examples: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Recor
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def read_shard(path: Path) -> pa.Table:
-    """A shard, mapped into memory. Columns that nobody uses are not read from disk.
+def read_shard(path: Place) -> pa.Table:
+    """A shard, mapped into memory. Columns that nobody uses are not read from disk, but are from a store.
 
     Raises:
         SourceError: the file is cut off, or its structure is damaged.
     """
     try:
-        with pa.memory_map(str(path)) as file:  # the table needs the mapping, but not the open file
+        with _opened(path) as file:  # the table needs the mapping, but not the open file
             table = pa.ipc.open_file(file).read_all()
         table.validate(full=True)  # wrong offsets would read beyond the file
     except (pa.ArrowInvalid, OSError) as error:
@@ -98,7 +117,11 @@ def read_shard(path: Path) -> pa.Table:
     return table
 
 
-def read_shards(folder: Path, columns: Sequence[str]) -> pa.Table:
+def _opened(path: Place) -> pa.NativeFile:
+    return pa.memory_map(str(path)) if isinstance(path, Path) else pa.BufferReader(path.read_bytes())
+
+
+def read_shards(folder: Place, columns: Sequence[str]) -> pa.Table:
     """Some columns of all shards of a folder as one table. Any row can be read; none is in memory yet.
 
     Raises:
@@ -110,7 +133,7 @@ def read_shards(folder: Path, columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables([read_shard(path).select(columns) for path in paths])
 
 
-def read_examples(path: Path) -> Iterator[dict[str, Any]]:
+def read_examples(path: Place) -> Iterator[dict[str, Any]]:
     """The examples of one shard in order, each as column -> value. Few are in memory at a time.
 
     Raises:
