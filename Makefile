@@ -20,6 +20,13 @@ PORT ?=
 MODEL ?=
 PEER ?=
 
+# The programs of a virtual environment name its place in their first lines.
+ifneq ($(wildcard $(VENV)/bin/deepfake),)
+ifeq ($(shell head -n 3 $(VENV)/bin/deepfake | grep -F -e "$(abspath $(VENV))/" -e "$(realpath $(VENV))/"),)
+$(error $(VENV) was moved, so its programs do not start: run `rm -r $(VENV)`, then `make env`)
+endif
+endif
+
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 

@@ -219,3 +219,26 @@ def test_a_stream_is_made_while_it_is_written(tmp_path: Path) -> None:
     batches = stream(examples(), SCHEMA)
     first = batches.read_next_batch()
     assert len(made) == first.num_rows < 100
+
+
+def test_a_shard_may_be_an_object_in_a_store(tmp_path: Path) -> None:
+    upath = pytest.importorskip("upath")
+    folder = upath.UPath("memory://shards-of-a-test/raw")
+    for number in (2, 0):
+        write_shard(shard_path(folder, number), TABLE[number:])
+    write_shard(shard_path(tmp_path, 0), TABLE)
+    assert shard_path(folder, 0).read_bytes() == shard_path(tmp_path, 0).read_bytes()
+    assert [path.name for path in shard_paths(folder)] == ["shard-00000.arrow", "shard-00002.arrow"]
+    assert read_shards(folder, ["image_id"]) == pa.concat_tables([TABLE, TABLE[2:]]).select(["image_id"])
+    assert list(read_examples(shard_path(folder, 0))) == EXAMPLES
+    shard_path(folder, 0).write_bytes(shard_path(tmp_path, 0).read_bytes()[:-9])
+    with pytest.raises(SourceError, match="delete it and run the stage"):
+        read_shard(shard_path(folder, 0))
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield EXAMPLES[0]
+        raise OSError
+
+    with pytest.raises(OSError):
+        write_shard(shard_path(folder, 5), stream(broken(), SCHEMA))
+    assert not shard_path(folder, 5).exists()

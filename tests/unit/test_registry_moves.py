@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
+from helpers import REPO
 from registry_helpers import NAME, publication
 
 from deepfake.base.errors import RegistryError
@@ -92,3 +94,15 @@ def test_a_taken_port_is_named(repo: Path) -> None:
         taken.listen()
         with pytest.raises(RegistryError, match=r"port \d+ of 127\.0\.0\.1 can't be used"):
             serve_ui(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(("place", "moved"), [("old", True), ("new", False)])
+def test_a_moved_environment_is_named_with_the_command_that_repairs_it(
+    tmp_path: Path, place: str, moved: bool
+) -> None:
+    programs = tmp_path / "new" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "deepfake").write_text(f"#!{tmp_path}/{place}/bin/python\n")
+    command = ["make", "--file", str(REPO / "Makefile"), "help", f"VENV={tmp_path / 'new'}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 2 and "then `make env`" in done.stderr) is moved, done.stderr

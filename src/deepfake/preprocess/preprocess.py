@@ -112,7 +112,7 @@ def preprocess(
         history = common_history(manifest, jobs, params, ingest.limits, cache, pool)
         recipe = CropRecipe(size=params.size, limits=ingest.limits, faces=params.faces, history=history)
         every = params.faces.which == "all"
-        work = partial(_cut_shard, recipe=recipe, every=every, splits=names, cache=cache)
+        work = partial(cut_shard, recipe=recipe, every=every, splits=names, cache=cache)
         facts = map_resumed(work, jobs.make, jobs.count, pool, "cut faces", space / "done")
         found = to_frame(facts.drop_columns([*_PIXELS]))
         _require_all_counted(manifest, {*found["image_id"]})
@@ -125,10 +125,20 @@ def preprocess(
     return Preprocessed(frame, numbers, verdict)
 
 
-def _cut_shard(
+def cut_shard(
     job: FaceJob, recipe: CropRecipe, every: bool, splits: Sequence[str], cache: DetectionCache | None
 ) -> pa.Table:
-    """Write the faces of a raw shard, one file per split; return their facts, with the schema `_FACTS`."""
+    """Write the faces of a raw shard, one shard per split, and return their facts.
+
+    Shards may be files or objects in a store: see `deepfake.shards.shards`.
+
+    Args:
+        every: cut all faces of a picture, not only the largest.
+        splits: names of the splits; each gets a shard, perhaps an empty one.
+
+    Returns:
+        One row per face or rejected picture, with the schema `_FACTS`.
+    """
     facts: list[dict[str, Any]] = []
     examples: dict[str, list[dict[str, Any]]] = {split: [] for split in splits}
     for example in read_examples(job.raw):

@@ -19,6 +19,10 @@ _ADVICE = (  # what the error says (one of these) -> what to do
     (("disk is full", "No space left", "error code 507"), "free some space there, then run again"),
     (("readonly database", "Read-only file system"), "make it writable, then run again"),
     (("database is locked",), "another program holds the database: close it, then run again"),
+    (
+        ("too many 500 error responses", "error code 500"),
+        "the server fails at this: read its log, free some space if its disk is full, then run again",
+    ),
     (("timed out",), "it is slow: run again, or raise MLFLOW_HTTP_REQUEST_TIMEOUT"),
 )  # fmt: skip
 _REACH = "start the server, or unset MLFLOW_TRACKING_URI to use mlruns/; then run again"
