@@ -44,7 +44,7 @@ PATIENCE = 120.0  # seconds until the store answers
 
 
 @dataclass(frozen=True)
-class Cost:
+class Effort:
     """What a number of pictures took.
 
     Attributes:
@@ -80,7 +80,7 @@ def cut(job: FaceJob, recipe: CropRecipe) -> tuple[int, float]:
     return len(facts), time.process_time() - begin
 
 
-def bench(pictures: int, store: UPath, recipe: CropRecipe, executor: Any) -> Cost:
+def bench(pictures: int, store: UPath, recipe: CropRecipe, executor: Any) -> Effort:
     """Make the raw shards, then measure what it takes to cut their faces."""
     raw, faces = store / str(pictures) / "raw", store / str(pictures) / "faces"
     before = psutil.Process().memory_info().rss
@@ -91,7 +91,7 @@ def bench(pictures: int, store: UPath, recipe: CropRecipe, executor: Any) -> Cos
     done = list(map_shards(partial(cut, recipe=recipe), jobs, executor, "cut faces", len(made)))
     if sum(number for number, _ in done) != pictures:
         sys.exit(f"{pictures} pictures, but facts of {sum(number for number, _ in done)}")
-    return Cost(
+    return Effort(
         pictures,
         time.perf_counter() - begin,
         sum(work for _, work in done),
@@ -161,17 +161,17 @@ def main() -> None:
 
 
 def measure(sizes: list[int], store: UPath, recipe: CropRecipe, workers: int) -> None:
-    """Print the cost of each number of pictures, then the growth between them."""
+    """Print what each number of pictures took, then the growth between them."""
     with open_executor(workers) as executor:
         bench(SHARD, store / "warm", recipe, executor)  # workers start and import
-        costs = [bench(pictures, store, recipe, executor) for pictures in sizes]
-    for one in costs:
+        efforts = [bench(pictures, store, recipe, executor) for pictures in sizes]
+    for one in efforts:
         work, driver = 1e3 * one.work / one.pictures, 1e6 * one.driver / one.pictures
         print(
             f"{one.pictures:>8} pictures in {one.seconds:.1f} s, memory +{one.memory >> 20} MiB; "
             f"processor time for each: {work:.2f} ms of the workers, {driver:.0f} us of the driver"
         )
-    for less, more in pairwise(costs):
+    for less, more in pairwise(efforts):
         ratio = math.log(more.pictures / less.pictures)
         growth = [math.log(b / a) / ratio for a, b in ((less.work, more.work), (less.driver, more.driver))]
         print(f"{less.pictures} -> {more.pictures}: exponents {growth[0]:.2f} and {growth[1]:.2f}")
