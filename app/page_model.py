@@ -124,7 +124,8 @@ def _show_curves(loaded: Loaded) -> None:
     title = "Share of fakes at each score (dashed: ideal)"
     columns = st.columns(3)
     for column, chart in zip(columns, (roc, bars, alt.layer(diagonal, points, title=title)), strict=True):
-        column.altair_chart(chart.properties(height=_HEIGHT), width="stretch")
+        words = f"{chart.title} on the test split"  # for screen readers
+        column.altair_chart(chart.properties(height=_HEIGHT, description=words), width="stretch")
 
 
 def _show_parts(loaded: Loaded, card: Mapping[str, Any]) -> None:
@@ -132,16 +133,16 @@ def _show_parts(loaded: Loaded, card: Mapping[str, Any]) -> None:
     file = run_file(loaded.version, METRICS)
     header = ("", "test pictures", "AUC", "called fake")
     if file is not None and (generators := read_json(file).get("per_generator")):
-        st.subheader("Per generator, the worst first")
-        table(header, part_rows(generators))
+        with st.expander("Per generator, the worst first"):
+            table(header, part_rows(generators))
     reals = {name: row for name, row in card["per_source"].items() if name.startswith("real/")}
     if reals:
-        st.subheader("Per source of real pictures")
         rows = sorted(reals.items(), key=lambda item: -(item[1]["flagged_fake"]["value"] or 0.0))
-        table(
-            ("", "test pictures", "called fake"),
-            [(name, f"{row['pictures']:,}", figure(row["flagged_fake"])) for name, row in rows],
-        )
+        with st.expander("Per source of real pictures, the worst first"):
+            table(
+                ("", "test pictures", "called fake"),
+                [(name, f"{row['pictures']:,}", figure(row["flagged_fake"])) for name, row in rows],
+            )
 
 
 def _show_data(card: Mapping[str, Any]) -> None:

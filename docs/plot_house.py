@@ -21,7 +21,7 @@ LEAVES = {
     "validate": "verdict on the data",
     "split": "ledger of splits",
     "preprocess": "face shards, quarantine",
-    "embed": "features of crops and their views",
+    "embed": "features of all views",
     "train": "weights, curves",
     "evaluate": "predictions, metrics, calibration",
     "stress": "AUC under damage and attack",
@@ -59,7 +59,7 @@ TOP_ROOMS = {
     "monitor": "drift of what was scored",
     "serve": "file → faces → scores → verdict",
     "present": "words, marks, origin, report",
-    "bundle": "what is registered, its predictor",
+    "bundle": "a model and its predictor",
     "MLflow": "runs, models, alias @production",
 }
 NO_ROOMS = {"app/", "MLflow"}
@@ -106,7 +106,9 @@ def _people(axes: Axes) -> None:
 def _way(axes: Axes) -> None:
     """The middle: one box per stage with its room, and below it what the stage writes."""
     _title(
-        axes, 6.5, "the data's way: each box is a DVC stage and its room; below it, what the stage leaves"
+        axes,
+        6.5,
+        "the way of the data: each box is a DVC stage and its room; below it, what the stage writes",
     )
     places = _places(len(stages()))
     for name, (left, width) in zip(stages(), places, strict=True):
@@ -148,7 +150,9 @@ def _box(axes: Axes, place: tuple[float, float, float, float], name: str, words:
     )
     middle, up = left + width / 2, bottom + height / 2
     text = {"ha": "center", "va": "center", "color": "white"}
-    axes.text(middle, up + (0.2 if words else 0.0), name, weight="bold", fontsize=13, **text)
+    axes.text(
+        middle, up + (0.2 if words else 0.0), name, weight="bold", fontsize=min(13.0, 10.0 * width), **text
+    )
     if words:
         axes.text(middle, up - 0.2, fill(words, int(width * 13)), fontsize=9.5, **text)
 
@@ -159,7 +163,7 @@ def _data(axes: Axes, place: tuple[float, float, float, float], words: str) -> N
         FancyBboxPatch((left, bottom), width, height, "square,pad=0", fc=DATA, ec=LINE, linewidth=0.8)
     )
     middle = (left + width / 2, bottom + height / 2)
-    axes.text(*middle, fill(words, 17), fontsize=9.5, ha="center", va="center", color="#222222")
+    axes.text(*middle, fill(words, 15), fontsize=9.5, ha="center", va="center", color="#222222")
 
 
 def _title(axes: Axes, height: float, words: str) -> None:

@@ -83,6 +83,8 @@ def prepare(scratch: Path) -> None:
     for name in NEEDED:
         source = REPO / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch / name)
+    # The demo's model judges: the starter is uncertain about rendered portraits, and has no heat map.
+    shutil.rmtree(scratch / "models" / "starter", ignore_errors=True)
     command(scratch, "deepfake", "register")
     params = yaml.safe_load((scratch / "params.yaml").read_text(encoding="utf-8"))
     params["evaluate"]["target_fpr"] = 0.02
@@ -210,9 +212,9 @@ def plot_pipeline(target: Path) -> None:
     """Plot dvc.yaml's stages from left to right; edges to the next stage are straight, others are arcs."""
     stages = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     place = {name: 2.0 * number for number, name in enumerate(stages)}
-    canvas = Figure(figsize=(2.0 * len(stages), 4.5), dpi=100)
+    canvas = Figure(figsize=(2.0 * len(stages), 5.5), dpi=100)
     axes = canvas.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(-1.1, 2.0 * len(stages) - 0.9), ylim=(-1.5, 3.0))
+    axes.set(xlim=(-1.1, 2.0 * len(stages) - 0.9), ylim=(-1.5, 4.0))
     axes.axis("off")
     for start, end in stage_edges(stages):
         near = place[end] - place[start] == 2.0

@@ -77,14 +77,16 @@ def rules(calibration: Calibration) -> list[str]:
         "Between the two: uncertain.",
     ]
     if calibration.mean_of_views:
-        found.append("The score is of the mean logit of the face and of its small changes.")
+        found.append(
+            "The score is that of the mean logit of the face as it is, mirrored, as JPEG and scaled."
+        )
     if calibration.max_spread is not None:
         found.append(
             "Uncertain too: a face whose score moves by more than "
             f"{calibration.max_spread:.3f} under mirroring, JPEG 80 or scaling."
         )
     if calibration.max_distance is not None:
-        found.append("Uncertain too: a face unlike all faces of the training.")
+        found.append("Uncertain too: a face that is unlike all faces of the training.")
     return found
 
 
