@@ -17,9 +17,9 @@ LEAST_FOR_A_WORD = 14  # per cent of the scale; a shorter part shows only its co
 STYLE = Path(__file__).with_name("style.css")
 
 
-def notice(title: str, text: str) -> None:
+def notice(title: str, text: str, colour: str = COLOURS[Verdict.NOT_APPLICABLE]) -> None:
     """Show a text in place of a verdict."""
-    _banner(COLOURS[Verdict.NOT_APPLICABLE], title, text)
+    _banner(colour, title, text)
 
 
 def banner(verdict: Verdict, words: str, text: str) -> None:

@@ -18,8 +18,8 @@ from deepfake.monitor.report import FIGURES, PAGE
 from deepfake.present.words import COLOURS
 
 _HOW = (
-    "`deepfake serve --record records` keeps figures of what it judges. `deepfake monitor records` compares "
-    "them with the model's test pictures. Then this page shows the result."
+    "`deepfake serve --record records` keeps figures of what it judges. `deepfake monitor records` "
+    "compares them with the model's test pictures. Then this page shows the result."
 )
 _SAYS = {
     OK: "What comes in looks like the pictures that the model was tested on.",
@@ -38,7 +38,7 @@ def monitor() -> None:
         return
     found = read_json(file)
     level = str(found["level"])
-    st.html(_level(level))
+    _show_level(level)
     when = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     versions = ", ".join(found["versions"])
     small(
@@ -63,10 +63,10 @@ def monitor() -> None:
         )
 
 
-def _level(level: str) -> str:
+def _show_level(level: str) -> None:
     colour = COLOURS[Verdict.FAKE if level == ALERT else Verdict.UNCERTAIN if level != OK else Verdict.REAL]
     words = {OK: "No drift", WATCH: "Watch", ALERT: "Alert", FEW: "Too few pictures"}[level]
-    return f'<div class="banner" role="status" style="background:{colour}"><h1>{words}</h1>{_SAYS[level]}</div>'
+    notice(words, _SAYS[level], colour)
 
 
 def _show_drift(first: str, rows: list[tuple[str, Mapping[str, Any]]]) -> None:
