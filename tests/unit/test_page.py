@@ -10,6 +10,7 @@ import pytest
 from helpers import REPO
 
 from deepfake.base.page import templates
+from deepfake.base.text import percent
 
 PAGES = [
     path
@@ -48,3 +49,14 @@ def test_a_misspelt_name_is_an_error(tmp_path: Path) -> None:
     )
     with pytest.raises(jinja2.UndefinedError):
         templates(tmp_path).get_template("one.html").render(name="x")
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "words"),
+    [
+        (0.125, None, "12.5 %"), (0.2, None, "20 %"), (1.0, None, "100 %"), (0.12345, None, "12.35 %"),
+        (0.2, 1, "20.0 %"), (0.126, 0, "13 %"), (0.0, 1, "0.0 %"), (None, None, "–"), (None, 1, "–"),
+    ],
+)  # fmt: skip
+def test_shares_are_shown_in_one_way(share: float | None, digits: int | None, words: str) -> None:
+    assert percent(share, digits) == words

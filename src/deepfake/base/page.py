@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from deepfake.base.text import visible
+from deepfake.base.text import percent, visible
 
 _HERE = Path(__file__).parent
 
@@ -28,5 +28,5 @@ def templates(folder: Path, autoescape: bool = True) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"visible": visible, "thousands": "{:,}".format}
+    made.filters |= {"visible": visible, "thousands": "{:,}".format, "percent": percent}
     return made

@@ -12,6 +12,7 @@ import numpy as np
 
 from deepfake.base.page import templates
 from deepfake.base.plots import data_uri
+from deepfake.base.text import percent
 from deepfake.bundle.bundle import RENDERED_ONLY, Bundle
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.explain.heat import overlay
@@ -19,7 +20,7 @@ from deepfake.media.encoding import encode_jpeg, encode_png
 from deepfake.media.images import decode_image
 from deepfake.present.file_origin import APART, NOTHING, read_file_origin
 from deepfake.present.pictures import boxed, enlarged
-from deepfake.present.words import COLOURS, EVIDENCE, HEADLINES, SIGNS, moves, percent, rules, why
+from deepfake.present.words import COLOURS, EVIDENCE, HEADLINES, SIGNS, moves, rules, why
 
 _LONGEST, _CROP = 900, 256  # pixels
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from deepfake.base.labels import Verdict
 from deepfake.base.plots import REAL_COLOUR
+from deepfake.base.text import percent
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.evaluate.calibration import IN_BAND, UNLIKE, UNSTABLE, Calibration
 
@@ -88,8 +89,3 @@ def rules(calibration: Calibration) -> list[str]:
     if calibration.max_distance is not None:
         found.append("Uncertain too: a face that is unlike all faces of the training.")
     return found
-
-
-def percent(rate: float | None) -> str:
-    """A rate, 0..1, with two digits."""
-    return "unknown" if rate is None else f"{100.0 * rate:.2g} %"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepfake.report.words import percent, spoken
+from deepfake.base.text import percent
+from deepfake.report.words import spoken
 
 EVALUATION, DATA = "evaluate/metrics.json", "data"
 
@@ -89,11 +90,11 @@ def _abstaining(table: Mapping[str, Any]) -> Iterator[str]:
         return
     found = table["abstention"]
     wrong = found["wrong_of_answered"]["value"]
-    rest = "" if wrong is None else f"; {percent(wrong)} of its verdicts are wrong"
+    rest = "" if wrong is None else f"; {percent(wrong, 1)} of its verdicts are wrong"
     yield f"It gives no verdict on {percent(found['uncertain']['value'], 0)} of test pictures{rest}."
     for name, covered in found["coverage"].items():
         if covered["value"] is not None and covered["value"] < covered["from"]:
             yield (
                 f"Its promise for {name} pictures does not hold on test: {percent(covered['stated'], 0)} "
-                f"coverage were promised, {percent(covered['value'])} are measured."
+                f"coverage were promised, {percent(covered['value'], 1)} are measured."
             )

@@ -14,7 +14,7 @@ import jinja2
 from deepfake.base.page import templates
 from deepfake.report.limits import limits
 from deepfake.report.sections import SECTIONS, read_figures
-from deepfake.report.words import METRICS, percent, spoken
+from deepfake.report.words import METRICS, spoken
 
 _HERE = Path(__file__).parent
 
@@ -62,9 +62,7 @@ def render_page(
 def environment(autoescape: bool = True) -> jinja2.Environment:
     """The templates of this room, with their common filters and words."""
     made = templates(_HERE, autoescape)
-    made.filters |= {
-        "percent": percent, "shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class
-    }  # fmt: skip
+    made.filters |= {"shown": shown, "spoken": spoken, "worst": worst, "of_class": of_class}
     made.globals["metrics"] = METRICS
     return made
 

@@ -35,8 +35,3 @@ METRICS = {
 def spoken(name: str) -> str:
     """`spectrum_baseline` -> `spectrum baseline`."""
     return name.replace("_", " ")
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.125 -> "12.5 %"; None, a figure that could not be measured, is a dash."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"

@@ -15,7 +15,7 @@ import great_expectations as gx
 import pandas as pd
 from great_expectations.data_context.types import base as gx_types
 
-from deepfake.base.text import visible
+from deepfake.base.text import percent, visible
 
 MAX_ROWS_NAMED = 10
 
@@ -159,8 +159,3 @@ def first_failure(verdict: DataVerdict) -> str:
     more = f", and {len(others)} more failed" if others else ""
     text = f"{first.name}: {first.asserts.rstrip('.')}, but found: {first.observed}{rows}{more}"
     return visible(text)  # a file's name must not move the cursor of whoever reads the error
-
-
-def percent(share: float) -> str:
-    """0.125 -> "12.5 %"."""
-    return f"{round(100 * share, 2):g} %"

@@ -16,6 +16,7 @@ import pyarrow as pa
 from great_expectations.expectations.row_conditions import Column
 
 from deepfake.base.labels import FAKE, LABEL_NAMES, REAL
+from deepfake.base.text import percent
 from deepfake.media.readers import FORMATS
 from deepfake.params.validate import Validate
 from deepfake.shards.manifest import SCHEMA, usable
@@ -25,7 +26,6 @@ from deepfake.validate.expectations import (
     Tables,
     expect,
     gx_context,
-    percent,
     result_of,
     row_paths,
     row_words,

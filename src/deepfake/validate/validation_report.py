@@ -64,7 +64,7 @@ def render_report(
         sections about the data are missing.
     """
     pages = templates(Path(__file__).parent)
-    pages.filters |= {"percent": _percent, "ending": _ending}
+    pages.filters["ending"] = _ending
     return pages.get_template("validation_report.html").render(
         verdict=verdict,
         data=_data(frame) if verdict.readable else None,
@@ -145,10 +145,6 @@ def _rejected(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rejected = frame[frame["reject_reason"].notna()].sort_values(["path", "image_id"])
     shown = rejected[["path", "reject_reason", "reject_detail"]].head(MAX_REJECTED_ROWS)
     return shown.astype(object).where(shown.notna(), "").to_dict("records")
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"  # None: no picture was searched for a face
 
 
 def _ending(text: str) -> str:
