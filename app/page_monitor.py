@@ -13,8 +13,7 @@ from deepfake.base.labels import Verdict
 from deepfake.base.places import root
 from deepfake.base.stage import read_json
 from deepfake.monitor.drift import ALERT, FEW, LEAST, OK, WATCH
-from deepfake.monitor.options import FOLDER
-from deepfake.monitor.report import FIGURES, PAGE
+from deepfake.monitor.report import FIGURES, FOLDER, PAGE
 from deepfake.present.words import COLOURS
 
 _HOW = (

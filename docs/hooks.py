@@ -49,9 +49,7 @@ def _moved(text: str) -> str:
 
 def _rooms() -> dict[str, str]:
     """Room -> first line of its docstring, by name."""
-    files = [*PACKAGE.glob("*/__init__.py"), PACKAGE / "cli.py"]
-    found = {(path.parent.name if path.name == "__init__.py" else path.stem): path for path in files}
-    return {name: _first_line(path) for name, path in sorted(found.items())}
+    return {path.parent.name: _first_line(path) for path in sorted(PACKAGE.glob("*/__init__.py"))}
 
 
 def _first_line(path: Path) -> str:

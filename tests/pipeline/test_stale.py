@@ -73,7 +73,7 @@ def test_nothing_is_stale_at_first(project: Path) -> None:
         "src/deepfake/study/settings.py",
         "src/deepfake/lab/sweep.py",
         "src/deepfake/params/whole.py",
-        "src/deepfake/cli.py",
+        "src/deepfake/cli/models.py",
         "requirements-dev.lock",
         "params.yaml",
     ],

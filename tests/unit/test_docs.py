@@ -36,7 +36,7 @@ def plot_house() -> ModuleType:
 
 def rooms() -> set[str]:
     package = REPO / "src" / "deepfake"
-    return {path.parent.name for path in package.glob("*/__init__.py")} | {"cli"}
+    return {path.parent.name for path in package.glob("*/__init__.py")}
 
 
 def test_every_place_that_the_guide_names_exists() -> None:

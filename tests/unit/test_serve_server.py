@@ -22,9 +22,9 @@ from helpers import REPO
 from serve_helpers import GreyPredictor, picture
 
 from deepfake import cli
+from deepfake.cli.service import limits_of
 from deepfake.rest import server
 from deepfake.rest.limits import ServiceLimits
-from deepfake.rest.options import limits_of
 from deepfake.rest.production import LoadedModel
 
 # The service with a toy for a model. A picture whose bytes end in "slow" waits for a line on stdin.

@@ -15,7 +15,7 @@ from typing import Any
 
 from deepfake.base.errors import DeepfakeError
 
-_INTERRUPTED = 130  # exit code, as shells have it
+INTERRUPTED = 130  # exit code, as shells have it
 _NO_MEMORY = (
     "the memory is full: close other programs, or lower base.threads or train.batch_size, then run again; "
     "finished shards and epochs are kept"
@@ -40,7 +40,7 @@ def run_stage(main: Callable[[], None]) -> None:
             "stopped: finished shards and epochs are kept; the same command goes on from them",
             file=sys.stderr,
         )
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         words = _in_words(error)
         if words is None:

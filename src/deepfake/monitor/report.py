@@ -15,6 +15,7 @@ from deepfake.base.statistics import proportion
 from deepfake.monitor.drift import ALERT, LEAST, WATCH, Drift, compare_categories, compare_numbers, worst
 from deepfake.monitor.reading import CATEGORIES, NUMBERS
 
+FOLDER = Path("reports/monitor")  # where page and figures go
 PAGE, FIGURES = "monitor.html", "monitor.json"
 
 

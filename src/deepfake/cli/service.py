@@ -1,15 +1,16 @@
-"""The options of `deepfake serve` and `deepfake serve-key`. Nothing heavy is imported here."""
+"""The commands `serve` and `serve-key`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from deepfake.rest.limits import ServiceLimits
 
-KEYS = Path("serve-keys.json")
+_KEYS = Path("serve-keys.json")
 
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -19,9 +20,14 @@ class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if action.default is None else super()._get_help_string(action)
 
 
-def add_serve(commands: Any) -> argparse.ArgumentParser:
-    """Add `serve` to the subparsers of the command line; returns its parser."""
-    serve: argparse.ArgumentParser = commands.add_parser(
+def add_commands(commands: Any) -> None:
+    """Add them to the subparsers of the command line."""
+    _add_serve(commands)
+    _add_serve_key(commands)
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
         "serve", help="give verdicts over HTTP (docs/SERVE.md)", formatter_class=_Defaults,
         description="Give verdicts over HTTP. What is beyond a limit is refused with a reason.",
     )  # fmt: skip
@@ -72,17 +78,28 @@ def add_serve(commands: Any) -> argparse.ArgumentParser:
         "--max-pixels", type=_positive, help="most pixels of a picture; the model has a limit too"
     )
     serve.add_argument("--seconds", type=_seconds, default=usual.seconds, help="most seconds of a request")
-    return serve
+    serve.set_defaults(run=_serve)
 
 
-def add_serve_key(commands: Any) -> argparse.ArgumentParser:
-    """Add `serve-key` to the subparsers of the command line; returns its parser."""
-    key: argparse.ArgumentParser = commands.add_parser(
-        "serve-key", help="make an API key for `deepfake serve --keys FILE`"
-    )
+def _add_serve_key(commands: Any) -> None:
+    key = commands.add_parser("serve-key", help="make an API key for `deepfake serve --keys FILE`")
     key.add_argument("name", help="name of who gets it; the same name again replaces the key")
-    key.add_argument("--keys", type=Path, default=KEYS, metavar="FILE", help=f"file of API keys ({KEYS})")
-    return key
+    key.add_argument("--keys", type=Path, default=_KEYS, metavar="FILE", help=f"file of API keys ({_KEYS})")
+    key.set_defaults(run=_serve_key)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from deepfake.rest.server import Place, serve
+
+    place = Place(options.host, options.port, options.keys, options.model, options.record, options.jobs)
+    serve(place, limits_of(options), options.poll)
+
+
+def _serve_key(options: argparse.Namespace) -> None:
+    from deepfake.rest.keys import make_key
+
+    print(make_key(options.keys, options.name))
+    print(f"it is shown only now; {options.keys} holds its hash: serve with --keys", file=sys.stderr)
 
 
 def limits_of(options: argparse.Namespace) -> ServiceLimits:

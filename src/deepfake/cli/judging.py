@@ -1,23 +1,30 @@
-"""The options of `deepfake predict`, and the exit codes of all commands. Nothing heavy is imported here."""
+"""The commands `predict` and `doctor`."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 # Other exit codes: 0 (no error), 1 (an error, with one sentence) and 2 (a wrong option).
-UNSCORED, INTERRUPTED, PIPE_CLOSED = 3, 130, 141
-EXIT_CODES = (
+_UNSCORED = 3
+_EXIT_CODES = (
     "exit codes: 0 all pictures are scored; 1 an error, with one sentence; 2 a wrong option; 3 some "
     "pictures could not be scored, their rows say why; 130 stopped by Ctrl-C; 141 the output was closed"
 )
 
 
-def add_predict(commands: Any) -> argparse.ArgumentParser:
-    """Add `predict` to the subparsers of the command line; returns its parser."""
-    predict: argparse.ArgumentParser = commands.add_parser(
-        "predict", help="score pictures and clips: one row per face", epilog=EXIT_CODES,
+def add_commands(commands: Any) -> None:
+    """Add them to the subparsers of the command line."""
+    _add_predict(commands)
+    doctor = commands.add_parser("doctor", help="find what is wrong on this machine, and what mends it")
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict", help="score pictures and clips: one row per face", epilog=_EXIT_CODES,
         description="Score pictures. A summary and the progress go to standard error.",
     )  # fmt: skip
     predict.add_argument(
@@ -49,7 +56,23 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
         default=8,
         help="evenly spaced frames of each clip (8); frames after cuts are added",
     )
-    return predict
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from deepfake.serve.command import Request, predict
+    from deepfake.serve.models import load_model
+
+    request = Request(options.paths, options.output, options.assume_face, options.workers, options.frames)
+    if predict(request, lambda: load_model(options.model)):
+        sys.exit(_UNSCORED)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from deepfake.serve.doctor import report
+
+    if not report():
+        sys.exit(1)
 
 
 def _not_empty(text: str) -> str:

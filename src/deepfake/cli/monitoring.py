@@ -1,18 +1,18 @@
-"""The options of `deepfake monitor`. Nothing heavy is imported here."""
+"""The command `monitor`."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-DRIFTED = 4  # exit code
-FOLDER = Path("reports/monitor")  # where page and figures go
+_DRIFTED = 4  # exit code
 
 
-def add_monitor(commands: Any) -> argparse.ArgumentParser:
-    """Add `monitor` to the subparsers of the command line; returns its parser."""
-    monitor: argparse.ArgumentParser = commands.add_parser(
+def add_commands(commands: Any) -> None:
+    """Add it to the subparsers of the command line."""
+    monitor = commands.add_parser(
         "monitor", help="compare what a service has scored with the model's test pictures",
         epilog="exit codes: 0 no alert; 1 an error, in one sentence; 4 something is at ALERT",
         description="Compare the records of `deepfake serve --record FOLDER` with the reference.",
@@ -33,8 +33,24 @@ def add_monitor(commands: Any) -> argparse.ArgumentParser:
         help="CSV file of the truth, if it is known later: sha256 or path, and label "
         "(0 or real, 1 or fake)",
     )  # fmt: skip
-    monitor.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help=f"({FOLDER})")
-    return monitor
+    monitor.add_argument("--out", type=Path, metavar="FOLDER", help="of the page (reports/monitor)")
+    monitor.set_defaults(run=_monitor)
+
+
+def _monitor(options: argparse.Namespace) -> None:
+    from deepfake.monitor.command import Look, monitor
+    from deepfake.monitor.report import FOLDER
+
+    look = Look(
+        options.records,
+        options.out or FOLDER,
+        options.days,
+        options.reference,
+        options.manifest,
+        options.truth,
+    )
+    if monitor(look):
+        sys.exit(_DRIFTED)
 
 
 def _days(text: str) -> int:
