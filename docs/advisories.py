@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -16,6 +17,8 @@ KNOWN, OFFLINE = 1, 3  # exit codes
 
 
 def main() -> None:
+    if find_spec("pip_audit") is None:
+        sys.exit("error: pip-audit is not installed: run `make env-dev` first")
     codes = []
     for lock in LOCKS:
         code, words = verdict(lock, _ask(lock))

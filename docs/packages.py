@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from importlib.metadata import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ Component = dict[str, Any]
 
 
 def main() -> None:
+    if find_spec("cyclonedx_py") is None:
+        sys.exit("error: cyclonedx-bom is not installed: run `make env-dev` first")
     FOLDER.mkdir(parents=True, exist_ok=True)
     installed = {_key(part): part for part in _cyclonedx("environment", sys.executable)["components"]}
     used: dict[str, dict[str, str]] = {}
