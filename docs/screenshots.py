@@ -1,7 +1,8 @@
 """Makes docs/images/ from the demo: `python docs/screenshots.py` in a trained working tree (make repro).
 
 It needs Chromium. The working tree and its registry do not change. A scratch copy registers the model
-twice, the second time with a stricter threshold, so that MLflow shows two versions.
+twice, the second time with a stricter threshold, so that MLflow shows two versions beside the starter's.
+Then it runs a small sweep.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 from matplotlib.figure import Figure
@@ -33,9 +35,13 @@ from deepfake.demo.corpus import write_corpus
 REPO = Path(__file__).parents[1]
 IMAGES = REPO / "docs" / "images"
 NEEDED = ("params.yaml", "requirements.lock", "dvc.yaml", "dvc.lock", "data", "models", "reports",
-          "pipelines", "app", ".streamlit")  # fmt: skip
+          "pipelines", "app", "experiments", ".streamlit")  # fmt: skip
 PATIENCE = 180_000.0  # milliseconds; MLflow's pages are slow on a busy machine
 APP_PORT, UI_PORT = 8611, 8612
+SWEEP, TRIALS = "small", 3
+# Columns of MLflow's table of runs; the first three are there already, and are switched off.
+COLUMNS = ("Dataset", "Source", "Models", "kind", "train.model", "sweep/objective", "train/val_auc",
+           "test/model/auc", "train.phase1.learning_rate")  # fmt: skip
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
@@ -91,6 +97,10 @@ def prepare(scratch: Path) -> None:
     (scratch / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     command(scratch, sys.executable, "pipelines/evaluate.py")
     command(scratch, "deepfake", "register")
+    params["train"] |= {"model": "hybrid-small"}  # a sweep of a small model, for MLflow's pages
+    params["train"]["phase1"]["epochs"] = 4
+    (scratch / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    command(scratch, "deepfake", "sweep", SWEEP, "--trials", str(TRIALS))
 
 
 def judged_portraits(scratch: Path) -> dict[str, Path]:
@@ -161,24 +171,41 @@ def model_picture(page: Page, address: str, target: Path) -> None:
 
 
 def mlflow_pictures(page: Page, address: str) -> None:
-    """Screenshots of the registered versions with their aliases, and of the curves of the run."""
-    page.goto(f"{address}/#/models/deepfake-detector")
-    page.get_by_text("challenger").first.wait_for()
+    """Screenshots of runs with a sweep, of its trials side by side, of the versions, and of one version."""
+    page.goto(f"{address}/#/experiments/1/runs")
+    page.get_by_text(f"sweep {SWEEP}").first.wait_for()
     page.get_by_text("Model training", exact=True).click()  # hides the menu for generative AI
     page.get_by_role("button", name="Close").click()  # hides the assistant
-    page.get_by_text("Registered at").wait_for()
-    page.wait_for_timeout(3000)  # the panels slide
-    save(page, IMAGES / "mlflow-model.png")
-    page.goto(f"{address}/#/experiments/1/runs?compareRunsMode=CHART")
+    page.locator(".ag-row").filter(has_text=f"sweep {SWEEP}").locator("button").first.click()
+    page.get_by_text(f"{SWEEP}-0", exact=True).first.wait_for()
+    page.get_by_role("button", name="Columns").click()
+    for column in COLUMNS:
+        page.get_by_placeholder("Search columns").fill(column)
+        page.wait_for_timeout(700)  # the list follows what is typed
+        page.locator("[role=menu], [role=tree], [class*=tree]").get_by_text(column, exact=True).last.click()
+    page.keyboard.press("Escape")
+    shoot(page, IMAGES / "mlflow-runs.png")
+    trials = quote("tags.kind = 'trial'")
+    page.goto(f"{address}/#/experiments/1/runs?searchFilter={trials}&compareRunsMode=CHART")
     page.get_by_placeholder("Search metric charts").fill("train/(auc|val_auc|val_loss)")
     page.get_by_text("train/val_loss", exact=True).first.wait_for()
     page.locator(".js-plotly-plot .point").nth(2).wait_for()
-    page.wait_for_timeout(3000)
-    save(page, IMAGES / "mlflow-runs.png")
+    shoot(page, IMAGES / "mlflow-compare.png")
+    page.set_viewport_size({"width": 1400, "height": 960})
+    page.goto(f"{address}/#/models/deepfake-detector")
+    page.get_by_text("Registered at").wait_for()
+    page.get_by_role("button", name="Tags").first.click()  # folds the journal of promotions away
+    shoot(page, IMAGES / "mlflow-model.png")
     page.goto(f"{address}/#/models/deepfake-detector/versions/2")
     page.get_by_text("What it cannot do").first.wait_for()
-    page.wait_for_timeout(3000)
-    save(page, IMAGES / "mlflow-version.png")
+    shoot(page, IMAGES / "mlflow-version.png")
+
+
+def shoot(page: Page, target: Path) -> None:
+    """A screenshot when panels have slid and curves are there."""
+    page.mouse.move(1200, 640)
+    page.wait_for_timeout(4000)
+    save(page, target)
 
 
 def save(page: Page, target: Path) -> None:
