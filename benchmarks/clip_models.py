@@ -1,8 +1,8 @@
 """Ways to judge a whole clip, against the median of its frames: `python benchmarks/clip_models.py FOLDER`.
 
-FOLDER has `real/` and `fake/` with clips. Clips whose names share a number are kin (000_003 and 003), and
-each clip is judged by models that never saw its kin. A way wins if the interval of its AUC minus that of
-the median is above zero. Frames are embedded once and kept in `--cache`.
+FOLDER has `real/` and `fake/` with clips. Clips whose names share a number of two digits or more are kin
+(000_003 and 003), and each clip is judged by models that never saw its kin. A way wins if the interval of
+its AUC minus that of the median is above zero. Frames are embedded once and kept in `--cache`.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def kin(names: list[str]) -> np.ndarray:
     """A name for each clip's group: clips that share a number, also through a third one."""
     groups: list[tuple[set[str], list[int]]] = []
     for place, name in enumerate(names):
-        numbers, members = set(re.findall(r"\d+", name)), [place]
+        numbers, members = set(re.findall(r"\d{2,}", name)), [place]
         for group in [one for one in groups if one[0] & numbers]:
             groups.remove(group)
             numbers, members = numbers | group[0], members + group[1]
