@@ -23,11 +23,12 @@ _KNOWN = "scored"  # in the session: rows by name and digest, for each model and
 def batch() -> None:
     """Show the page."""
     loaded = production()
-    title = st.container()
+    title = st.empty()
     contents, assume_face = incoming(loaded.predictor.bundle.recipe.limits, MOST)
     if not contents:
         title.title("Many pictures")
     else:
+        title.empty()
         rows = _score(loaded, contents, assume_face)
         _show(rows)
     st.divider()

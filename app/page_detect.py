@@ -34,14 +34,16 @@ _HEAT_MAP = (
 def detect() -> None:
     """Show the page."""
     loaded = production()
-    title = st.container()
+    title = st.empty()
     contents, assume_face = incoming(loaded.predictor.bundle.recipe.limits, MOST)
-    if not contents:  # later the verdict is the title
-        title.title("Is this face real?")
-        title.markdown(
-            "Give a picture or a clip. The answer is *real*, *fake* or *uncertain*, with its reason."
-        )
+    if not contents:
+        with title.container():
+            st.title("Is this face real?")
+            st.markdown(
+                "Give a picture or a clip. The answer is *real*, *fake* or *uncertain*, with its reason."
+            )
     else:
+        title.empty()  # the verdict is the title now
         chosen = _choose(loaded, contents, assume_face)
         if is_clip(chosen.data):
             show_clip(loaded, chosen)

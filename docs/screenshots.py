@@ -52,15 +52,16 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     plot_pipeline(IMAGES / "pipeline.png")
     with tempfile.TemporaryDirectory(prefix="screenshots-") as name:
-        scratch = Path(name)
-        prepare(scratch)
-        portraits = judged_portraits(scratch)
+        alone, scratch = Path(name) / "alone", Path(name) / "scratch"
+        register_alone(alone)
+        portraits = judged_portraits(alone)
         app = [sys.executable, "-m", "streamlit", "run", "app/app.py", "--server.port", str(APP_PORT),
                "--client.toolbarMode", "minimal"]  # fmt: skip
-        with browser_page(1280, 1040) as page, serving(scratch, app, APP_PORT) as address:
+        with browser_page(1280, 1040) as page, serving(alone, app, APP_PORT) as address:
             portrait = portraits.get("fake", portraits.get("uncertain", portraits["real"]))
             app_picture(page, address, portrait, IMAGES / "app.png")
             model_picture(page, address, IMAGES / "app-model.png")
+        prepare(scratch)
         ui = ["deepfake", "ui", "--port", str(UI_PORT)]
         with browser_page(1400, 690) as page, serving(scratch, ui, UI_PORT) as address:
             mlflow_pictures(page, address)
@@ -84,13 +85,24 @@ def command(scratch: Path, *words: str) -> str:
     return done.stdout
 
 
-def prepare(scratch: Path) -> None:
-    """Register the working tree's model as version 1, in production, and a challenger as version 2."""
+def copy(scratch: Path) -> None:
+    """What the commands need of the working tree."""
+    scratch.mkdir()
     for name in NEEDED:
         source = REPO / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch / name)
-    # The demo's model judges: the starter is uncertain about rendered portraits, and has no heat map.
-    shutil.rmtree(scratch / "models" / "starter", ignore_errors=True)
+
+
+def register_alone(scratch: Path) -> None:
+    """Only the working tree's model, in production: the starter has no heat map."""
+    copy(scratch)
+    shutil.rmtree(scratch / "models" / "starter")
+    command(scratch, "deepfake", "register")
+
+
+def prepare(scratch: Path) -> None:
+    """The starter is version 1, the working tree's model 2, and a stricter one 3; then a small sweep."""
+    copy(scratch)
     command(scratch, "deepfake", "register")
     params = yaml.safe_load((scratch / "params.yaml").read_text(encoding="utf-8"))
     params["evaluate"]["target_fpr"] = 0.02
