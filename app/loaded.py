@@ -12,7 +12,7 @@ from looks import notice
 
 from deepfake.base.errors import DeepfakeError, RegistryError
 from deepfake.base.parameters import load_params
-from deepfake.base.places import root
+from deepfake.base.stage import root
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.media.header import ImageRejected
 from deepfake.media.images import decode_image

@@ -10,8 +10,7 @@ import streamlit as st
 from looks import notice, small, table
 
 from deepfake.base.labels import Verdict
-from deepfake.base.places import root
-from deepfake.base.stage import read_json
+from deepfake.base.stage import read_json, root
 from deepfake.monitor.drift import ALERT, FEW, LEAST, OK, WATCH
 from deepfake.monitor.report import FIGURES, FOLDER, PAGE
 from deepfake.present.words import COLOURS

@@ -22,8 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from deepfake.base.parameters import load_params
-from deepfake.base.places import root
-from deepfake.base.stage import run_stage
+from deepfake.base.stage import root, run_stage
 from deepfake.media.images import decode_image
 from deepfake.params.ingest.limits import Limits
 from deepfake.params.whole import Params

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from deepfake.base.parameters import load_params
 from deepfake.base.stage import run_stage, write_json
+from deepfake.bundle.gates.check import summary
 from deepfake.registry.release import ReleaseParams, release
-from deepfake.registry.table import summary
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def test_make_takes_names_with_spaces(tmp_path: Path, paths: str, words: list[st
         (tmp_path / name).touch()
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "deepfake"
-    program.write_text('#!/bin/bash\nprintf "<%s>" "$@"\n')
+    program.write_text(f'#!/bin/bash\n# {program}\nprintf "<%s>" "$@"\n')  # as pip does, with its place
     program.chmod(0o755)
     make = ["make", "--no-print-directory", "-f", str(REPO / "Makefile"), f"VENV={tmp_path}"]
     for needed in ("requirements.lock", "pyproject.toml"):  # older than .ready: nothing is installed

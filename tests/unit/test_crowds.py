@@ -15,7 +15,7 @@ from deepfake.evaluate.scaling import Scaling
 from deepfake.media.encoding import encode_png
 from deepfake.preprocess.crops import Crop
 from deepfake.preprocess.squares import Square
-from deepfake.registry.registered import signature
+from deepfake.registry.publishing import signature
 from deepfake.serve.batch import COLUMNS, How, score_contents
 from deepfake.serve.contents import Content
 

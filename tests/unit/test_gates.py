@@ -17,9 +17,10 @@ from starter_helpers import CALIBRATION
 from deepfake.bundle.gates.check import FAILED, MISSING, PASSED, Check, stopped
 from deepfake.bundle.gates.contest import AGAINST, Side, check_against, check_photographs, unanswered
 from deepfake.bundle.gates.figures import check_model
+from deepfake.bundle.gates.registered import check_registered
 from deepfake.bundle.gates.scores import TOLERANCE, check_scores
 from deepfake.bundle.requirements import serving_requirements
-from deepfake.registry.registered import check_registered, signature
+from deepfake.registry.publishing import signature
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -171,7 +172,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_the_signature_must_be_the_predictors(model: Path) -> None:
-    assert not stopped(check_registered(model, "hybrid-small", "keras"))
+    assert not stopped(check_registered(model, signature().to_dict(), "hybrid-small", "keras"))
     stored = signature().to_dict()
     stored["outputs"] = stored["outputs"].replace("threshold", "limit")
     for content, verdict in (({"signature": stored}, FAILED), ({}, FAILED), (None, MISSING)):
@@ -179,17 +180,20 @@ def test_the_signature_must_be_the_predictors(model: Path) -> None:
             (model / "MLmodel").unlink()
         else:
             (model / "MLmodel").write_text(yaml.safe_dump(content))
-        checks = check_registered(model, "hybrid-small", "keras")
+        checks = check_registered(model, signature().to_dict(), "hybrid-small", "keras")
         assert stopped(checks) == ["signature"] and checks["signature"].verdict == verdict
 
 
 def test_the_requirements_must_name_every_package(model: Path) -> None:
     file = model / "requirements.txt"
     file.write_text("\n".join(line for line in file.read_text().splitlines() if "opencv" not in line))
-    checks = check_registered(model, "hybrid-small", "keras")
+    checks = check_registered(model, signature().to_dict(), "hybrid-small", "keras")
     assert stopped(checks) == ["requirements"] and checks["requirements"].figure == "missing: opencv-python"
     file.unlink()
-    assert check_registered(model, "hybrid-small", "keras")["requirements"].verdict == MISSING
+    assert (
+        check_registered(model, signature().to_dict(), "hybrid-small", "keras")["requirements"].verdict
+        == MISSING
+    )
 
 
 def against(ours: Side, theirs: Side, raw: Path) -> dict[str, Check]:

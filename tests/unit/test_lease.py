@@ -13,7 +13,7 @@ from deepfake.base.errors import RegistryError
 from deepfake.registry.tracking import lease
 from deepfake.registry.tracking.lease import LOCK
 
-WHO = "from deepfake.registry.tracking.processes import this_process; print(this_process(), end='')"
+WHO = "from deepfake.base.processes import this_process; print(this_process(), end='')"
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,16 @@ from registry_helpers import NAME, publication
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.parameters import flatten
+from deepfake.base.processes import this_process
 from deepfake.base.runtime import Runtime
 from deepfake.bundle.figures import measured_figures
 from deepfake.bundle.publication import CARD_LENGTH, card
 from deepfake.registry import aliases, publishing, versions
-from deepfake.registry.tracking import dead_runs, live_curves, processes, runs, store
+from deepfake.registry.tracking import live_curves, runs, store
 
 ONE = np.ones((1, 1), np.float32)
-WHO = "from deepfake.registry.tracking.processes import this_process; print(this_process(), end='')"
-ALIVE = processes.this_process()
+WHO = "from deepfake.base.processes import this_process; print(this_process(), end='')"
+ALIVE = this_process()
 RUNTIME = Runtime("cpu", "test", 1, "float32", None)
 
 
@@ -131,7 +132,7 @@ def test_the_run_of_a_killed_process_is_closed_by_the_next_training(repo: Path, 
     client = store.connect()
     dead = subprocess.run([sys.executable, "-c", WHO], capture_output=True, text=True, check=True).stdout
     opened = {
-        name: runs.create_run(client, params, {runs.KIND: "training", dead_runs.PROCESS: name})
+        name: runs.create_run(client, params, {runs.KIND: "training", store.PROCESS: name})
         for name in (dead, ALIVE, "of another machine")
     }
     with runs.training_run("other key", params, RUNTIME):

@@ -25,6 +25,14 @@ _ADDRESSES = 4 << 30  # bytes; TensorFlow, Arrow and their threads need three qu
 _FULL = 1 << 20  # bytes that are free where hardly a file can be written
 
 
+def root() -> Path:
+    """The repository: DVC_ROOT if it is set, otherwise the nearest folder upwards with a dvc.yaml."""
+    if "DVC_ROOT" in os.environ:
+        return Path(os.environ["DVC_ROOT"])
+    here = Path.cwd().resolve()
+    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
+
+
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's main function. An expected error becomes one sentence and exit code 1.
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.places import root
-from deepfake.base.stage import read_json, write_json
+from deepfake.base.stage import read_json, root, write_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.places import root
-from deepfake.base.stage import file_digest, read_json
+from deepfake.base.stage import file_digest, read_json, root
 from deepfake.bundle.bundle import FACE_DETECTOR, Bundle, read_bundle
 from deepfake.bundle.seal import FACTS
 from deepfake.bundle.signature import SIGNATURE

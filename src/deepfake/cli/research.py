@@ -68,7 +68,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from deepfake.base.places import root
+    from deepfake.base.stage import root
     from deepfake.lab.verify import verify
 
     print("\n".join(verify(root())))

@@ -18,8 +18,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from deepfake.base.errors import DeepfakeError, ParamsError
 from deepfake.base.parameters import Section, parse_params
-from deepfake.base.places import root
 from deepfake.base.runtime import Runtime, configure
+from deepfake.base.stage import root
 from deepfake.lab.experiment import read_sections, with_changes
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run, show_result

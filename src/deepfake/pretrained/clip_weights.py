@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepfake.base.errors import TrainingError
-from deepfake.base.places import root
+from deepfake.base.stage import root
 from deepfake.pretrained.fetched import fetch_file
 from deepfake.pretrained.wheels import wheel_of
 

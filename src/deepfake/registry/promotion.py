@@ -11,10 +11,11 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from deepfake.base.errors import DeepfakeError, RegistryError
-from deepfake.base.places import root
-from deepfake.bundle.gates.check import PASSED, Checks, Evidence, stopped
+from deepfake.base.stage import root
+from deepfake.bundle.gates.check import PASSED, Checks, Evidence, refusal, stopped, summary
 from deepfake.bundle.gates.contest import PHOTOGRAPHS, Side, check_against, check_photographs, unanswered
 from deepfake.bundle.gates.figures import check_model
+from deepfake.bundle.gates.registered import check_registered
 from deepfake.bundle.gates.scores import check_scores
 from deepfake.bundle.move import PROMOTED, ROLLED_BACK, Move
 from deepfake.bundle.predictor import Predictor
@@ -22,8 +23,8 @@ from deepfake.params.register import Gates, Register
 from deepfake.params.train import Model
 from deepfake.registry.aliases import PREVIOUS, PRODUCTION, alias_version, numbered_version, only_rendered
 from deepfake.registry.journal import make_move, settle
-from deepfake.registry.registered import check_registered
-from deepfake.registry.table import refusal, summary, write_table
+from deepfake.registry.publishing import signature
+from deepfake.registry.table import write_table
 from deepfake.registry.tracking.store import connect, registry_lock
 from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
@@ -117,7 +118,9 @@ def _judge(gates: Gates, chosen: ModelVersion, current: ModelVersion | None) -> 
         checks = check_model(gates, ours.evidence) | check_scores(ours.evidence, ours.predictor, raw)
         bundle = ours.predictor.bundle
         network = cast(Model, bundle.architecture.model)
-        checks |= check_registered(version_files(chosen).model, network, bundle.engine.runtime)
+        checks |= check_registered(
+            version_files(chosen).model, signature().to_dict(), network, bundle.engine.runtime
+        )
         if current is None:
             return checks
         rendered = ours.predictor.bundle.only_rendered

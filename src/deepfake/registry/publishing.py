@@ -13,7 +13,8 @@ from typing import Any
 import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
 
 from deepfake.base.errors import RegistryError
 from deepfake.base.imports import PACKAGE, SRC, project_files
@@ -21,12 +22,16 @@ from deepfake.bundle.publication import Publication
 from deepfake.bundle.requirements import serving_requirements
 from deepfake.registry.aliases import CHALLENGER, registered_model
 from deepfake.registry.publication import log_files
-from deepfake.registry.registered import signature
-from deepfake.registry.tracking.dead_runs import close_dead_runs
 from deepfake.registry.tracking.places import local_folder
 from deepfake.registry.tracking.runs import KIND, NAME, create_run, find_run, run_name
-from deepfake.registry.tracking.store import connect, experiment_id, registry_lock
+from deepfake.registry.tracking.store import close_dead_runs, connect, experiment_id, registry_lock
 from deepfake.registry.versions import BUNDLE_DIGEST, version_files
+
+_ANSWER = [
+    ("long", "picture"), ("long", "face"), ("double", "score"), ("string", "verdict"), ("string", "reason"),
+    ("double", "threshold"), ("long", "box_left"), ("long", "box_top"), ("long", "box_side"),
+    ("long", "left_out"), ("string", "note"),
+]  # fmt: skip
 
 
 def publish(what: Publication) -> ModelVersion:
@@ -50,6 +55,14 @@ def publish(what: Publication) -> ModelVersion:
             version = _register(client, what)
         _point_challenger(client, what.name, int(version))
         return client.get_model_version(what.name, str(version))
+
+
+def signature() -> ModelSignature:
+    """Input: bytes of pictures (base64 over REST). Output: one row per face."""
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema([ColSpec(kind, name, required=False) for kind, name in _ANSWER]),
+    )
 
 
 def _register(client: mlflow.MlflowClient, what: Publication) -> str:

@@ -14,8 +14,9 @@ from deepfake.base.stage import read_json
 from deepfake.bundle import pyfunc
 from deepfake.bundle.bundle import StageFacts, bundle_digest, write_bundle
 from deepfake.bundle.figures import measured_figures, robustness_figures
-from deepfake.bundle.gates.check import Checks, Evidence, stopped
+from deepfake.bundle.gates.check import Checks, Evidence, stopped, summary
 from deepfake.bundle.gates.figures import check_model
+from deepfake.bundle.gates.registered import check_registered
 from deepfake.bundle.gates.scores import check_scores
 from deepfake.bundle.move import PROMOTED, Move
 from deepfake.bundle.predictor import Predictor
@@ -36,10 +37,9 @@ from deepfake.registry.aliases import (
     only_rendered,
 )
 from deepfake.registry.journal import make_move, settle
-from deepfake.registry.publishing import publish
-from deepfake.registry.registered import check_registered
+from deepfake.registry.publishing import publish, signature
 from deepfake.registry.starter import register_starter
-from deepfake.registry.table import summary, write_table
+from deepfake.registry.table import write_table
 from deepfake.registry.tracking.store import connect
 from deepfake.registry.tracking.words import registry_errors
 from deepfake.registry.versions import version_files
@@ -91,7 +91,9 @@ def release(params: ReleaseParams) -> Release:
     evidence, predictor = Evidence(REPORTS), Predictor.load(files.bundle)
     checks = check_model(params.register_.gates, evidence)
     checks |= check_scores(evidence, predictor, RAW)
-    checks |= check_registered(files.model, params.train.model, predictor.bundle.engine.runtime)
+    checks |= check_registered(
+        files.model, signature().to_dict(), params.train.model, predictor.bundle.engine.runtime
+    )
     write_table(version, checks, REPORTS / "register")
     return Release(checks, str(version.version), _in_production(version, checks))
 

@@ -9,7 +9,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from deepfake.base.stage import write_json
-from deepfake.bundle.gates.check import Check, stopped
+from deepfake.bundle.gates.check import Check, markdown, one_line
 from deepfake.registry.tracking.store import connect
 
 _HEADING = "## Gates"
@@ -32,7 +32,7 @@ def write_table(version: ModelVersion, checks: Mapping[str, Check], folder: Path
     write_json(page.with_suffix(".json"), {name: check.to_json() for name, check in checks.items()})
     page.write_text(f"# Gates of version {version.version}\n\n{markdown(checks)}", encoding="utf-8")
     client = connect()
-    tags = {f"{_TAG}{name}": _one_line(check) for name, check in checks.items()}
+    tags = {f"{_TAG}{name}": one_line(check) for name, check in checks.items()}
     if tags.items() <= client.get_model_version(version.name, version.version).tags.items():
         return page
     for path in (page, page.with_suffix(".json")):
@@ -41,28 +41,6 @@ def write_table(version: ModelVersion, checks: Mapping[str, Check], folder: Path
     for key, value in tags.items():  # last, so that after a kill all is written again
         client.set_model_version_tag(version.name, version.version, key, value)
     return page
-
-
-def markdown(checks: Mapping[str, Check]) -> str:
-    """The table, one row per gate."""
-    rows = [f"| {name} | {c.figure} | {c.limit} | {c.verdict} |" for name, c in checks.items()]
-    return "\n".join(["| gate | figure | limit | verdict |", "| --- | --- | --- | --- |", *rows, ""])
-
-
-def summary(checks: Mapping[str, Check]) -> str:
-    """One sentence for tags and history."""
-    no = stopped(checks)
-    said = f"{len(checks) - len(no)} of {len(checks)} gates passed"
-    return said if not no else f"{said}; not {', '.join(no)}"
-
-
-def refusal(checks: Mapping[str, Check]) -> str:
-    """The gates that did not pass, with their results, as text."""
-    return "; ".join(f"{name} ({_one_line(checks[name])})" for name in stopped(checks))
-
-
-def _one_line(check: Check) -> str:
-    return f"{check.verdict}: {check.figure}; required: {check.limit}"
 
 
 def _describe(client: mlflow.MlflowClient, version: ModelVersion, checks: Mapping[str, Check]) -> None:

@@ -16,7 +16,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.places import root
+from deepfake.base.stage import root
 from deepfake.bundle.bundle import bundle_digest
 from deepfake.registry.aliases import numbered_version, registered_model
 from deepfake.registry.tracking.store import connect, is_server

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.parameters import load_params
-from deepfake.base.places import root
+from deepfake.base.stage import root
 from deepfake.params.whole import Params
 
 OK, LATER, WRONG = "ok", "later", "WRONG"

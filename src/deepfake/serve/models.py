@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.places import root
+from deepfake.base.stage import root
 from deepfake.bundle.predictor import Predictor
 from deepfake.bundle.seal import FACTS
 from deepfake.bundle.starter import has_starter, starter_folder

@@ -1,4 +1,4 @@
-"""One gate: its result, its limit, and the files that it reads."""
+"""One gate: its result, its limit, the files that it reads, and results in words."""
 
 from __future__ import annotations
 
@@ -95,3 +95,26 @@ def ask(question: Callable[..., tuple[bool, float | str]], *given: Any, limit: s
 def stopped(checks: Mapping[str, Check]) -> list[str]:
     """Names of the gates that stop a promotion, because they failed or have no result."""
     return [name for name, check in checks.items() if check.verdict != PASSED]
+
+
+def markdown(checks: Mapping[str, Check]) -> str:
+    """The table, one row per gate."""
+    rows = [f"| {name} | {c.figure} | {c.limit} | {c.verdict} |" for name, c in checks.items()]
+    return "\n".join(["| gate | figure | limit | verdict |", "| --- | --- | --- | --- |", *rows, ""])
+
+
+def summary(checks: Mapping[str, Check]) -> str:
+    """One sentence for tags and history."""
+    no = stopped(checks)
+    said = f"{len(checks) - len(no)} of {len(checks)} gates passed"
+    return said if not no else f"{said}; not {', '.join(no)}"
+
+
+def refusal(checks: Mapping[str, Check]) -> str:
+    """The gates that did not pass, with their results, as text."""
+    return "; ".join(f"{name} ({one_line(checks[name])})" for name in stopped(checks))
+
+
+def one_line(check: Check) -> str:
+    """A result without the name of its gate."""
+    return f"{check.verdict}: {check.figure}; required: {check.limit}"

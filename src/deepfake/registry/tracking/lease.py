@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from deepfake.base.errors import RegistryError
-from deepfake.registry.tracking.processes import is_dead, this_process
+from deepfake.base.processes import is_dead, this_process
 
 LOCK = "deepfake-detector.locked"  # name of the registered model; people see it while somebody holds it
 _SIGN, _HOLDER = "beat", "process"  # its tags

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
-from deepfake.base.places import root
+from deepfake.base.stage import root
 
 # What a run does with the data that DVC keeps; MLflow's page of a run shows it beside the digest.
 _CONTEXTS = {"data/raw": "source", "data/faces": "training", "data/embeddings": "training"}

@@ -19,11 +19,10 @@ from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_B
 from sqlalchemy.exc import SQLAlchemyError
 
 from deepfake.base.parameters import flatten
+from deepfake.base.processes import this_process
 from deepfake.base.runtime import Runtime
-from deepfake.registry.tracking.dead_runs import PROCESS, close_dead_runs
 from deepfake.registry.tracking.lineage import datasets, lineage
-from deepfake.registry.tracking.processes import this_process
-from deepfake.registry.tracking.store import connect, experiment_id
+from deepfake.registry.tracking.store import PROCESS, close_dead_runs, connect, experiment_id
 
 if TYPE_CHECKING:
     from deepfake.registry.tracking.live_curves import LiveCurves

@@ -16,12 +16,14 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from deepfake.base.errors import RegistryError
-from deepfake.base.places import root
+from deepfake.base.processes import is_dead
+from deepfake.base.stage import root
 from deepfake.registry.tracking.lease import lease
 from deepfake.registry.tracking.places import check_database
 from deepfake.registry.tracking.words import explain
 
 EXPERIMENT = "deepfake"
+PROCESS = "process"  # tag: the process that trains, as its machine knows it
 
 
 @contextmanager
@@ -114,6 +116,13 @@ def experiment_id(client: mlflow.MlflowClient) -> str:
     if experiment is None:
         raise RegistryError(f"experiment {EXPERIMENT!r} was removed from MLflow: run again")
     return str(experiment.experiment_id)
+
+
+def close_dead_runs(client: mlflow.MlflowClient) -> None:
+    """Mark open runs of dead processes of this machine as `KILLED`: nobody else would ever close them."""
+    for run in client.search_runs([experiment_id(client)], "attributes.status = 'RUNNING'"):
+        if is_dead(run.data.tags.get(PROCESS, "")):
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def serve_ui(port: int) -> None:

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 
 from deepfake.bundle import pyfunc
 from deepfake.bundle.gates.check import Checks, NothingToJudge, ask
 from deepfake.bundle.requirements import serving_requirements
 from deepfake.params.train import Model
 
-_ANSWER = [
-    ("long", "picture"), ("long", "face"), ("double", "score"), ("string", "verdict"), ("string", "reason"),
-    ("double", "threshold"), ("long", "box_left"), ("long", "box_top"), ("long", "box_side"),
-    ("long", "left_out"), ("string", "note"),
-]  # fmt: skip
 
-
-def signature() -> ModelSignature:
-    """Input: bytes of pictures (base64 over REST). Output: one row per face."""
-    return ModelSignature(
-        inputs=Schema([ColSpec(DataType.binary, "image")]),
-        outputs=Schema([ColSpec(kind, name, required=False) for kind, name in _ANSWER]),
-    )
-
-
-def check_registered(model: Path, network: Model, runtime: str) -> Checks:
+def check_registered(model: Path, signature: Mapping[str, Any], network: Model, runtime: str) -> Checks:
     """The gates on a registered version's own files.
 
     Args:
         model: the folder that MLflow made, with `MLmodel` and `requirements.txt`.
+        signature: MLflow's description of the predictor's inputs and outputs.
         network: its name in params.yaml.
         runtime: the runtime of the engine, see `Engine`.
     """
     return {
-        "signature": ask(_signature, model, limit="input: bytes of pictures; output: one row per face"),
+        "signature": ask(
+            _signature, model, signature, limit="input: bytes of pictures; output: one row per face"
+        ),
         "requirements": ask(_requirements, model, network, runtime, limit="every package it imports"),
     }
 
 
-def _signature(model: Path) -> tuple[bool, str]:
+def _signature(model: Path, wanted: Mapping[str, Any]) -> tuple[bool, str]:
     stored = yaml.safe_load(_text(model / "MLmodel")).get("signature") or {}
-    same = all(_schema(stored.get(key)) == _schema(value) for key, value in signature().to_dict().items())
+    same = all(_schema(stored.get(key)) == _schema(value) for key, value in wanted.items())
     return same, "the predictor's" if same else "another"
 
 
