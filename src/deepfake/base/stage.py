@@ -97,6 +97,11 @@ def _of_system(error: OSError) -> str | None:
         return f"a file may not grow as large as it must{name}: raise the limit (ulimit -f), then run again"
     if error.errno == errno.EROFS:
         return f"the disk can only be read{name}: make it writable, then run again"
+    if error.errno == errno.EBUSY and error.filename:
+        return (
+            f"{error.filename} can't be replaced, because it is in use or a disk is mounted on it: mount the "
+            "disk on the folder above, then run again"
+        )
     if error.errno in (errno.EACCES, errno.EPERM) and error.filename:
         return f"no right to read or write {error.filename}: give yourself the right, then run again"
     return None
