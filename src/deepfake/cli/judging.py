@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deepfake.cli.values import positive
+
 # Other exit codes: 0 (no error), 1 (an error, with one sentence) and 2 (a wrong option).
 _UNSCORED = 3
 _EXIT_CODES = (
@@ -48,11 +50,11 @@ def _add_predict(commands: Any) -> None:
         "same command continues from FILE.part",
     )  # fmt: skip
     predict.add_argument(
-        "--workers", type=_positive, default=1, help="how many pictures are judged at once (1)"
+        "--workers", type=positive, default=1, help="how many pictures are judged at once (1)"
     )
     predict.add_argument(
         "--frames",
-        type=_positive,
+        type=positive,
         default=8,
         help="evenly spaced frames of each clip (8); frames after cuts are added",
     )
@@ -83,9 +85,3 @@ def _not_empty(text: str) -> str:
 
 def _file_name(text: str) -> Path:
     return Path(_not_empty(text))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deepfake.cli.values import positive
+
 _DRIFTED = 4  # exit code
 
 
@@ -18,7 +20,7 @@ def add_commands(commands: Any) -> None:
         description="Compare the records of `deepfake serve --record FOLDER` with the reference.",
     )  # fmt: skip
     monitor.add_argument("records", type=Path, metavar="FOLDER", help="folder of `deepfake serve --record`")
-    monitor.add_argument("--days", type=_days, help="only records of the last DAYS days (UTC)")
+    monitor.add_argument("--days", type=positive, help="only records of the last DAYS days (UTC)")
     monitor.add_argument(
         "--reference", type=Path, metavar="FILE",
         help="predictions.parquet of the model; default: of the version in production",
@@ -51,9 +53,3 @@ def _monitor(options: argparse.Namespace) -> None:
     )
     if monitor(look):
         sys.exit(_DRIFTED)
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days")
-    return int(text)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deepfake.cli.values import positive, seconds, whole
 from deepfake.rest.limits import ServiceLimits
 
 _KEYS = Path("serve-keys.json")
@@ -33,7 +34,7 @@ def _add_serve(commands: Any) -> None:
     )  # fmt: skip
     usual = ServiceLimits()
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    serve.add_argument("--port", type=_count, default=8000, help="port to listen on; 0 takes a free one")
+    serve.add_argument("--port", type=whole, default=8000, help="port to listen on; 0 takes a free one")
     serve.add_argument(
         "--model",
         help="models:/NAME@ALIAS, models:/NAME/VERSION or a bundle's folder; without it: the version "
@@ -52,32 +53,32 @@ def _add_serve(commands: Any) -> None:
         help="take jobs: batches that are stored there and judged later",
     )
     serve.add_argument(
-        "--jobs-bytes", type=_positive, default=usual.jobs, help="most bytes of all stored jobs"
+        "--jobs-bytes", type=positive, default=usual.jobs, help="most bytes of all stored jobs"
     )
-    serve.add_argument("--poll", type=_seconds, default=5.0, help="seconds between looks for a new version")
+    serve.add_argument("--poll", type=seconds, default=5.0, help="seconds between looks for a new version")
     serve.add_argument(
-        "--threads", type=_positive, default=_cores(), help="how many pictures are judged at once"
+        "--threads", type=positive, default=_cores(), help="how many pictures are judged at once"
     )
-    serve.add_argument("--queue", type=_count, default=usual.queue, help="how many pictures may wait")
+    serve.add_argument("--queue", type=whole, default=usual.queue, help="how many pictures may wait")
     serve.add_argument(
-        "--max-batch", type=_positive, default=usual.max_batch, help="most pictures of a request"
-    )
-    serve.add_argument(
-        "--max-body", type=_positive, default=usual.max_body, help="most bytes of a batch or clip"
+        "--max-batch", type=positive, default=usual.max_batch, help="most pictures of a request"
     )
     serve.add_argument(
-        "--memory", type=_positive, default=usual.memory, help="most bytes of all uploads at once"
+        "--max-body", type=positive, default=usual.max_body, help="most bytes of a batch or clip"
     )
     serve.add_argument(
-        "--max-requests", type=_positive, default=usual.max_requests, help="most requests in work"
+        "--memory", type=positive, default=usual.memory, help="most bytes of all uploads at once"
     )
     serve.add_argument(
-        "--per-client", type=_positive, default=usual.per_client, help="most requests in work of one client"
+        "--max-requests", type=positive, default=usual.max_requests, help="most requests in work"
     )
     serve.add_argument(
-        "--max-pixels", type=_positive, help="most pixels of a picture; the model has a limit too"
+        "--per-client", type=positive, default=usual.per_client, help="most requests in work of one client"
     )
-    serve.add_argument("--seconds", type=_seconds, default=usual.seconds, help="most seconds of a request")
+    serve.add_argument(
+        "--max-pixels", type=positive, help="most pixels of a picture; the model has a limit too"
+    )
+    serve.add_argument("--seconds", type=seconds, default=usual.seconds, help="most seconds of a request")
     serve.set_defaults(run=_serve)
 
 
@@ -120,25 +121,3 @@ def limits_of(options: argparse.Namespace) -> ServiceLimits:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _count(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds

@@ -22,14 +22,26 @@ def read_file(path: Path, limits: Limits) -> bytes:
         ImageRejected: `unreadable`, or `too_many_bytes` (the file is then not read).
     """
     try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):  # reading a pipe or device may never end
-            raise ImageRejected("unreadable", "a folder, link to one, pipe or device")
-        if info.st_size > limits.max_bytes:
-            raise ImageRejected("too_many_bytes", f"{info.st_size} bytes, at most {limits.max_bytes}")
+        fault = file_fault(path, limits.max_bytes)
+        if fault is not None:
+            raise ImageRejected(*fault)
         return path.read_bytes()
     except OSError as error:
         raise ImageRejected("unreadable", error.strerror or str(error)) from error
+
+
+def file_fault(path: Path, max_bytes: int) -> tuple[str, str] | None:
+    """Why a file must not be read, as reason and words; None if it may be.
+
+    Raises:
+        OSError: the system does not let us look.
+    """
+    info = path.stat()
+    if not stat.S_ISREG(info.st_mode):  # reading a pipe or device may never end
+        return "unreadable", "a folder, link to one, pipe or device"
+    if info.st_size > max_bytes:
+        return "too_many_bytes", f"{info.st_size} bytes, at most {max_bytes}"
+    return None
 
 
 def decode_image(data: bytes, limits: Limits) -> np.ndarray:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.media.images import file_fault
 from deepfake.params.ingest.limits import ClipLimits, Limits
 
 _OPTIONS = [
@@ -155,11 +155,9 @@ def _retrieve(capture: cv2.VideoCapture, number: int, limits: Limits) -> np.ndar
 
 def _check_file(path: Path, clip: ClipLimits) -> None:
     try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):  # reading a pipe or device may never end
-            raise ClipRejected("unreadable", "a folder, link to one, pipe or device")
-        if info.st_size > clip.max_bytes:
-            raise ClipRejected("too_many_bytes", f"{info.st_size} bytes, at most {clip.max_bytes}")
+        fault = file_fault(path, clip.max_bytes)
+        if fault is not None:
+            raise ClipRejected(*fault)
         with path.open("rb") as stream:
             head = stream.read(12)
     except OSError as error:
