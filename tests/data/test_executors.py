@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import psutil
@@ -202,4 +203,14 @@ def test_without_ray_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setenv(NAMES[0], "ray")
     with pytest.raises(ExecutorError, match=r"deepfake-detector\[ray\]"), open_executor(2):
+        pass
+
+
+def test_a_ray_that_does_not_start_in_time_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=slow))
+    monkeypatch.setenv(NAMES[0], "ray")
+    with pytest.raises(ExecutorError, match="Ray did not start in time"), open_executor(2):
         pass

@@ -86,6 +86,12 @@ def ray_pool(workers: int, address: str | None) -> Iterator[RayPool]:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except (ConnectionError, ValueError) as error:
         raise ExecutorError(f"no Ray cluster at {address}: start one, or give no address") from error
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray has no class of its own for it
+            raise
+        raise ExecutorError(
+            "Ray did not start in time, perhaps because the machine is busy: run again, or without Ray"
+        ) from error
     try:
         if address is None and ray.util.get_node_ip_address() != "127.0.0.1":
             raise ExecutorError(
