@@ -33,7 +33,7 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.base.parameters import load_params
 from deepfake.params.whole import Params
 from deepfake.preprocess.common_side import resolve_history
-from deepfake.preprocess.crops import CropRecipe
+from deepfake.preprocess.crops import CropRecipe, cropped_side
 from deepfake.preprocess.face_jobs import FaceJob
 from deepfake.preprocess.preprocess import cut_shard
 from deepfake.shards.executors import ADDRESS_VARIABLE, EXECUTOR_VARIABLE, map_shards, open_executor
@@ -77,7 +77,7 @@ def cut(job: FaceJob, recipe: CropRecipe) -> tuple[int, float]:
     """Cut the faces of a raw shard; returns their number and the processor time."""
     begin = time.process_time()
     facts = cut_shard(job, recipe, every=False, splits=("train", "val", "test"), cache=None)
-    return len(facts), time.process_time() - begin
+    return facts["reject_reason"].null_count, time.process_time() - begin
 
 
 def bench(pictures: int, store: UPath, recipe: CropRecipe, executor: Any) -> Effort:
@@ -90,7 +90,7 @@ def bench(pictures: int, store: UPath, recipe: CropRecipe, executor: Any) -> Eff
     begin, own = time.perf_counter(), time.process_time()
     done = list(map_shards(partial(cut, recipe=recipe), jobs, executor, "cut faces", len(made)))
     if sum(number for number, _ in done) != pictures:
-        sys.exit(f"{pictures} pictures, but facts of {sum(number for number, _ in done)}")
+        sys.exit(f"{pictures} pictures, but {sum(number for number, _ in done)} faces")
     return Effort(
         pictures,
         time.perf_counter() - begin,
@@ -147,9 +147,9 @@ def main() -> None:
     if not os.environ.get(ADDRESS_VARIABLE):
         os.environ[EXECUTOR_VARIABLE] = "ray"
     params = load_params(Params)
-    history = resolve_history(
-        params.preprocess.neutralise, SIDE, {"real": [SIDE], "fake": [SIDE]}
-    )  # their side is known: no picture is measured first
+    neutralise = params.preprocess.neutralise
+    side = cropped_side(SIDE, SIDE, neutralise.border)  # it is known: no picture is measured first
+    history = resolve_history(neutralise, SIDE, {"real": [side], "fake": [side]})
     recipe = CropRecipe(
         size=SIDE, limits=params.ingest.limits, faces=params.preprocess.faces, history=history
     )

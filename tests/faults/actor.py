@@ -12,6 +12,7 @@ from registry_helpers import NAME, REGISTER, always_yes, publication
 from deepfake.base.stage import run_stage
 from deepfake.registry.promotion import promote, rollback
 from deepfake.registry.publishing import publish
+from deepfake.registry.tracking.words import registry_errors
 
 
 def said(process: int) -> Path:
@@ -38,7 +39,7 @@ def act(folder: Path, what: str, number: int, environment: dict[str, str]) -> No
         "register": lambda: publish(publication(folder, f"w{number}", f"b{number}")),
     }
     try:
-        run_stage(lambda: acts[what]() and None)
+        run_stage(registry_errors()(lambda: acts[what]() and None))
     except SystemExit as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
