@@ -99,8 +99,8 @@ def _of_system(error: OSError) -> str | None:
         return f"the disk can only be read{name}: make it writable, then run again"
     if error.errno == errno.EBUSY and error.filename:
         return (
-            f"{error.filename} can't be replaced, because it is in use or a disk is mounted on it: mount the "
-            "disk on the folder above, then run again"
+            f"{error.filename} can't be replaced, because it is in use or a disk is mounted on it: mount "
+            "the disk on the folder above, then run again"
         )
     if error.errno in (errno.EACCES, errno.EPERM) and error.filename:
         return f"no right to read or write {error.filename}: give yourself the right, then run again"
