@@ -126,7 +126,7 @@ def test_a_picture_gets_verdict_score_box_heat_map_and_report(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("text.png", "not an image"), ("grey.png", "No face was found; ")]
+    ("name", "reason"), [("text.png", "known picture format"), ("grey.png", "No face was found; ")]
 )
 def test_what_cannot_be_judged_says_why(
     app: str, pictures: Path, page: Page, name: str, reason: str
