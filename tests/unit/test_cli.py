@@ -36,6 +36,17 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
     assert wrong.returncode == 1 and "error: no file experiments" in wrong.stderr
 
 
+def test_help_imports_no_package(tmp_path: Path) -> None:
+    watch = (
+        "import sys; before = {*sys.modules}; from deepfake.cli import main\n"
+        "try: main(['--help'])\n"
+        "finally:\n"
+        "    new = {name.partition('.')[0] for name in {*sys.modules} - before}\n"
+        "    print(new - sys.stdlib_module_names)"
+    )
+    assert run([sys.executable, "-c", watch], tmp_path).stdout.endswith("{'deepfake'}\n")
+
+
 def test_tensorflow_finds_its_settings(tmp_path: Path) -> None:
     done = run([sys.executable, "-c", WATCH], REPO, check=False)
     assert (done.returncode, done.stdout) == (9, "2 1\n"), done.stderr
