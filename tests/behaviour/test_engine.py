@@ -1,4 +1,4 @@
-"""One score for the same bytes: in Keras, ONNX Runtime, the predictor, MLflow's model and the command."""
+"""One score for the same bytes: in Keras, ONNX Runtime, MLflow's model, the command, REST and the app."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pylibjxl
 import pytest
 from behaviour_data import make_predictor
+from fastapi.testclient import TestClient
 from helpers import tiny_params
 from PIL import Image
 
@@ -20,9 +22,17 @@ from deepfake.demo.corpus import make_pair
 from deepfake.evaluate.disagreement import judge
 from deepfake.networks.onnx import OnnxDetector
 from deepfake.params.whole import Params
+from deepfake.rest.limits import ServiceLimits
+from deepfake.rest.production import BundleFolder, LoadedModel, Production
+from deepfake.rest.service import make_service
+from deepfake.serve.batch import How, score_contents
+from deepfake.serve.contents import Content
 
 WITHIN = 1e-4  # of a score
-FORMATS = {"JPEG": {"quality": 92}, "PNG": {}, "WEBP": {"lossless": True}, "GIF": {}, "TIFF": {}, "BMP": {}}
+FORMATS = {
+    "JPEG": {"quality": 92}, "PNG": {}, "WEBP": {"lossless": True}, "GIF": {}, "TIFF": {}, "BMP": {},
+    "AVIF": {"quality": 90}, "JXL": {"lossless": True},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         kind = list(FORMATS)[number % len(FORMATS)]
         for name, portrait in (("real", real), ("fake", fake.pixels)):
             paths.append(folder / f"{name}-{number:02d}.{kind.lower()}")
-            Image.fromarray(portrait).save(paths[-1], kind, **FORMATS[kind])
+            if kind == "JXL":
+                paths[-1].write_bytes(pylibjxl.encode(portrait, **FORMATS[kind]))
+            else:
+                Image.fromarray(portrait).save(paths[-1], kind, **FORMATS[kind])
     for mode in ("L", "P", "LA", "RGBA"):
         paths.append(folder / f"mode-{mode}.png")
         Image.fromarray(real).convert(mode).save(paths[-1])
@@ -68,15 +81,27 @@ def test_the_same_bytes_get_the_same_score_everywhere(
     table = pd.read_csv(io.StringIO(capsys.readouterr().out))
     np.testing.assert_allclose(table["score"], scores, atol=1e-7, rtol=0)
     assert list(table["verdict"]) == [face.verdict for face in served]
+    assert over_http(predictor, data) == list(scores)
+    contents = [Content(path.name, one) for path, one in zip(pictures, data, strict=True)]
+    rows = [row for *_, rows in score_contents(predictor, contents, {}, How("1", True, 2)) for row in rows]
+    assert [row["score"] for row in rows] == [round(float(score), 8) for score in scores]  # the app's table
+
+
+def over_http(predictor: Predictor, data: list[bytes]) -> list[float]:
+    production = Production(BundleFolder(str(predictor.bundle.folder)))
+    production.now = LoadedModel(predictor, "1")
+    with TestClient(make_service(production, ServiceLimits(), poll=60.0)) as client:
+        answers = [client.post("/v1/picture?assume_face=true", content=one).json() for one in data]
+    return [answer["faces"][0]["score"] for answer in answers]
 
 
 def test_mlflows_model_gives_the_predictors_scores(
     predictor: Predictor, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = [path.read_bytes() for path in pictures[:6]]
+    data = [path.read_bytes() for path in pictures]
     rows = PictureModel(predictor).predict(pd.DataFrame({"image": data}))
     expected = [predictor.predict(one)[0].score for one in data]
-    assert list(rows["score"]) == expected
+    assert list(rows[rows["face"] == 0]["score"]) == [score for score in expected if score is not None]
 
 
 def test_a_batch_does_not_change_its_members(predictor: Predictor, pictures: list[Path]) -> None:
