@@ -49,7 +49,7 @@ def told(error: BaseException) -> str:
             "set TMPDIR to",
         ),
         (OSError(errno.EFBIG, "File too large", "data/x"), "grow as large as it must (data/x): raise"),
-        (OSError(errno.EBUSY, "Device or resource busy", "data/raw"), "a disk is mounted on it: mount the"),
+        (OSError(errno.EBUSY, "Device or resource busy", "data/raw"), "a disk is mounted on it: mount"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "the memory is full: close"),
         (MemoryError(), "the memory is full: close"),
         (sqlite3.OperationalError("database or disk is full"), "no space left on the disk: free"),
