@@ -45,7 +45,7 @@ def other() -> Iterator[str]:
         ("[Errno 28] No space left on device", "free some space there"),
         ("attempt to write a readonly database", "make it writable"),
         ("Max retries exceeded (read timed out)", "raise MLFLOW_HTTP_REQUEST_TIMEOUT"),
-        ("ResponseError('too many 500 error responses')", "free some space if its disk is full"),
+        ("ResponseError('too many 503 error responses')", "free some space if its disk is full"),
         ("Connection refused", "start the server, or unset MLFLOW_TRACKING_URI"),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ _ADVICE = (  # what the error says (one of these) -> what to do
     (("readonly database", "Read-only file system"), "make it writable, then run again"),
     (("database is locked",), "another program holds the database: close it, then run again"),
     (
-        ("too many 500 error responses", "error code 500"),
+        ("error responses", "error code 50"),
         "the server fails at this: read its log, free some space if its disk is full, then run again",
     ),
     (("timed out",), "it is slow: run again, or raise MLFLOW_HTTP_REQUEST_TIMEOUT"),
