@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
+import mlflow
 import pytest
 from helpers import REPO
 from registry_helpers import NAME, publication
 
 from deepfake.base.errors import RegistryError
+from deepfake.registry import versions
 from deepfake.registry.aliases import alias_version
 from deepfake.registry.publishing import publish
 from deepfake.registry.tracking.store import connect, serve_ui
@@ -106,3 +110,43 @@ def test_a_moved_environment_is_named_with_the_command_that_repairs_it(
     command = ["make", "--file", str(REPO / "Makefile"), "help", f"VENV={tmp_path / 'new'}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode == 2 and "then `make env`" in done.stderr) is moved, done.stderr
+
+
+def test_a_servers_files_are_fetched_once_and_again_when_damaged(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    download = mlflow.artifacts.download_artifacts
+
+    def counted(uri: str, **options: str) -> str:
+        fetched.append(uri)
+        return str(download(uri, **options))
+
+    monkeypatch.setattr(versions, "is_server", lambda _: True)
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", counted)
+    (bundle, _), parts = (
+        resolve(URI),
+        [f"{URI}/{name}" for name in ("MLmodel", "requirements.txt", "data/bundle-b1")],
+    )
+    assert bundle.is_relative_to(repo / "mlruns/fetched") and fetched == parts
+    assert not (bundle.parents[1] / "code").exists()
+    assert resolve(URI)[0] == bundle and fetched == parts
+    (bundle / "detector.json").write_text("{}")
+    assert resolve(URI)[0] == bundle and fetched == 2 * parts
+    version = versions.find_version(URI)
+    assert versions.version_files(version, again=True).bundle == bundle and fetched == 3 * parts
+
+
+def test_a_registered_model_has_the_code_that_judging_imports_and_no_more(repo: Path) -> None:
+    code = resolve(URI)[0].parents[1] / "code"
+    rooms = {path.name for path in (code / "deepfake").iterdir() if path.is_dir()}
+    assert {"base", "bundle", "media", "networks"} <= rooms
+    assert not rooms & {"cli", "lab", "rest", "registry", "sources", "study"}
+    command = [sys.executable, "-c", "import deepfake.bundle.pyfunc as m; print(m.__file__)"]
+    done = subprocess.run(command, cwd=code, capture_output=True, text=True, check=True, env=alone(code))
+    assert done.stdout.startswith(str(code))
+
+
+def alone(code: Path) -> dict[str, str]:
+    """An environment in which the code of a model comes before the installed package."""
+    return os.environ | {"PYTHONPATH": str(code)}
