@@ -55,8 +55,14 @@ class Running:
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
         if not hasattr(self._own, "connection"):
             self._own.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
-        self._own.connection.request("POST", path, body, headers)
-        answer = self._own.connection.getresponse()
+        connection = self._own.connection
+        try:
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+        except ConnectionError:  # a service closes connections that are idle for seconds
+            connection.close()  # the next request opens it again
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
         text = answer.read()
         if answer.status != http.client.OK:
             raise RuntimeError(f"{path}: {answer.status} {text[:200]!r}")
