@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from helpers import run
+from helpers import outputs, run
 
 TOLERANCE = 1e-5
 
@@ -42,6 +42,18 @@ def test_a_second_repro_runs_nothing(trained: Path) -> None:
     assert "Data and pipelines are up to date" in done.stdout
     assert "Running stage" not in done.stdout
     assert (trained / "dvc.lock").read_text() == before
+
+
+def test_every_file_that_a_stage_writes_is_declared(trained: Path) -> None:
+    """Others stay behind at `dvc push`, and a second machine would make the report again without them."""
+    declared = [trained / path for path in outputs(trained)]
+    left_over = [
+        str(file.relative_to(trained))
+        for file in (trained / "reports").rglob("*")
+        if file.is_file() and file.name != ".gitignore" and not file.match("register/version-*")
+        if not any(file == out or out in file.parents for out in declared)
+    ]
+    assert left_over == []
 
 
 def test_metrics_plots_and_graph_are_there(trained: Path) -> None:
