@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deepfake.base.errors import SourceError
 from deepfake.params.preprocess import Holdout, Split
-from deepfake.preprocess.splits import assign_splits, split_of_group, split_statistics
+from deepfake.preprocess.splits import assign_splits, split_names, split_of_group, split_statistics
 from deepfake.shards.manifest import HOLDOUT, SPLITS
 
 SPLIT = Split(train=0.6, val=0.15, test=0.25)
@@ -160,3 +160,29 @@ def test_statistics_tell_looks_from_declared_kin() -> None:
     assert groups == {
         "number": 3, "pictures_joined_by_look": 2, "largest": 2, "largest_share": 0.4,
     }  # fmt: skip
+
+
+def test_the_ledger_and_the_source_may_disagree_and_the_more_held_out_split_holds() -> None:
+    frame = manifest_of([("a", "test", "none"), ("b", "train", "gan"), ("c", None, "gan")])
+    ledger = {"0": "val", "1": "test", "2": "val"}
+    assert assign_splits(frame, 7, SPLIT, ledger).tolist() == ["test", "test", "val"]
+
+
+def test_statistics_of_splits_in_small() -> None:
+    rows: list[tuple[str, str | None, str]] = [
+        ("a", "train", "none"),
+        ("a", "test", "gan"),
+        ("b", "val", "none"),
+        ("c", None, "swap"),
+        ("c", None, "gan"),
+    ]
+    frame = manifest_of(rows)
+    final = pd.Series(["test", "test", "val", HOLDOUT, HOLDOUT])
+    assert split_statistics(frame, final, SPLIT)["given_split"] == {
+        "pictures": 3,
+        "moved": {"train_to_test": 1},
+    }
+    assert "holdout" not in split_statistics(frame, final, SPLIT)
+    found = split_statistics(frame, final, holding_out("gan"))["holdout"]
+    assert found == {"fakes_held_out": 1, "fakes_of_other_generators_moved": 1, "reals_moved": 0}
+    assert split_names(SPLIT) == SPLITS and split_names(holding_out("gan")) == (*SPLITS, HOLDOUT)

@@ -99,3 +99,31 @@ def test_too_few_groups_promise_that_nothing_is_ruled_out() -> None:
 def test_without_views_nothing_is_unstable() -> None:
     frame = predictions().frame.drop(columns=["spread", "verdict", "reason"])
     assert UNSTABLE not in {*with_verdicts(frame, CALIBRATION)["reason"]}
+
+
+def test_a_verdict_that_nobody_got_is_counted_as_none() -> None:
+    frame = predictions().frame
+    sure = frame.assign(score=np.where(frame["label"] == FAKE, 0.99, 0.01), spread=0.0)
+    detectors = {"model": calibrated("score", "score", CALIBRATION)}
+    found = abstention(
+        Predictions(with_verdicts(sure, CALIBRATION), detectors, (), {}, resamples=20, bins=5, seed=3)
+    )
+    assert found["verdicts"] == {
+        "real_called_real": 6, "real_called_uncertain": 0, "real_called_fake": 0,
+        "fake_called_real": 0, "fake_called_uncertain": 0, "fake_called_fake": 7,
+    }  # fmt: skip
+
+
+def test_the_promise_narrows_with_the_groups_of_validation() -> None:
+    """With many groups, the ends of the interval differ from rank to rank."""
+    many = replace(CALIBRATION, real_groups=39, fake_groups=59, conformal_error=0.2)
+    frame = pd.concat([predictions().frame] * 12, ignore_index=True)
+    frame["group"] = [f"{group}{number // 14}" for number, group in enumerate(frame["group"])]
+    detectors = {"model": calibrated("score", "score", many)}
+    coverage = abstention(Predictions(with_verdicts(frame, many), detectors, (), {}, 20, 5, 3))[
+        "abstention"
+    ]["coverage"]
+    for name, groups, spread in (("real", 36, betabinom(36, 32, 8)), ("fake", 72, betabinom(72, 48, 12))):
+        low, high = (float(spread.ppf(q)) / groups for q in (0.025, 0.975))
+        assert 0.0 < low < high < 1.0
+        assert (coverage[name]["from"], coverage[name]["to"]) == (round(low, 6), round(high, 6))

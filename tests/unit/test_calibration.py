@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from calibration_data import alone
 from scipy.special import expit
@@ -16,10 +17,13 @@ from deepfake.base.errors import DeepfakeError
 from deepfake.base.labels import FAKE, REAL
 from deepfake.evaluate.calibration import (
     IN_BAND,
+    UNLIKE,
     UNSTABLE,
     Calibration,
     calibrate,
+    distance_limit,
     spread_limit,
+    wary_of_the_new,
     with_thresholds,
 )
 from deepfake.evaluate.probabilities import brier, log_loss
@@ -233,3 +237,55 @@ def test_a_bundle_says_whose_false_alarms_its_threshold_holds() -> None:
     content = calibrate(alone(values, labels), 0.05, 0.1, rule="worst-source").to_json()
     assert content["rule"] == "worst-source" and content["worst_source"] is None  # one source: no worst
     assert (content["real_groups"], content["fake_groups"]) == ((labels == REAL).sum(), labels.sum())
+
+
+def measured() -> Calibration:
+    """A calibration that knows the spread of views and the distance from training."""
+    values, labels = logits()
+    return replace(calibrate(alone(values, labels), 0.05, 0.1), max_spread=0.5, max_distance=0.75)
+
+
+def test_a_distance_beyond_the_limit_is_uncertain_and_the_limit_itself_is_not() -> None:
+    calibration = measured()
+    assert calibration.verdict(1.0, 0.0, 0.75) == "fake" and calibration.reason(1.0, 0.0, 0.75) == ""
+    assert (
+        calibration.verdict(1.0, 0.0, 0.76) == "uncertain" and calibration.reason(1.0, 0.0, 0.76) == UNLIKE
+    )
+    assert calibration.verdict(1.0, 0.5) == "fake" and calibration.verdict(1.0, 0.51) == "uncertain"
+    assert replace(calibration, max_distance=None).verdict(1.0, 0.0, 9.0) == "fake"
+
+
+def test_what_is_not_measured_makes_no_verdict_uncertain() -> None:
+    calibration = measured()
+    assert calibration.verdict(1.0) == "fake" and calibration.reason(1.0) == ""
+    assert calibration.verdict(0.0) == "real" and not calibrate(alone(*logits()), 0.05, 0.1).mean_of_views
+
+
+def test_a_limit_of_distance_is_a_rank_and_needs_enough_groups() -> None:
+    distances, groups = np.arange(1.0, 20.0), np.array([f"g{number}" for number in range(19)])
+    # 19 groups: rank 18 of 20 at an error of 10 %.
+    assert distance_limit(distances, groups, 0.1) == pytest.approx(18.0, abs=1e-4)
+    assert distance_limit(distances, groups, 0.1) > 18.0  # type: ignore[operator]  # room for rounding
+    assert distance_limit(distances[:8], groups[:8], 0.1) is None
+
+
+def test_a_held_out_generator_lowers_the_bound_of_real_if_it_has_enough_groups() -> None:
+    values, labels = logits()
+    plain = calibrate(alone(values, labels), 0.05, 0.1)
+    names = [f"g{number}" for number in range(19)]
+    low = pd.DataFrame({"generator": "new", "group": names, "logit": np.linspace(-9.0, 0.0, 19)})
+    wary = wary_of_the_new(plain, low)
+    # Rank 18 of 20 from above: all but the lowest of 19 fakes stay at or above the bound.
+    second = float(plain.score(np.array([low["logit"].iloc[1]]))[0])
+    assert wary.fake_min == wary.real_below == pytest.approx(second)
+    assert wary == replace(plain, fake_min=wary.fake_min, real_below=wary.real_below)
+    assert wary_of_the_new(plain, low.head(8)) == plain
+    high = low.assign(generator="easy", logit=9.0)
+    assert wary_of_the_new(plain, high).fake_min == plain.fake_min
+    both = wary_of_the_new(plain, pd.concat([low, high]))
+    assert both.fake_min == wary.fake_min  # the worst generator counts
+
+
+def test_with_too_few_fakes_no_score_excludes_fake() -> None:
+    values, labels = np.r_[np.linspace(-5, -3, 40), 4.0], np.r_[np.zeros(40, int), 1]
+    assert calibrate(alone(values, labels), 0.05, 0.1).fake_min == 0.0

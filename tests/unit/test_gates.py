@@ -14,7 +14,7 @@ from gate_helpers import CLOCK, LIMITS, Judge, files, interval, predictions, sid
 from sklearn.metrics import roc_auc_score
 from starter_helpers import CALIBRATION
 
-from deepfake.bundle.gates.check import FAILED, MISSING, PASSED, Check, stopped
+from deepfake.bundle.gates.check import FAILED, MISSING, PASSED, Check, Evidence, stopped
 from deepfake.bundle.gates.contest import AGAINST, Side, check_against, check_photographs, unanswered
 from deepfake.bundle.gates.figures import check_model
 from deepfake.bundle.gates.registered import check_registered
@@ -246,3 +246,72 @@ def test_rendered_pictures_never_replace_photographs() -> None:
     assert check_photographs(rendered=True, replaced_rendered=False).verdict == FAILED
     for rendered, replaced in ((True, True), (False, True), (False, False)):
         assert check_photographs(rendered, replaced).verdict == PASSED
+
+
+def test_a_check_says_what_it_found(ours: Side, raw: Path, tmp_path: Path) -> None:
+    assert check_model(LIMITS, write_evidence(tmp_path / "good"))["data_verdict"].figure == "all met"
+    content = files()
+    content["validate/verdict.json"] = {"passed": False, "critical_failures": ["one_class"]}
+    bad = check_model(LIMITS, write_evidence(tmp_path / "bad", content))["data_verdict"]
+    assert bad.figure == "not met: one_class"
+    assert check_scores(ours.evidence, ours.predictor, raw)["smoke_scores"].figure == "the same scores"
+    known: Judge = ours.predictor  # type: ignore[assignment]
+    other = replace(known, scores=dict.fromkeys(known.scores, 0.5))
+    assert check_scores(ours.evidence, other, raw)["smoke_scores"].figure == "other scores"  # type: ignore[arg-type]
+    assert check_photographs(True, False).figure == "trained only on rendered pictures"
+    assert check_photographs(False, False).figure == "trained on photographs"
+
+
+def test_the_first_pictures_are_enough_for_the_smoke_test(ours: Side, raw: Path) -> None:
+    known: Judge = ours.predictor  # type: ignore[assignment]
+    asked: list[bytes] = []
+
+    def predict(data: bytes, assume_face: bool = False) -> list[SimpleNamespace]:
+        asked.append(data)
+        return known.predict(data, assume_face)
+
+    check_scores(ours.evidence, SimpleNamespace(bundle=known.bundle, predict=predict), raw)  # type: ignore[arg-type]
+    assert 1 < len(asked) < 10
+
+
+def test_the_limits_of_a_contest_are_good_enough(ours: Side, raw: Path, tmp_path: Path) -> None:
+    """Twice the time and three times the size are allowed, and a loss of the limit itself."""
+    theirs = side(tmp_path / "theirs", evidence=False)
+    slow: Judge = replace(ours.predictor, seconds=2.0)  # type: ignore[type-var]
+    checks = against(Side(ours.evidence, slow), theirs, raw)  # type: ignore[arg-type]
+    assert not stopped(checks) and checks["latency"].figure == 2.0
+    assert not stopped(against(side(tmp_path / "large", kilobytes=3), theirs, raw))
+    strict = LIMITS.model_copy(update={"max_auc_loss": 0.0, "max_caught_loss": 0.0})
+    assert not stopped(check_against(strict, ours, theirs, raw, clock=lambda: CLOCK.now))  # no loss at all
+
+
+def test_the_first_picture_is_not_timed(ours: Side, raw: Path, tmp_path: Path) -> None:
+    """The first one builds graphs: a challenger that is slow only there is not slower."""
+
+    class SlowStart:
+        def __init__(self, judge: Judge) -> None:
+            self.judge, self.bundle, self.seconds = judge, judge.bundle, [50.0]
+
+        def predict(self, data: bytes, assume_face: bool = False) -> list[SimpleNamespace]:
+            CLOCK.now += self.seconds.pop() if self.seconds else 0.0
+            return self.judge.predict(data, assume_face)
+
+    theirs = side(tmp_path / "theirs")
+    two = write_raw(tmp_path / "two", list(predictions().frame["image_id"][:2]))
+    checks = against(Side(ours.evidence, SlowStart(ours.predictor)), theirs, two)  # type: ignore[arg-type]
+    assert checks["latency"].figure == 1.0
+
+
+def test_a_comparison_may_use_a_sample_of_whole_groups(ours: Side, raw: Path, tmp_path: Path) -> None:
+    known: Judge = side(tmp_path / "theirs", evidence=False).predictor  # type: ignore[assignment]
+    asked: list[bytes] = []
+
+    def predict(data: bytes, assume_face: bool = False) -> list[SimpleNamespace]:
+        asked.append(data)
+        return known.predict(data, assume_face)
+
+    theirs = Side(Evidence(tmp_path / "none"), SimpleNamespace(bundle=known.bundle, predict=predict))  # type: ignore[arg-type]
+    few = LIMITS.model_copy(update={"compared_pictures": 30})
+    check_against(few, ours, theirs, raw, clock=lambda: CLOCK.now)
+    compared = {*asked}
+    assert 30 <= len(compared) < 45  # the sample, and the few pictures that are timed
