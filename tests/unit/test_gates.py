@@ -313,5 +313,31 @@ def test_a_comparison_may_use_a_sample_of_whole_groups(ours: Side, raw: Path, tm
     theirs = Side(Evidence(tmp_path / "none"), SimpleNamespace(bundle=known.bundle, predict=predict))  # type: ignore[arg-type]
     few = LIMITS.model_copy(update={"compared_pictures": 30})
     check_against(few, ours, theirs, raw, clock=lambda: CLOCK.now)
-    compared = {*asked}
-    assert 30 <= len(compared) < 45  # the sample, and the few pictures that are timed
+    assert len(asked) == 30 + 9  # the sample; then one picture to warm up and eight that are timed
+
+
+def test_the_ratio_is_the_challengers_time_over_productions(ours: Side, raw: Path, tmp_path: Path) -> None:
+    theirs = side(tmp_path / "theirs", evidence=False)
+    quick: Judge = replace(theirs.predictor, seconds=0.25)  # type: ignore[type-var]
+    checks = against(ours, Side(theirs.evidence, quick), raw)  # type: ignore[arg-type]
+    assert checks["latency"].figure == 4.0 and stopped(checks) == ["latency"]
+
+
+def test_the_size_of_a_frozen_model_includes_its_tower(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower = tmp_path / "tower.onnx"
+    tower.write_bytes(bytes(3 * 1024))
+    monkeypatch.setattr("deepfake.bundle.gates.contest.tower_graph", lambda: tower)
+
+    class Frozen(Judge):
+        @property
+        def bundle(self) -> SimpleNamespace:
+            return SimpleNamespace(**{
+                **vars(super().bundle), "architecture": SimpleNamespace(model="frozen-clip-vit-b16")
+            })  # fmt: skip
+
+    known: Judge = side(tmp_path / "ours").predictor  # type: ignore[assignment]
+    frozen = Side(Evidence(tmp_path / "ours/reports"), Frozen(known.scores, known.folder))  # type: ignore[arg-type]
+    checks = against(frozen, side(tmp_path / "theirs", evidence=False), raw)
+    assert checks["size"].figure == 4.0 and stopped(checks) == ["size"]
