@@ -150,15 +150,16 @@ def test_statistics_tell_looks_from_declared_kin() -> None:
     rows = [
         ("a", None, "none"),
         ("a", None, "gan"),
+        ("a", None, "swap"),
         ("b", None, "none"),
         ("b", None, "gan"),
         ("c", None, "gan"),
     ]
     frame = manifest_of(rows)
-    frame.loc[[3, 4], "declared_group"] = None  # one is only a near-duplicate of b's, one is alone
+    frame.loc[[4, 5], "declared_group"] = None  # one is only a near-duplicate of b's, one is alone
     groups = split_statistics(frame, assign_splits(frame, 7, SPLIT), SPLIT)["groups"]
     assert groups == {
-        "number": 3, "pictures_joined_by_look": 2, "largest": 2, "largest_share": 0.4,
+        "number": 3, "pictures_joined_by_look": 2, "largest": 3, "largest_share": 0.5,
     }  # fmt: skip
 
 
