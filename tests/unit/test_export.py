@@ -114,7 +114,7 @@ def test_a_graph_with_the_same_scores_is_used(
     assert "differ from those of Keras" in engine.sentence
 
 
-@pytest.mark.parametrize(("factor", "words"), [(1.0003, "differ by up to 0.001"), (np.nan, "no numbers")])
+@pytest.mark.parametrize(("factor", "words"), [(1.0003, "differ by up to 0.001"), (np.nan, "not numbers")])
 def test_a_graph_with_other_scores_is_refused_in_words(
     factor: float, words: str, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ def test_every_page_extends_the_frame() -> None:
     others = {path.relative_to(REPO / "src/deepfake").as_posix() for path in PAGES} - {"base/page.html"}
     assert others == {
         "validate/validation_report.html", "report/page.html", "study/page.html", "monitor/page.html",
-        "present/picture_report.html",
+        "present/clip_report.html", "present/picture_report.html",
     }  # fmt: skip
     for path in PAGES:
         if path != frame:
