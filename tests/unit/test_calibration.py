@@ -275,7 +275,7 @@ def test_a_held_out_generator_lowers_the_bound_of_real_if_it_has_enough_groups()
     names = [f"g{number}" for number in range(19)]
     low = pd.DataFrame({"generator": "new", "group": names, "logit": np.linspace(-9.0, 0.0, 19)})
     wary = wary_of_the_new(plain, low)
-    # Rank 18 of 20 from above: all but the lowest of 19 fakes stay at or above the bound.
+    # Rank 18 of 20 from above: only the lowest of 19 fakes is below the bound.
     second = float(plain.score(np.array([low["logit"].iloc[1]]))[0])
     assert wary.fake_min == wary.real_below == pytest.approx(second)
     assert wary == replace(plain, fake_min=wary.fake_min, real_below=wary.real_below)
