@@ -22,8 +22,7 @@ def add_commands(commands: Any) -> None:
     experiment = commands.add_parser(
         "experiment", help="run the pipeline with a file of changed parameters"
     )
-    experiment.add_argument("name", help="file name in experiments/, without .yaml")
-    experiment.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_CHANGES)
+    _add_file(experiment, "experiments/")
     experiment.set_defaults(run=_experiment)
 
     sweep = commands.add_parser(
@@ -36,9 +35,14 @@ def add_commands(commands: Any) -> None:
     study = commands.add_parser(
         "study", help="hold out each generator in turn, for every variant in a study file"
     )
-    study.add_argument("name", help="file name in experiments/studies/, without .yaml")
-    study.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_CHANGES)
+    _add_file(study, "experiments/studies/")
     study.set_defaults(run=_study)
+
+
+def _add_file(command: argparse.ArgumentParser, folder: str) -> None:
+    """A file of changed parameters, and other changes beside it."""
+    command.add_argument("name", help=f"file name in {folder}, without .yaml")
+    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_CHANGES)
 
 
 def _add_report(commands: Any) -> None:
