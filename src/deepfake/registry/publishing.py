@@ -21,7 +21,7 @@ from deepfake.base.imports import PACKAGE, SRC, project_files
 from deepfake.bundle.publication import Publication
 from deepfake.bundle.requirements import serving_requirements
 from deepfake.registry.aliases import CHALLENGER, registered_model
-from deepfake.registry.publication import log_files
+from deepfake.registry.run_files import log_files
 from deepfake.registry.tracking.places import local_folder
 from deepfake.registry.tracking.runs import KIND, NAME, create_run, find_run, run_name
 from deepfake.registry.tracking.store import close_dead_runs, connect, experiment_id, registry_lock
