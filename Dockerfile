@@ -33,6 +33,7 @@ COPY .streamlit ./.streamlit
 COPY app ./app
 COPY src ./src
 COPY models/starter ./models/starter
+COPY keys ./keys
 USER 1000
 EXPOSE 8501
 CMD ["streamlit", "run", "app/app.py", "--server.address=0.0.0.0"]

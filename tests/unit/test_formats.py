@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pylibjxl
 import pytest
-from helpers import clean_environment
+from helpers import REPO, clean_environment
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -143,6 +143,12 @@ def test_the_first_of_several_frames_is_judged_and_that_is_said(kind: str) -> No
     what = "page" if kind == "TIFF" else "frame"
     assert read_header(data, LIMITS).note == f"only the first {what} is judged"
     assert read_header(encode(first, kind), LIMITS).note == ""
+
+
+def test_an_animation_in_jpeg_xl_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pylibjxl, "decode", lambda *args, **options: pytest.fail("pixels were decoded"))
+    data = (REPO / "tests/fixtures/animated.jxl").read_bytes()  # 32 pixels, two frames, each of one colour
+    assert refusal(data) == "unsupported_format: an animation in JPEG XL; save its first frame as PNG"
 
 
 def _bombs() -> dict[str, bytes]:

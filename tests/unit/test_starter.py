@@ -24,6 +24,7 @@ from deepfake.bundle import starter as bundle_starter
 from deepfake.bundle.bundle import read_bundle
 from deepfake.bundle.seal import sealed
 from deepfake.bundle.shipping import write_starter
+from deepfake.bundle.signature import SIGNATURE, check_signature
 from deepfake.bundle.starter import assemble_starter, starter_folder
 from deepfake.evaluate.predictions import read_predictions
 from deepfake.evaluate.tables import score_table
@@ -82,10 +83,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def check_that_it_can_ship(folder: Path) -> None:
+def check_that_it_can_ship(folder: Path, also: frozenset[str] = frozenset()) -> None:
     """The files hold no picture, no file name and no path of a machine, and they are small."""
     files = files_of(folder)
-    assert set(files) == FILES
+    assert set(files) == FILES | also
     assert sum(map(len, files.values())) < LARGEST
     for name in FILES - {"model.weights.h5", "predictions.parquet"}:
         text = files[name].decode()
@@ -110,8 +111,10 @@ def test_what_is_written_can_ship_and_is_written_the_same_again(repo: Path, tmp_
 
 
 @pytest.mark.skipif(not SHIPPED.is_dir(), reason="this checkout has no starter")
-def test_the_starter_of_this_repository_can_ship() -> None:
-    check_that_it_can_ship(SHIPPED)
+def test_the_starter_of_this_repository_can_ship(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(REPO))
+    check_that_it_can_ship(SHIPPED, also=frozenset({SIGNATURE}))
+    assert check_signature(SHIPPED) == "starter"
     tracked = subprocess.run(["git", "check-ignore", "-q", str(SHIPPED)], cwd=REPO, check=False)
     assert tracked.returncode == 1
 
