@@ -68,7 +68,7 @@ def unsupported_kind(picture: Image.Image) -> str | None:
         tags = picture.tag_v2
         if _DNG_VERSION in tags or tags.get(_NEW_SUBFILE, 0) & _REDUCED:
             return "a camera's raw file; export it as JPEG or TIFF"
-    if picture.format == "JXL" and has_more_frames(picture):  # its decoder goes through all frames to the last
+    if picture.format == "JXL" and has_more_frames(picture):  # the decoder would go on to the last frame
         return "an animation in JPEG XL; save its first frame as PNG"
     if picture.mode in _MODES or picture.mode.startswith("I;16"):
         return None
