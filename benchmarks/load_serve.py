@@ -1,4 +1,4 @@
-"""The REST service under load: `python benchmarks/load_serve.py [capacity overload batch hostile]`.
+"""The REST service under load: `python benchmarks/load_serve.py [capacity overload batch hostile jobs]`.
 
 It starts `deepfake serve` on a free port of the loopback interface, and asks it as clients do. Each part
 prints figures and the limit that they must keep; the exit code is 1 if one is not kept.
@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import json
 import os
+import random
 import re
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import cv2
 from hostile_files import hostile
@@ -72,8 +77,8 @@ class Server:
 
 
 @contextmanager
-def running(*options: str) -> Iterator[Server]:
-    """A service with these options; at the end it is asked to stop, and must."""
+def running(*options: str, killed: bool = False) -> Iterator[Server]:
+    """A service with these options; at the end it is asked to stop, and must, or `killed`."""
     command = [sys.executable, "-m", "deepfake.cli", "serve", "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -88,7 +93,9 @@ def running(*options: str) -> Iterator[Server]:
         while ask(server, "GET", "/ready", b"", {})[0] != 200:
             time.sleep(0.2)
         yield server
-        if process.poll() is not None:
+        if killed:
+            process.kill()
+        elif process.poll() is not None:
             sys.exit(f"the service died: {process.returncode}")
     finally:
         process.send_signal(signal.SIGTERM)
@@ -255,7 +262,51 @@ def hostile_uploads(options: argparse.Namespace) -> bool:
     )
 
 
-PARTS = {"capacity": capacity, "overload": overload, "batch": batch, "hostile": hostile_uploads}
+def stored_jobs(options: argparse.Namespace) -> bool:
+    """A service that is killed at random moments: each job that it accepted gets its answer."""
+    body, headers = form(portraits(2))
+    moments, accepted = random.Random(7), []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(options.kills):
+            with running(*options.server, "--jobs", folder, killed=True) as server:
+                status, answer = ask(server, "POST", "/v1/jobs", body, headers)
+                accepted.extend([json.loads(answer)["job"]] * (status == 202))
+                time.sleep(moments.uniform(0.0, 3.0))
+        waiting = len([*Path(folder).glob("*.job")])
+        with running(*options.server, "--jobs", folder) as server:
+            expected = json.loads(ask(server, "POST", "/v1/pictures", body, headers)[1])
+            answers = [answer_of(server, job) for job in accepted]
+    given_up = sum(one is not None and '"not_judged"' in json.dumps(one) for one in answers)
+    print(
+        f"{options.kills} kills, {len(accepted)} jobs accepted, {waiting} waiting after the last kill, "
+        f"{given_up} given up, because three kills came while they were judged"
+    )
+    same = keep(
+        "every other job has the answer of a batch", answers.count(expected) + given_up == len(answers)
+    )
+    return keep("every job was accepted", len(accepted) == options.kills) and same
+
+
+def answer_of(server: Server, job: str) -> Any:
+    """The answer to a job, waited for; None if the service does not know it."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        status, body = ask(server, "GET", f"/v1/jobs/{job}", b"", {})
+        if status != 200:
+            return None
+        if (state := json.loads(body))["state"] != "waiting":
+            return state["answer"]
+        time.sleep(0.2)
+    return None
+
+
+PARTS = {
+    "capacity": capacity,
+    "overload": overload,
+    "batch": batch,
+    "hostile": hostile_uploads,
+    "jobs": stored_jobs,
+}
 
 
 def main() -> None:
@@ -266,6 +317,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--uploads", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=20, help="of the part jobs")
     options = parser.parse_args()
     options.server = [
         "--threads",
