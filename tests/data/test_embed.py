@@ -12,8 +12,9 @@ import pytest
 from helpers import tiny_params
 
 from deepfake.base.errors import TrainingError
-from deepfake.base.labels import FAKE
+from deepfake.base.labels import FAKE, REAL
 from deepfake.base.parameters import parse_params
+from deepfake.demo.corpus import make_pair
 from deepfake.embed import embed as stage
 from deepfake.embed.embed import embed
 from deepfake.embed.features import JUDGING, read_embeddings
@@ -108,6 +109,35 @@ def test_a_row_per_view_in_the_order_of_the_crops(embedded: Path) -> None:
     assert (first["source"], first["generator"], first["group"], first["label"]) == (
         "somewhere", "gan", "group-val-1", 1,
     )  # fmt: skip
+
+
+def test_training_reals_with_a_face_and_a_stranger_get_swapped_views(
+    tmp_path: Path, use_tower: Callable[[FakeTower], FakeTower]
+) -> None:
+    use_tower(FakeTower())
+    pictures = [make_pair(3, index, SIDE)[0] for index in range(3)] + [
+        np.full((SIDE, SIDE, 3), 90, np.uint8)
+    ]
+    for split in ("train", "val"):
+        rows = [
+            {
+                "image_id": str(number), "image": encode_png(pixels), "label": REAL, "source": "somewhere",
+                "generator": "none", "group": str(number),
+            }
+            for number, pixels in enumerate(pictures)
+        ]  # fmt: skip
+        write_shard(
+            shard_path(tmp_path / "faces" / split, 0), pa.Table.from_pylist(rows, schema=FACE_EXAMPLE)
+        )
+    params = embed_params(
+        **{"embed.tower": "clip-vit-b16", "embed.swapped": 2, "embed.augmented": 0, "embed.self_blended": 0}
+    )
+    embed(tmp_path / "faces", tmp_path / "out", params, 7, 1, None)
+    facts = read_embeddings(tmp_path / "out", ("swapped",)).facts
+    assert facts[["image_id", "view"]].to_numpy().tolist() == [
+        [name, view] for name in "012" for view in ("swapped-1", "swapped-2")
+    ]  # the last picture shows no face; pictures of validation have no such view
+    assert {*facts["split"]} == {"train"}
 
 
 def test_tokens_are_those_of_their_own_row(embedded: Path) -> None:

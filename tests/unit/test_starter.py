@@ -192,7 +192,7 @@ def test_a_missing_starter_and_another_face_detector_are_named(
 ) -> None:
     other = tmp_path / "other.onnx"
     other.write_bytes(b"another")
-    monkeypatch.setattr(bundle_starter, "detector_weights", lambda _: other)
+    monkeypatch.setattr(bundle_starter, "centerface_weights", lambda: other)
     with pytest.raises(RegistryError, match=r"another face detector.*make env"):
         production_or_starter(NAME)
     shutil.rmtree(starter_folder())

@@ -101,11 +101,12 @@ def test_where_all_fakes_are_of_one_kind_there_is_one_expert() -> None:
         assert len(head.biases) == 1
 
 
-def test_self_blended_reals_are_fakes() -> None:
-    rows = joined(toy("train", 0), rows_of("train", "self-blended-1", 0, "none", 3, 4))
+@pytest.mark.parametrize("view", ["self-blended-1", "swapped-1"])
+def test_forged_views_of_reals_are_fakes(view: str) -> None:
+    rows = joined(toy("train", 0), rows_of("train", view, 0, "none", 3, 4))
     before, after = (fit_head(one, recipe().head) for one in (toy("train", 0), rows))
-    blended = rows_of("train", "self-blended-1", 0, "none", 3, 6).tokens
-    assert (before(blended) > 0).mean() < 0.5 < (after(blended) > 0).mean()
+    forged = rows_of("train", view, 0, "none", 3, 6).tokens
+    assert (before(forged) > 0).mean() < 0.5 < (after(forged) > 0).mean()
 
 
 def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize(
     ("split", "label", "names"),
     [
-        ("train", 0, ["plain", "augmented-1", "augmented-2", "self-blended-1"]),
+        ("train", 0, ["plain", "augmented-1", "augmented-2", "self-blended-1", "swapped-1", "swapped-2"]),
         ("train", 1, ["plain", "augmented-1", "augmented-2", *JUDGING]),
         ("val", 0, ["plain", *JUDGING]),
         ("val", 1, ["plain", *JUDGING]),
@@ -43,7 +43,7 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
 )
 @pytest.mark.parametrize("damaged", [True, False])
 def test_which_views_a_crop_gets(split: str, label: int, names: list[str], damaged: bool) -> None:
-    settings = {"embed.augmented": 2, "embed.self_blended": 1, "embed.damaged": damaged}
+    settings = {"embed.augmented": 2, "embed.self_blended": 1, "embed.swapped": 2, "embed.damaged": damaged}
     embed = parse_params(Params, tiny_params(**settings), origin="test").embed
     wanted = [name for name in names if damaged or name not in JUDGING]
     assert [view.name for view in views_of(embed, split, label)] == wanted

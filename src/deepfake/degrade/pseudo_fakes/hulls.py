@@ -1,7 +1,7 @@
 """Where a pseudo-fake differs from its parent: soft masks with the shape of a face.
 
-Crops are stored without landmarks. So the mask is a face-like hull where detectors place the face: near the
-middle, about six tenths of the crop high.
+Crops are stored without landmarks. Without points of the face, the mask is a face-like hull where detectors
+place the face: near the middle, about six tenths of the crop high.
 """
 
 from __future__ import annotations
@@ -32,7 +32,37 @@ def face_hull(rng: np.random.Generator, side: int) -> Field:
     Its size and softness vary, as with blending tools. It is 0 at the crop's edge.
     """
     shape = _parts if rng.random() < _PARTS_CHANCE else _polygon
-    mask = _elastic(rng, shape(rng, side))
+    return _softened(rng, _elastic(rng, shape(rng, side)))
+
+
+def hull_about(points: Field, rng: np.random.Generator, side: int) -> Field:
+    """A soft mask from the forehead to the chin of one face; see `face_hull`.
+
+    Args:
+        points: float32 [5, 2] in pixels, in the order of `Face.points`.
+    """
+    left, right, _, left_mouth, right_mouth = points
+    across, down = right - left, (left_mouth + right_mouth) / 2 - (left + right) / 2
+    wide, chin = 0.45 * rng.uniform(0.85, 1.15) * across, 0.55 * down
+    corners = [
+        left - wide - 0.1 * down,
+        left - 0.55 * wide - 0.45 * down,
+        right + 0.55 * wide - 0.45 * down,
+        right + wide - 0.1 * down,
+        right_mouth + wide,
+        right_mouth + 0.1 * across + chin,
+        (left_mouth + right_mouth) / 2 + 1.35 * chin,
+        left_mouth - 0.1 * across + chin,
+        left_mouth - wide,
+    ]
+    hull = cv2.convexHull(as_field(np.stack(corners)))
+    mask = np.zeros((side, side), np.float32)
+    cv2.fillConvexPoly(mask, np.asarray(np.rint(hull), np.int32), 1.0)
+    return _softened(rng, _elastic(rng, mask))
+
+
+def _softened(rng: np.random.Generator, mask: Field) -> Field:
+    side = mask.shape[0]
     # Two blurs, as blending tools do: the first rounds the hull, the second softens its edge from inside.
     mask = as_field(cv2.GaussianBlur(mask, (0, 0), side * rng.uniform(0.01, 0.04)))
     mask = as_field(np.clip((mask - 0.5) / 0.5, 0, 1))

@@ -34,7 +34,7 @@ def self_blend(pixels: Pixels, rng: np.random.Generator) -> Fake:
     """
     mask = face_hull(rng, pixels.shape[0])
     for _ in range(_TRIES):
-        copy = _moved(rng, _frequency_jitter(rng, _colour_jitter(rng, pixels)))
+        copy = _moved(rng, frequency_jitter(rng, _colour_jitter(rng, pixels)))
         fake = blend(pixels, copy, as_field(mask * rng.choice(_SHARES)))
         change = np.abs(as_field(fake.pixels) - as_field(pixels)).mean(axis=2)
         if change[fake.mask > 0].mean() >= _LEAST:
@@ -53,8 +53,8 @@ def _colour_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
     return pixels
 
 
-def _frequency_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
-    """Sharpness of another camera: sharpen, shrink and enlarge, blur, or compress."""
+def frequency_jitter(rng: np.random.Generator, pixels: Pixels) -> Pixels:
+    """Sharpness of another camera, uint8 [S, S, 3]: sharpen, shrink and enlarge, blur, or compress."""
     kind = rng.random()
     if kind < 0.4:
         detail = as_field(pixels) - as_field(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.7, 1.5)))
