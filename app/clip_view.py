@@ -24,14 +24,14 @@ FRAMES, SIDE = 4, 192  # most suspicious frames that are shown, and the pixels o
 def show_clip(loaded: Loaded, content: Content) -> None:
     """Show everything about a clip."""
     clip = clip_of(loaded, content.data)
-    if clip.score is None:
+    deciding = clip.deciding
+    if clip.score is None or deciding is None:
         notice("Not applicable", sentence(clip.reason))
         return
-    calibration = loaded.predictor.bundle.calibration
     faces = f"{len(clip.tracks)} face{'s' * (len(clip.tracks) > 1)}"
-    why = sentence(clip.reason) if clip.reason else _majority(clip)
-    banner(clip.verdict, HEADLINES[clip.verdict], f"{why} {clip.frames} frames judged, {faces}.")
-    scale(clip.score, calibration)
+    words = f"{sentence(deciding.why)} {clip.frames} frames judged, {faces}."
+    banner(clip.verdict, HEADLINES[clip.verdict], words)
+    scale(clip.score, deciding.limits or loaded.predictor.bundle.calibration)
     st.info(sentence(clip.note))
     st.subheader("Score through time")
     st.altair_chart(_timeline(clip), width="stretch")
@@ -50,7 +50,7 @@ def show_clip(loaded: Loaded, content: Content) -> None:
             )
             for number, track in enumerate(clip.tracks)
         ]  # fmt: skip
-        table(("face", "verdict", "median score", "when", "frames"), rows)
+        table(("face", "verdict", "score", "when", "frames"), rows)
         small("A cut starts a new face: the same person may be here more than once.")
 
     def report() -> str:
@@ -58,12 +58,6 @@ def show_clip(loaded: Loaded, content: Content) -> None:
         return clip_report(subject, clip, loaded.predictor.bundle, str(loaded.version.version))
 
     st.download_button("Download a report", report, "report.html", "text/html", on_click="ignore")
-
-
-def _majority(clip: ClipVerdict) -> str:
-    track = next(one for one in clip.tracks if (one.score, one.verdict) == (clip.score, clip.verdict))
-    agreeing = sum(one.face.verdict == clip.verdict for one in track.appearances)
-    return f"{agreeing} of {len(track.appearances)} frames of a face look {clip.verdict}."
 
 
 def _timeline(clip: ClipVerdict) -> alt.LayerChart | alt.FacetChart:
@@ -89,7 +83,8 @@ def _timeline(clip: ClipVerdict) -> alt.LayerChart | alt.FacetChart:
         shape=alt.Shape("verdict:N", legend=None),
         tooltip=["seconds", "score", "face", "verdict"],
     )
-    limit = alt.Chart(pd.DataFrame({"score": [clip.threshold]})).mark_rule(strokeDash=[4, 4], color="#888")
+    of_frames = clip.suspicious[0].face.threshold
+    limit = alt.Chart(pd.DataFrame({"score": [of_frames]})).mark_rule(strokeDash=[4, 4], color="#888")
     return alt.layer(line, points, limit.encode(y="score:Q")).properties(
         height=300, description="Scores of the clip's faces through time"
     )

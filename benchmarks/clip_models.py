@@ -1,4 +1,6 @@
-"""Ways to judge a whole clip, against the median of its frames: `python benchmarks/clip_models.py FOLDER`.
+"""Ways to judge a whole clip, for a few dozen clips: `python benchmarks/clip_models.py FOLDER`.
+
+The stage clips compares fewer ways, on the clips of a test split; this needs no training.
 
 FOLDER has `real/` and `fake/` with clips. Clips whose names share a number of two digits or more are kin
 (000_003 and 003), and each clip is judged by models that never saw its kin. A way wins if the interval of
@@ -17,18 +19,20 @@ import pandas as pd
 
 from deepfake.base.errors import DeepfakeError
 from deepfake.base.labels import FAKE, REAL
+from deepfake.base.parameters import load_params
 from deepfake.base.roc import auc
 from deepfake.base.statistics import paired_differences, with_intervals
 from deepfake.bundle.predictor import Predictor
+from deepfake.clips.fit import fit_temporal
 from deepfake.media.encoding import encode_png
 from deepfake.media.videos import read_frames
 from deepfake.networks.frozen import FrozenDetector
 from deepfake.networks.head import flat
 from deepfake.params.ingest.limits import ClipLimits
+from deepfake.params.whole import Params
 from deepfake.preprocess.crops import CropRecipe, NoFace, face_crops
 
 RESAMPLES, SEED = 1000, 7
-AXES, UNITS, EPOCHS = 16, 8, 60  # of the recurrent network: it has a few dozen clips to learn from
 FRAMES = "median of frames, head fitted here"
 STARTER = "median of frames, model's head"
 
@@ -168,29 +172,9 @@ def _two_moments(train: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.n
 
 
 def _recurrent(train: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """A GRU over the frames' principal axes; its logit for each test clip."""
-    import keras
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    width = train.shape[2]
-    axes = make_pipeline(StandardScaler(), PCA(AXES, whiten=True, random_state=SEED))
-    axes.fit(train.reshape(-1, width))
-    one, two = (axes.transform(x.reshape(-1, width)).reshape(*x.shape[:2], AXES) for x in (train, test))
-    keras.utils.set_random_seed(SEED)
-    layers = [
-        keras.Input(one.shape[1:]),
-        keras.layers.GRU(UNITS),
-        keras.layers.Dropout(0.3),
-        keras.layers.Dense(1),
-    ]
-    model = keras.Sequential(layers)
-    model.compile(keras.optimizers.Adam(1e-2), keras.losses.BinaryCrossentropy(from_logits=True))
-    share = label.mean()
-    weights = np.where(label == FAKE, 0.5 / share, 0.5 / (1.0 - share))
-    model.fit(one, label, sample_weight=weights, batch_size=len(label), epochs=EPOCHS, verbose=0)
-    return np.asarray(model.predict_on_batch(two))[:, 0]
+    """The temporal model of the stage clips; its logit for each test clip."""
+    settings = load_params(Params).clips.temporal
+    return fit_temporal(train, label, (), settings, SEED)(test)
 
 
 def _options() -> argparse.Namespace:

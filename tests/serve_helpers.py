@@ -25,7 +25,10 @@ class GreyPredictor:
 
     def __init__(self) -> None:
         self.bundle = SimpleNamespace(
-            only_rendered=False, weights_sha256="0" * 64, recipe=SimpleNamespace(limits=LIMITS)
+            only_rendered=False,
+            weights_sha256="0" * 64,
+            recipe=SimpleNamespace(limits=LIMITS),
+            file=lambda name: None,
         )
         self.judged = 0
 

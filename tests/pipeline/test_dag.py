@@ -18,7 +18,7 @@ DAG = yaml.safe_load(TEXT)["stages"]
 PARAMS = yaml.safe_load((REPO / "params.yaml").read_text())
 ORDER = [
     "ingest", "validate", "split", "preprocess", "embed", "train",
-    "evaluate", "stress", "explain", "export", "report", "register",
+    "evaluate", "clips", "stress", "explain", "export", "report", "register",
 ]  # fmt: skip
 MAX_ROOMS, MAX_LINES, MAX_SCRIPT = 10, 260, 40
 

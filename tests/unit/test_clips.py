@@ -12,7 +12,8 @@ from serve_helpers import GreyPredictor
 from deepfake.base.labels import Verdict
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.media.squares import Square
-from deepfake.serve.clips import ClipVerdict, clip_faces, clock, judge_clip, judge_track
+from deepfake.serve.clips import ClipVerdict, clip_faces, clock, judge_clip
+from deepfake.serve.track_verdict import judge_by_frames
 from deepfake.serve.tracks import Appearance, FramesFaces, link
 
 
@@ -69,13 +70,13 @@ def track(*scores: float) -> list[Appearance]:
 def test_more_than_half_of_the_frames_decide(
     scores: tuple[float, ...], score: float, verdict: str, reason: str
 ) -> None:
-    found = judge_track(track(*scores))
+    found = judge_by_frames(track(*scores))
     assert (found.score, found.verdict, found.reason) == (pytest.approx(score), verdict, reason)
     assert found.worst.face.score == max(scores)
 
 
 def test_the_gravest_track_decides_and_each_has_its_row() -> None:
-    real, fake = judge_track(track(0.1, 0.1, 0.1)), judge_track(track(0.95, 0.99))
+    real, fake = judge_by_frames(track(0.1, 0.1, 0.1)), judge_by_frames(track(0.95, 0.99))
     clip = ClipVerdict(3, 1.0, (real, fake), fake.score, fake.verdict, "", 0.9)
     assert [one.face.score for one in clip.suspicious] == [0.99, 0.95, 0.1, 0.1, 0.1]
     first, second = clip_faces(clip)

@@ -17,7 +17,8 @@ from deepfake.networks.head import sources_of
 from deepfake.present.clip_report import clip_report
 from deepfake.present.neighbours import neighbours
 from deepfake.present.picture_report import Subject
-from deepfake.serve.clips import ClipVerdict, judge_track
+from deepfake.serve.clips import ClipVerdict
+from deepfake.serve.track_verdict import judge_by_frames
 from deepfake.serve.tracks import Appearance
 
 HOSTILE = "<img src=x onerror=alert(1)>.mp4"
@@ -54,8 +55,8 @@ def clip() -> ClipVerdict:
             [(0.9, Verdict.FAKE), (0.8, Verdict.FAKE), (0.1, Verdict.REAL)]
         )
     ]
-    track = judge_track(faces)
-    return ClipVerdict(3, 1.0, (track,), track.score, track.verdict, track.reason, 0.6, note="a note")
+    track = judge_by_frames(faces)
+    return ClipVerdict(3, 1.0, (track,), track.score, track.verdict, track.reason, 0.6, problem="a note")
 
 
 def test_the_report_of_a_clip_stands_alone() -> None:
@@ -65,7 +66,7 @@ def test_the_report_of_a_clip_stands_alone() -> None:
         card={"test": {"model": {"auc": share, "fpr": share}}},
     )  # fmt: skip
     page = clip_report(Subject(HOSTILE, b"clip", "2020-02-02 20:20 UTC"), clip(), bundle, "7")
-    assert "Looks fake" in page and "Score 0.800." in page and "A note." in page
+    assert "Looks fake" in page and "Score 0.800." in page and "A note; scores" in page
     assert page.count("<circle") == 3 and page.count('src="data:image/png') == 3
     assert "0:00.0: 0.900, fake" in page and hashlib.sha256(b"clip").hexdigest() in page
     assert "<script" not in page and 'src="http' not in page and "<img src=x" not in page

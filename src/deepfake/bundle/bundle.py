@@ -53,6 +53,7 @@ class Bundle:
         card: for readers: the training data of the model, and its figures on test.
         explanation: the method that explains its scores, and the method's figures on test.
         engine: the program that computes its scores.
+        sealed: names of the files that the seal covers.
     """
 
     folder: Path
@@ -63,6 +64,11 @@ class Bundle:
     card: dict[str, Any]
     explanation: Explanation
     engine: Engine
+    sealed: tuple[str, ...] = ()
+
+    def file(self, name: str) -> Path | None:
+        """A file that not all bundles have; None: this one has none that the seal covers."""
+        return self.folder / name if name in self.sealed else None
 
     @property
     def weights(self) -> Path:
@@ -111,7 +117,7 @@ def write_bundle(
 
     Args:
         folder: the folder to write. If it exists, it is replaced.
-        models: the folder with `detector/`, `calibration.json`, `references.png` and `served/`.
+        models: the folder with `detector/`, `calibration.json`, `references.png`, `served/` and `clips/`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -122,6 +128,8 @@ def write_bundle(
     engine = _engine(models / "served", params.train.model)
     if engine.runtime == "onnx":
         shutil.copyfile(models / "served" / GRAPH, folder / GRAPH)
+    if (models / "clips").is_dir():  # how clips are judged; only serving reads these files
+        shutil.copytree(models / "clips", folder, dirs_exist_ok=True)
     train = params.train
     recipe = CropRecipe(
         size=params.preprocess.size,
@@ -187,6 +195,7 @@ def _bundle(folder: Path, facts: dict[str, Any]) -> Bundle:
         explanation=Explanation(**facts["explanation"]),
         # Earlier releases had one engine for each kind of model, and did not name it.
         engine=Engine.from_json(facts["engine"]) if "engine" in facts else _unexported(architecture.model),
+        sealed=tuple(facts["files"]),
     )
 
 

@@ -135,6 +135,22 @@ class Predictor:
         threshold = self.bundle.calibration.threshold
         return FaceVerdict(None, None, Verdict.NOT_APPLICABLE, reason, threshold)
 
+    def tokens(self, crops: np.ndarray) -> np.ndarray:
+        """Class tokens of judged crops, by one more pass of the tower.
+
+        Args:
+            crops: uint8 [n, size, size, 3].
+
+        Returns:
+            float32 [n, 13, 768].
+
+        Raises:
+            DeepfakeError: the model has no frozen tower.
+        """
+        if not isinstance(self._model, FrozenDetector):
+            raise DeepfakeError("only a model with a frozen tower has class tokens")
+        return self._model.tokens(crops)
+
     def distances(self, face: FaceVerdict) -> np.ndarray | None:
         """Distances of a judged face from the training pictures of each source; see `Head.distances`.
 

@@ -65,13 +65,13 @@ def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
         RegistryError: a file is missing, or the package holds another face detector.
     """
     _require(folder)
-    facts, recipe = read_output(folder / STARTER), read_output(folder / FACTS)["recipe"]
+    facts, content = read_output(folder / STARTER), read_output(folder / FACTS)
     into.mkdir(parents=True)
-    for name in (FACTS, WEIGHTS):
+    for name in (FACTS, *(Path(name).name for name in content["files"])):
         shutil.copyfile(folder / name, into / name)
     if (folder / SIGNATURE).is_file():
         shutil.copyfile(folder / SIGNATURE, into / SIGNATURE)
-    finder = face_finder(Faces.model_validate(recipe["faces"]))
+    finder = face_finder(Faces.model_validate(content["recipe"]["faces"]))
     shutil.copyfile(_checked(finder, facts), into / FACE_DETECTOR)
     params: dict[str, Any] = facts["params"]
     return params

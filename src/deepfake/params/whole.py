@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from deepfake.base.parameters import Sections
 from deepfake.params.audit import Audit
 from deepfake.params.base import Base
+from deepfake.params.clips import Clips
 from deepfake.params.embed import Embed
 from deepfake.params.evaluate import Evaluate
 from deepfake.params.explain import Explain
@@ -35,6 +36,7 @@ class Params(Sections):
     embed: Embed
     train: Train
     evaluate: Evaluate
+    clips: Clips
     stress: Stress
     explain: Explain
     report: Report

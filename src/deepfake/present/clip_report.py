@@ -39,7 +39,7 @@ def clip_report(subject: Subject, clip: ClipVerdict, bundle: Bundle, version: st
         colour=COLOURS[clip.verdict],
         length=clock(clip.seconds),
         points=[_point(one, number, clip) for number, one in _appearances(clip)],
-        limit=_HEIGHT * (1.0 - min(clip.threshold, 1.0)),
+        limit=_HEIGHT * (1.0 - min(calibration.threshold, 1.0)),
         size=(_WIDTH, _HEIGHT),
         frames=[_frame(one) for one in clip.suspicious[:_FRAMES]],
         tracks=[
@@ -53,7 +53,6 @@ def clip_report(subject: Subject, clip: ClipVerdict, bundle: Bundle, version: st
             }
             for track in clip.tracks
         ],
-        low=calibration.real_below,
         high=min(calibration.threshold, 1.0),
         version=version,
         **model_part(bundle),

@@ -143,6 +143,6 @@ def _in_production(version: ModelVersion, checks: Checks) -> bool:
 
 
 def _artifacts() -> list[Path]:
-    stages = ("validate", "preprocess", "train", "evaluate", "stress", "explain", "report")
+    stages = ("validate", "preprocess", "train", "evaluate", "clips", "stress", "explain", "report")
     reports = [path for stage in stages for path in sorted((REPORTS / stage).iterdir())]
     return [RAW / "sources.json", *reports]

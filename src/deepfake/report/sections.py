@@ -39,6 +39,7 @@ class ReportSection:
 
 
 _STRESS = "Not measured: the stage stress has not run."
+_CLIPS = "Not measured: the stage clips has not run."
 _EXPLAIN = "Not measured: the stage explain has not run."
 
 SECTIONS = (
@@ -47,6 +48,7 @@ SECTIONS = (
     ReportSection("Curves", "curves", "evaluate/metrics.json", "evaluate/*.png"),
     ReportSection("Calibration", "calibration", "evaluate/metrics.json", "evaluate/*.png"),
     ReportSection("Threshold and abstention", "abstention", "evaluate/metrics.json", "evaluate/*.png"),
+    ReportSection("Clips", "clips", "clips/metrics.json", "clips/*.png", _CLIPS),
     ReportSection("Robustness", "robustness", "stress/facts.json", "stress/*.png", _STRESS),
     ReportSection("Adversarial tests", "adversarial", "stress/facts.json", "stress/*.png", _STRESS),
     ReportSection("Explanations", "explanations", "explain/facts.json", "explain/*.png", _EXPLAIN),

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from deepfake.base.labels import Verdict
 from deepfake.bundle.predictor import FaceVerdict
-from deepfake.serve.clips import ClipVerdict, Track
+from deepfake.serve.clips import ClipVerdict
+from deepfake.serve.track_verdict import Track
 
 
 class BoxAnswer(BaseModel):

@@ -1,10 +1,4 @@
-"""A clip: frames -> faces -> tracks -> one verdict, with a timeline.
-
-A track's score is the median of its frames' scores, so single odd frames do not change it. Its verdict is
-that of more than half of its frames. Assume that a frame of a real face is called fake with probability p.
-Then the track is called fake with a probability of at most 2 p, even if its frames are similar (Markov's
-inequality).
-"""
+"""A clip: frames -> faces -> tracks -> one verdict, with a timeline."""
 
 from __future__ import annotations
 
@@ -12,38 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from deepfake.base.labels import Verdict
 from deepfake.bundle.predictor import FaceVerdict, Predictor
 from deepfake.media.encoding import encode_png
 from deepfake.media.videos import ClipRejected, read_scenes
 from deepfake.params.ingest.limits import ClipLimits
+from deepfake.serve.track_verdict import Track, TrackJudge
 from deepfake.serve.tracks import Appearance, FramesFaces, link
 
-NOT_ON_CLIPS = "scores and thresholds are calibrated on pictures, not on clips"
 _GRAVITY = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.REAL)  # of several tracks, the first verdict counts
-
-
-@dataclass(frozen=True)
-class Track:
-    """One face through one scene.
-
-    Attributes:
-        appearances: in order of time, at least one.
-        score: median of the frames' scores.
-        reason: why the verdict is uncertain; empty for other verdicts.
-    """
-
-    appearances: tuple[Appearance, ...]
-    score: float
-    verdict: Verdict
-    reason: str
-
-    @property
-    def worst(self) -> Appearance:
-        """The most suspicious frame."""
-        return max(self.appearances, key=lambda one: one.face.score or 0.0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +31,7 @@ class ClipVerdict:
         reason: why it is uncertain or not applicable; empty for other verdicts.
         threshold: scores at or above it are called fake.
         without_face: number of judged frames without a usable face.
-        note: what else a reader must know.
+        problem: why the clip's last frames are not judged; empty if they are.
     """
 
     frames: int
@@ -70,7 +42,21 @@ class ClipVerdict:
     reason: str
     threshold: float
     without_face: int = 0
-    note: str = NOT_ON_CLIPS
+    problem: str = ""
+
+    @property
+    def deciding(self) -> Track | None:
+        """The track that decides: of several, the one with the gravest verdict; None if there is none."""
+        return _gravest(self.tracks) if self.tracks else None
+
+    @property
+    def note(self) -> str:
+        """What else a reader must know."""
+        return self.note_on(self.deciding)
+
+    def note_on(self, track: Track | None) -> str:
+        """What else a reader of the verdict on one face must know."""
+        return "; ".join(filter(None, (self.problem, "" if track is None else track.note)))
 
     @property
     def suspicious(self) -> list[Appearance]:
@@ -101,7 +87,7 @@ def judge_clip(
     """
     seen: list[FramesFaces] = []
     reasons: Counter[str] = Counter()
-    note = NOT_ON_CLIPS
+    problem = ""
     try:
         for frame in read_scenes(path, frames, clip or ClipLimits(), predictor.bundle.recipe.limits):
             faces = predictor.predict(encode_png(frame.pixels), assume_face)
@@ -111,11 +97,11 @@ def judge_clip(
     except ClipRejected as rejected:
         if not seen:
             return _not_applicable(predictor, str(rejected), 0)
-        note = f"{rejected.detail}; {NOT_ON_CLIPS}"
-    tracks = [judge_track(appearances) for appearances in link(seen)]
+        problem = rejected.detail
+    tracks = [*map(TrackJudge(predictor), link(seen))]
     if not tracks:
         return _not_applicable(predictor, reasons.most_common(1)[0][0], len(seen))
-    deciding = min(tracks, key=lambda track: (_GRAVITY.index(track.verdict), -track.score))
+    deciding = _gravest(tracks)
     return ClipVerdict(
         frames=len(seen),
         seconds=seen[-1].seconds,
@@ -123,30 +109,10 @@ def judge_clip(
         score=deciding.score,
         verdict=deciding.verdict,
         reason=deciding.reason,
-        threshold=deciding.worst.face.threshold,
+        threshold=deciding.threshold,
         without_face=sum(not frame.faces for frame in seen),
-        note=note,
+        problem=problem,
     )
-
-
-def judge_track(appearances: Sequence[Appearance]) -> Track:
-    """The verdict on one face, from the verdicts on its frames.
-
-    `fake`: more than half of the frames are fake. `real`: more than half are real, and none is fake.
-    """
-    total = len(appearances)
-    said = Counter(one.face.verdict for one in appearances)
-    score = median(one.face.score or 0.0 for one in appearances)
-    if 2 * said[Verdict.FAKE] > total:
-        verdict = Verdict.FAKE
-    elif 2 * said[Verdict.REAL] > total and not said[Verdict.FAKE]:
-        verdict = Verdict.REAL
-    else:
-        words = f"{said[Verdict.FAKE]} of {total} frames look fake, {said[Verdict.REAL]} look real"
-        if total == 1:
-            words = appearances[0].face.reason
-        return Track(tuple(appearances), score, Verdict.UNCERTAIN, words)
-    return Track(tuple(appearances), score, verdict, "")
 
 
 def clip_faces(clip: ClipVerdict) -> Iterator[FaceVerdict]:
@@ -161,10 +127,10 @@ def clip_faces(clip: ClipVerdict) -> Iterator[FaceVerdict]:
         where = (
             f"{len(track.appearances)} of {clip.frames} judged frames, {clock(first.seconds)} to "
             f"{clock(last.seconds)}; most suspicious: frame {worst.frame} at {clock(worst.seconds)}, score "
-            f"{worst.face.score:.3f}; {clip.note}"
+            f"{worst.face.score:.3f}; {clip.note_on(track)}"
         )
         yield FaceVerdict(
-            number, track.score, track.verdict, track.reason, clip.threshold, worst.face.box,
+            number, track.score, track.verdict, track.reason, track.threshold, worst.face.box,
             worst.face.crop, note=where,
         )  # fmt: skip
 
@@ -175,8 +141,10 @@ def clock(seconds: float) -> str:
     return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
+def _gravest(tracks: Sequence[Track]) -> Track:
+    return min(tracks, key=lambda track: (_GRAVITY.index(track.verdict), -track.score))
+
+
 def _not_applicable(predictor: Predictor, reason: str, frames: int) -> ClipVerdict:
     nothing = predictor.not_applicable(reason)
-    return ClipVerdict(
-        frames, 0.0, (), None, nothing.verdict, nothing.reason, nothing.threshold, frames, note=""
-    )
+    return ClipVerdict(frames, 0.0, (), None, nothing.verdict, nothing.reason, nothing.threshold, frames)
