@@ -32,7 +32,7 @@ def write_clips(found: ClipFindings, target: Calibration, models: Path, reports:
     table = found.clips.drop(columns=["verdicts", "reasons"])
     table.to_csv(reports / "clips.csv", float_format="%.6f", lineterminator="\n")
     _plot(found, target, reports / "clips.png")
-    print(found.rule.reason or found.facts["temporal"])
+    print(f"{found.rule.reason or 'clips have limits of their own'}; {found.facts['temporal']}")
 
 
 def _plot(found: ClipFindings, target: Calibration, path: Path) -> None:
