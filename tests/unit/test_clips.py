@@ -73,6 +73,9 @@ def test_more_than_half_of_the_frames_decide(
     found = judge_by_frames(track(*scores))
     assert (found.score, found.verdict, found.reason) == (pytest.approx(score), verdict, reason)
     assert found.worst.face.score == max(scores)
+    agreeing = sum(one.face.verdict == verdict for one in found.appearances)
+    assert found.why == (reason or f"{agreeing} of {len(scores)} frames of a face look {verdict}")
+    assert (found.limits, found.threshold) == (None, 0.9)
 
 
 def test_the_gravest_track_decides_and_each_has_its_row() -> None:
