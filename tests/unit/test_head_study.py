@@ -190,6 +190,9 @@ def test_tables_tell_every_variant_fold_and_margin(study: HeadStudy) -> None:
         "resampled",
         BASELINE,
     ]
+    from_clips = tables["Held out, from clips"].set_index(["variant", "pictures"])
+    assert len(from_clips) == 2 * 4 and [*from_clips.columns] == ["swap", "all swaps"]
+    assert float(from_clips.loc[("first", "clean"), "swap"].split()[0]) > 0.5
     margins = tables[f"Margin over the {BASELINE}"].set_index("held out")
     assert [*margins.index] == [
         "mean without clips", "diffusion", "gan", "swap", "all made", "all swaps",

@@ -17,6 +17,7 @@ def head_tables(study: HeadStudy, figures: HeadFigures) -> list[Table]:
     first = next(iter(study.variants))
     found = [
         _headline(figures),
+        *([_from_clips(figures)] if figures.clips else []),
         _margins(figures, first),
         _per_generator(figures, first),
         *(matrix(condition, _main(measured, first)) for condition, measured in figures.aucs.items()),
@@ -35,27 +36,34 @@ def _main(measured: CellMetric, first: str) -> CellMetric:
 
 
 def _headline(figures: HeadFigures) -> Table:
-    rows = []
-    clean = figures.aucs["clean"]
+    clean, rows = figures.aucs["clean"], []
     for variant in clean.tried_on_all:
         row = {"variant": variant}
         for condition, measured in figures.aucs.items():
-            row[f"without clips, {condition}"] = shown(measured.only(figures.others).mean(variant))
-        row |= {
-            f"{name}, {condition}": shown(figures.aucs[condition].cell(variant, name))
-            for condition in ("clean", "mean of views")
-            for name in figures.clips
-        }
+            row[condition] = shown(measured.only(figures.others).mean(variant))
         worst = min(figures.generators, key=lambda name: clean.cell(variant, name).value)
-        rows.append(row | {"worst generator": f"{worst} {clean.cell(variant, worst).value:.3f}"})
+        rows.append(row | {"worst generator, clean": f"{worst} {clean.cell(variant, worst).value:.3f}"})
     note = (
-        "AUC on held-out pictures. Without clips: one generator is held out at a time; all its pictures "
-        "are compared with all reals outside training; the figure is the mean over generators. From clips: "
-        "the fakes outside training are compared with the frames of their own clips. Mean of views: the "
-        "logit is the mean over the plain crop, its mirror image, JPEG 80 and 0.75 scale. 95 % intervals "
-        "over groups of pictures."
+        "AUC on held-out pictures of generators without clips. One generator is held out at a time; all "
+        "its pictures are compared with all reals outside training; the figure is the mean over "
+        "generators. The worst generator is chosen among all. Mean of views: the logit is the mean over "
+        "the plain crop, its mirror image, JPEG 80 and 0.75 scale. 95 % intervals over groups of pictures."
     )
     return Table("Held out of training", note, pd.DataFrame(rows))
+
+
+def _from_clips(figures: HeadFigures) -> Table:
+    rows = [
+        {"variant": variant, "pictures": condition}
+        | {name: shown(figures.aucs[condition].cell(variant, name)) for name in figures.clips}
+        for variant in figures.aucs["clean"].tried_on_all
+        for condition in ("clean", "mean of views")
+    ]
+    note = (
+        "AUC of held-out fakes that are made from clips. Those outside training are compared with the "
+        "frames of their own clips."
+    )
+    return Table("Held out, from clips", note, pd.DataFrame(rows))
 
 
 def _margins(figures: HeadFigures, first: str) -> Table:
