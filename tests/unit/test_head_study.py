@@ -11,9 +11,10 @@ from head_toys import TOKENS, toy_embeddings
 from helpers import tiny_params
 from sklearn.metrics import roc_auc_score
 
-from deepfake.base.errors import ParamsError, SourceError
+from deepfake.base.errors import ParamsError, RegistryError, SourceError
 from deepfake.base.labels import FAKE, REAL
 from deepfake.embed.features import JUDGING
+from deepfake.evaluate.calibration import Sample, calibrate
 from deepfake.study.folds import (
     Fold,
     calibration_rows,
@@ -38,6 +39,7 @@ from deepfake.study.head_tables import head_summary, head_tables
 from deepfake.study.risk import judged_with_p, risk_coverage, risk_table
 from deepfake.study.run import parse_study
 from deepfake.study.settings import BASELINE, HeadStudy
+from deepfake.study.verdicts import limits_of, verdict_table
 
 SWAP = Fold("generator", "swap", ("swap",))
 GAN = Fold("generator", "gan", ("gan",))
@@ -203,6 +205,32 @@ def test_tables_tell_every_variant_fold_and_margin(study: HeadStudy) -> None:
     assert {*tables["Seeds"]["seeds"]} == {"2"}
     summary = head_summary(figures, None)
     assert summary["variants"]["first"]["clean"]["held_out"]["gan"]["value"] > 0.8
+
+
+def test_held_out_pictures_get_verdicts_by_a_model_s_limits() -> None:
+    def rows(held_out: str, kind: str, label: int, logits: list[float]) -> pd.DataFrame:
+        return pd.DataFrame({
+            "variant": "first", "held_out": held_out, "kind": kind, "condition": "clean", "label": label,
+            "logit": logits, "group": [f"{held_out}-{n}" for n in range(len(logits))], "judged": True,
+        })  # fmt: skip
+
+    scores = pd.concat([
+        rows("gan", "generator", FAKE, [5.0, 0.0, 0.0, -5.0]), rows("gan", "generator", REAL, [5.0, 5.0]),
+        rows("reals of a", "reals", REAL, [-5.0, 5.0]), rows("reals of a", "reals", FAKE, [5.0]),
+    ])  # fmt: skip
+    reals, fakes = np.linspace(-4.0, 1.0, 200), np.linspace(-1.0, 4.0, 200)
+    sample = Sample(
+        np.concatenate([reals, fakes]), np.repeat([REAL, FAKE], 200), np.arange(400).astype(str),
+        np.repeat("source", 400),
+    )  # fmt: skip
+    limits = calibrate(sample, 0.05, 0.1, "temperature", "pooled")
+    table = verdict_table(scores, "first", limits, 20).frame.set_index("held out")
+    assert table["pictures"].to_dict() == {"gan": "4", "reals of a": "2"}
+    found = table.drop(columns="pictures").map(lambda text: float(text.split()[0]))
+    assert found.loc["gan"].to_list() == [0.25, 0.5, 0.25]
+    assert found.loc["reals of a"].to_list() == [0.5, 0.0, 0.5]
+    with pytest.raises(RegistryError, match="there is no model in"):
+        limits_of(Path("nowhere"))
 
 
 def test_faces_unlike_training_lose_their_verdict_by_p_value(study: HeadStudy) -> None:

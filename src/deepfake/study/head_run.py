@@ -25,6 +25,7 @@ from deepfake.study.profiles import profiled_views
 from deepfake.study.risk import judged_with_p, plot_risk, risk_table
 from deepfake.study.settings import BASELINE, HeadStudy
 from deepfake.study.setup import StudySetup
+from deepfake.study.verdicts import limits_of, verdict_table
 
 
 def variant_cells(study: HeadStudy, content: Mapping[str, Any], folds: list[Fold]) -> Iterator[HeadCell]:
@@ -52,6 +53,8 @@ def run_head_study(study: HeadStudy, setup: StudySetup) -> list[str]:
         The first lines of the pages.
     """
     folders = setup.folders
+    if study.limits is not None:
+        limits_of(Path(study.limits))  # an error comes before all fits
     embeddings = read_embeddings(folders.features)
     folds = folds_of(embeddings.facts, study)
     cells = [*variant_cells(study, setup.content, folds)]
@@ -106,6 +109,9 @@ def _write(
     figures = measure_heads(scores, clips, study.pipelines, study.bootstrap_resamples)
     first = next(iter(study.variants))
     found, plots = head_tables(study, figures), _plot_aucs(figures, first, out)
+    if study.limits is not None:
+        limits = limits_of(Path(study.limits))
+        found.append(verdict_table(scores, first, limits, study.bootstrap_resamples))
     risk = None
     if study.pipelines:
         judged = judged_with_p(scores, first)

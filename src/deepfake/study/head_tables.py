@@ -25,7 +25,7 @@ def head_tables(study: HeadStudy, figures: HeadFigures) -> list[Table]:
     ]
     if figures.new_reals is not None:
         found.append(_new_reals(figures.new_reals))
-    if any(variant.resamples for variant in study.variants.values()):
+    if any(variant.resamples > 1 for variant in study.variants.values()):
         kept = {name: measured.only(figures.others) for name, measured in figures.aucs.items()}
         found.append(seeds_table(kept))
     return found

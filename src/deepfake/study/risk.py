@@ -55,16 +55,16 @@ def risk_table(judged: pd.DataFrame, resamples: int) -> Table:
         for limit in _LIMITS:
             rows.append({
                 "held out": name, "no verdict if p <=": f"{limit:g}",
-                "fakes called real": shown(_share(fakes, fakes["wrong"], None, resamples)),
+                "fakes called real": shown(share_of(fakes, fakes["wrong"], None, resamples)),
                 "of these now uncertain": shown(
-                    _share(fakes, fakes["p"] <= limit, fakes["wrong"], resamples)
+                    share_of(fakes, fakes["p"] <= limit, fakes["wrong"], resamples)
                 ),
                 "of right verdicts on fakes": shown(
-                    _share(fakes, fakes["p"] <= limit, ~fakes["wrong"], resamples)
+                    share_of(fakes, fakes["p"] <= limit, ~fakes["wrong"], resamples)
                 ),
-                "of verdicts on reals": shown(_share(reals, reals["p"] <= limit, None, resamples)),
-                "wrong of what is answered, before": shown(_share(fold, fold["wrong"], None, resamples)),
-                "and after": shown(_share(fold, fold["wrong"], fold["p"] > limit, resamples)),
+                "of verdicts on reals": shown(share_of(reals, reals["p"] <= limit, None, resamples)),
+                "wrong of what is answered, before": shown(share_of(fold, fold["wrong"], None, resamples)),
+                "and after": shown(share_of(fold, fold["wrong"], fold["p"] > limit, resamples)),
             })  # fmt: skip
     note = (
         "p is the distance of a face to the nearest source of training, as a conformal p-value among the "
@@ -75,7 +75,8 @@ def risk_table(judged: pd.DataFrame, resamples: int) -> Table:
     return Table("Unlike anything in training", note, pd.DataFrame(rows))
 
 
-def _share(frame: pd.DataFrame, hits: pd.Series, among: pd.Series | None, resamples: int) -> Interval:
+def share_of(frame: pd.DataFrame, hits: pd.Series, among: pd.Series | None, resamples: int) -> Interval:
+    """Share of `hits` with its interval over groups, among the rows of `among`; None: among all rows."""
     resampled = bootstrap_weights(frame["group"].to_numpy(), frame["label"].to_numpy(), resamples, 1)
     weights = np.vstack([np.ones((1, len(frame))), resampled])
     if among is not None:

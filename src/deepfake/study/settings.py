@@ -97,6 +97,7 @@ class HeadStudy(Section):
         data: changes to params.yaml, up to the stage embed.
         variants: by name; the others are compared with the first.
         pipelines: by name, groups of similar generators that are held out together.
+        limits: folder of a model of the first variant, whose limits turn scores into verdicts; None: none.
         bootstrap_resamples: number of resamples of groups.
     """
 
@@ -104,6 +105,7 @@ class HeadStudy(Section):
     data: Overrides = Field(default_factory=dict)
     variants: Annotated[dict[str, HeadVariant], Field(min_length=1)]
     pipelines: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    limits: str | None = None
     bootstrap_resamples: Annotated[int, Field(ge=10)] = 1000
 
     @model_validator(mode="after")
