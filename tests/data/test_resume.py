@@ -164,7 +164,7 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> No
     assert "ingest, inspect: 3 of 3 shards are finished already" in second.stdout
     assert f"ingest: {left} of 20 shards are finished already" in second.stdout
     assert outputs(project / "data" / "raw") == outputs(tmp_path / "raw")
-    assert [*(project / ".resume").iterdir()] == []
+    assert [*(project / ".resume").glob("ingest-*")] == []
 
 
 def cut_faces(project: Path, out: Path) -> None:

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import imagehash
 import pandas as pd
 import pyarrow as pa
-from PIL import Image
 
 from deepfake.base.errors import SourceError
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.stage import write_json
-from deepfake.ingest.conflicts import FACTS, mark, pixel_facts, reject_conflicts
+from deepfake.ingest.conflicts import mark, reject_conflicts
+from deepfake.ingest.facts import as_columns, digest, drop_facts, file_facts, keep_facts, take_facts
 from deepfake.ingest.groups import join_groups
 from deepfake.ingest.thumbnails import write_rejected
-from deepfake.media.header import ImageRejected
-from deepfake.media.images import decode_with_header, read_file
 from deepfake.params.ingest.ingest import Ingest
-from deepfake.params.ingest.limits import Limits
 from deepfake.shards.executors import open_executor
-from deepfake.shards.manifest import SCHEMA, rejections, to_frame, usable, write_manifest
+from deepfake.shards.manifest import rejections, to_frame, usable, write_manifest
 from deepfake.shards.resume import listing_digest, map_resumed, publish, resume_key, workspace
 from deepfake.shards.shards import RAW_EXAMPLE, shard_path, stream, write_shard
-from deepfake.sources.item import Item
 from deepfake.sources.listing import list_items
 from deepfake.sources.provenance import provenance
-
-_CHUNK = 256  # files that a worker reads in one job
-_ROW = pa.schema([*SCHEMA, *FACTS])
 
 
 @dataclass(frozen=True)
@@ -64,13 +54,11 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
     with workspace(resume, "ingest", key) as space, open_executor(workers) as pool:
         (space / "sources").mkdir(exist_ok=True)
         items, unused = list_items(params, seed, space / "sources", workers)
-        files = _columns(items)
+        files = as_columns(items)
         del items  # they need ten times the memory of the columns
-        chunks = -(-len(files) // _CHUNK)
-        look = partial(_describe_chunk, limits=params.limits)
-        rows = map_resumed(
-            look, partial(_chunk, files), chunks, pool, "ingest, inspect", space / "done" / "rows"
-        )
+        if resume is not None:
+            take_facts(resume, space)
+        rows, stamped = file_facts(files, params.limits, space, pool)
         frame, distance = reject_duplicates(to_frame(rows)), params.near_duplicate_distance
         frame = reject_conflicts(frame, distance, partial(_files, files), params.limits, pool)
         frame = join_groups(frame, distance)
@@ -78,55 +66,22 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
         write_manifest(frame, space / "raw" / "manifest.parquet")
         write_json(space / "raw" / "sources.json", provenance(params.sources, frame, unused))
         shard, count = _plan(frame, files, params.shard_size, space / "raw")
-        map_resumed(_write_raw, shard, count, pool, "ingest", space / "done" / "shards")
+        try:
+            map_resumed(_write_raw, shard, count, pool, "ingest", space / "done" / "shards")
+        except SourceError:
+            drop_facts(space)
+            raise
         write_rejected(frame, partial(_files, files), params.limits, space / "raw")
+        if resume is not None:
+            keep_facts(stamped, params.limits, resume)
         publish(space / "raw", space / "done", out)
     return frame
-
-
-def _columns(items: Iterable[Item]) -> pa.Table:
-    """Items as columns, which need a tenth of the memory of the objects; `file` as the system's bytes."""
-    batches, rest = [], iter(items)
-    while batch := list(islice(rest, 4096)):
-        rows = [vars(item) | {"file": os.fsencode(item.file)} for item in batch]
-        batches.append(pa.Table.from_pylist(rows))
-    return pa.concat_tables(batches, promote_options="permissive")
-
-
-def _chunk(files: pa.Table, number: int) -> list[Item]:
-    rows = files.slice(number * _CHUNK, _CHUNK).to_pylist()
-    return [Item(**(row | {"file": Path(os.fsdecode(row["file"]))})) for row in rows]
 
 
 def _files(files: pa.Table, paths: Sequence[str]) -> list[Path]:
     """The files of some pictures, in the given order."""
     where = pd.Index(files["path"].to_pandas()).get_indexer(list(paths))
     return [Path(os.fsdecode(name)) for name in files["file"].take(pa.array(where)).to_pylist()]
-
-
-def _describe_chunk(items: Sequence[Item], limits: Limits) -> pa.Table:
-    return pa.Table.from_pylist([describe(item, limits) for item in items], schema=_ROW)
-
-
-def describe(item: Item, limits: Limits) -> dict[str, Any]:
-    """One file's row of the manifest and facts of its pixels. An error becomes its reject reason."""
-    row: dict[str, Any] = dict.fromkeys(_ROW.names)
-    row |= {k: v for k, v in vars(item).items() if k in row}
-    row |= {"decode_ok": False, "image_id": _digest(b"path:" + item.path.encode())}
-    try:
-        if item.rejected is not None:
-            raise ImageRejected(*item.rejected)
-        data = read_file(item.file, limits)
-        row |= {"image_id": _digest(data), "bytes": len(data)}
-        header, pixels = decode_with_header(data, limits)
-        row |= asdict(header) | {"decode_ok": True, "phash": str(imagehash.phash(Image.fromarray(pixels)))}
-        row |= pixel_facts(pixels)
-    except ImageRejected as rejected:
-        if rejected.header is not None:
-            row |= asdict(rejected.header)
-        row |= {"reject_reason": rejected.reason, "reject_detail": str(rejected)}
-    row["declared_group"] = item.group
-    return row
 
 
 def reject_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
@@ -177,10 +132,6 @@ def _raw_examples(shard: _RawShard) -> Iterator[dict[str, Any]]:
     for name, image_id in zip(shard.files, shard.image_ids, strict=True):
         file = Path(os.fsdecode(name))
         data = file.read_bytes()
-        if _digest(data) != image_id:
+        if digest(data) != image_id:
             raise SourceError(f"{file} changed during ingest: run again")
         yield {"image_id": image_id, "image": data}
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
