@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -17,22 +18,31 @@ _JPEG = [
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 ]  # fmt: skip
 
-BARE, READING = "decode + resize + encode", "reading"
+BARE, LOOKING = "decode + resize + encode", "read + digest + decode"
+FINDING = "decode + face search + encode"
+DVC_LOOKS, DVC_COPIES = (
+    "the start of DVC and one look at each file",
+    "the start of DVC and one copy of each file",
+)
 # The least work that each figure is compared with, and why nothing can be faster.
 LIMITS = {
     BARE: "OpenCV decodes, resizes and encodes each picture and does nothing else, on one core. No check, "
     "no face search and no second look at a picture is in it.",
-    READING: "Every file is read once from the disk's cache, on one core. Nothing looks at the bytes.",
+    LOOKING: "Each file is read once from the disk's cache, its sha256 is computed, and OpenCV decodes it, "
+    "on one core. Ingest must do this to find broken pictures.",
+    FINDING: "As `decode + resize + encode`, and the face detector searches each picture once.",
     "the network alone": "The network judges crops that are ready in memory, one pass for each crop.",
     "the tower alone": "ONNX Runtime computes the tower for crops that are ready in memory, on one thread.",
     "one batch in memory": "The same compiled training step, again and again on one batch in memory.",
     "the runtime alone": "ONNX Runtime judges pixels that are ready: all views of a verdict, nothing else.",
-    "the start of DVC and one look at each file": "`dvc --version` starts and ends, and each file is asked "
-    "for its size and time once. DVC must do both to know that nothing changed.",
+    DVC_LOOKS: "`dvc root` finds the project and ends, and each file is asked for its size and time once. "
+    "DVC must do both to know that nothing changed.",
+    DVC_COPIES: "`dvc root`, and each picture is read, digested and written once. One new picture moves "
+    "others into other shards, so all shards are written again.",
     "an empty Python": "`python -c pass` starts and ends, with the same environment.",
     "a Python that loads the model": "Python starts, ONNX Runtime loads the model's graph and judges one "
     "picture that is ready.",
-    "the weights": "The file of the weights. A process can't hold less.",
+    "the network in memory": "The process after TensorFlow was loaded and the network was made.",
 }
 
 
@@ -81,16 +91,29 @@ def keep(name: str, ratio: float | None, limit: str | None, note: str) -> None:
             lines.write(json.dumps(figure) + "\n")
 
 
-def decode_resize_encode(files: list[bytes], size: int, border: int = 0) -> None:
+def decode_resize_encode(
+    files: list[bytes], size: int, border: int = 0, look: Callable[[np.ndarray], object] | None = None
+) -> None:
     """The least work of any preprocessing, on one core and in memory: OpenCV, JPEG in and out.
 
     Args:
         border: pixels to cut off each edge. With 0, OpenCV halves 2:1 pictures by a faster method.
+        look: what else must be done with each picture, uint8 [height, width, 3].
     """
     for data in files:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if look is not None:
+            look(picture)
         inner = picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
         cv2.imencode(".jpg", cv2.resize(inner, (size, size), interpolation=cv2.INTER_AREA), _JPEG)
+
+
+def read_digest_decode(paths: list[Path]) -> None:
+    """The least work of any look at files that may be broken, on one core."""
+    for path in paths:
+        data = path.read_bytes()
+        hashlib.sha256(data).digest()
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 def make_pictures(chunk: range, root: Path) -> None:

@@ -18,10 +18,10 @@ def test_a_figure_is_kept_with_the_reason_of_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BENCH_FIGURES", str(tmp_path / "figures"))
-    measure.report("ingest", 0.25, measure.READING, "900 images/s")
+    measure.report("ingest", 0.25, measure.LOOKING, "900 images/s")
     measure.skip("embed", "no weights")
     first, second = map(json.loads, (tmp_path / "figures").read_text().splitlines())
-    assert first["ratio"] == 0.25 and first["why"] == measure.LIMITS[measure.READING]
+    assert first["ratio"] == 0.25 and first["why"] == measure.LIMITS[measure.LOOKING]
     assert second["ratio"] is None and second["note"] == "skipped: no weights"
     with pytest.raises(KeyError):
         measure.report("ingest", 0.25, "a limit that nobody explains")
