@@ -51,7 +51,7 @@ def main() -> None:
     for name in [options.door] if options.door else DOORS:
         counts, wrong = _besiege(name, options.first, options.inputs, options.seconds)
         total = sum(counts.values())
-        rows.append(f"| {name} | {total} | {counts['read']} | {counts['refused']} | {len(wrong)} |")
+        rows.append(f"| {name} | {total:,} | {counts['read']:,} | {counts['refused']:,} | {len(wrong):,} |")
         print(f"{name}: {total} inputs; {dict(counts)}", flush=True)
         print("".join(f"  {words}\n" for words in wrong[:10]), end="", flush=True)
         failed += len(wrong)
