@@ -60,7 +60,7 @@ def test_features_are_those_of_evenly_spaced_frames_of_each_clip() -> None:
     tokens = np.zeros((len(frames), 13, 2), np.float32)
     tokens[:, 12, 0], tokens[:, 12, 1] = shuffled["number"], shuffled["label"]
     found = clip_features(frames, Embeddings(shuffled, tokens), (12,), 3)
-    assert found.shape == (4, 3, 2) and found[:, :, 0].tolist() == [[0, 20, 40]] * 4
+    assert found.shape == (4, 3, 2) and found[:, :, 0].tolist() == [[10, 30, 50]] * 4
     assert found[:, 0, 1].tolist() == clip_table(frames)["label"].to_list()
 
 

@@ -16,7 +16,8 @@ from deepfake.base.labels import Verdict
 from deepfake.bundle.predictor import FaceVerdict
 from deepfake.clips.clips import ClipFindings, judge_clips
 from deepfake.clips.outputs import write_clips
-from deepfake.clips.temporal import TEMPORAL, evenly, load_temporal
+from deepfake.clips.temporal import TEMPORAL, load_temporal
+from deepfake.media.frames import evenly
 from deepfake.networks.head import flat
 from deepfake.report.page import environment
 from deepfake.serve.track_verdict import NOT_ON_CLIPS, TrackJudge

@@ -15,7 +15,7 @@ from deepfake.base.text import percent
 PAGES = [
     path
     for path in (REPO / "src/deepfake").rglob("*.html")
-    if "<body" in path.read_text() or "block body" in path.read_text()
+    if any(mark in path.read_text() for mark in ("<body", "block body", "block judged"))
 ]
 
 
@@ -25,11 +25,13 @@ def test_every_page_extends_the_frame() -> None:
     others = {path.relative_to(REPO / "src/deepfake").as_posix() for path in PAGES} - {"base/page.html"}
     assert others == {
         "validate/validation_report.html", "report/page.html", "study/page.html", "monitor/page.html",
-        "present/clip_report.html", "present/picture_report.html",
+        "present/clip_report.html", "present/picture_report.html", "present/verdict_page.html",
     }  # fmt: skip
     for path in PAGES:
         if path != frame:
-            assert path.read_text().startswith('{% extends "base/page.html" %}'), path
+            judged = path.name in ("clip_report.html", "picture_report.html")
+            above = "verdict_page.html" if judged else "base/page.html"
+            assert path.read_text().startswith(f'{{% extends "{above}" %}}'), path
 
 
 def test_a_page_is_escaped_loads_nothing_and_has_its_own_rules_before_print(tmp_path: Path) -> None:

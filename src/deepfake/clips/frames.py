@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from deepfake.clips.temporal import evenly
 from deepfake.embed.features import Embeddings
+from deepfake.media.frames import evenly
 from deepfake.networks.head import flat
 
 _PATH = r"^(?P<clip>.+)/frame-(?P<number>\d{6,})\.png$"  # of a source of kind `video`

@@ -53,17 +53,12 @@ class TemporalModel:
         return np.asarray(state @ self.weights + self.offset, np.float32)
 
     def of_track(self, tokens: np.ndarray) -> float:
-        """Logit of one face from the class tokens [frames, tokens, width] that `evenly` chose."""
+        """Logit of one face from the class tokens [frames, tokens, width] of evenly spaced frames."""
         return float(self(flat(tokens, self.layers)[None])[0])
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))  # overflows for no value
-
-
-def evenly(count: int, frames: int) -> np.ndarray:
-    """Places of evenly spaced frames among `count`; some are twice in it if there are too few."""
-    return np.arange(frames) * count // frames
 
 
 def save_temporal(model: TemporalModel, path: Path) -> None:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from deepfake.base.errors import DeepfakeError
+from deepfake.media.frames import evenly
 from deepfake.media.images import file_fault
 from deepfake.params.ingest.limits import ClipLimits, Limits
 
@@ -89,7 +90,7 @@ def read_frames(
     _check_file(path, clip)
     with _opened(path) as capture:
         frames = _check_declared(capture, clip, limits)
-        wanted = _evenly(frames, count)
+        wanted = evenly(frames, min(count, frames))
         for number in range(wanted[-1] + 1):
             if not capture.grab():
                 raise ClipRejected("corrupt", f"ends after {number} of the {frames} declared frames")
@@ -106,7 +107,7 @@ def read_scenes(path: Path, count: int, clip: ClipLimits, limits: Limits) -> Ite
     _check_file(path, clip)
     with _opened(path) as capture:
         frames, rate = _check_declared(capture, clip, limits), capture.get(cv2.CAP_PROP_FPS)
-        wanted, cuts, scene = _evenly(frames, count), _Cuts(), 0
+        wanted, cuts, scene = evenly(frames, min(count, frames)), _Cuts(), 0
         for number in range(wanted[-1] + 1):
             if not capture.grab():
                 raise ClipRejected("corrupt", f"ends after {number} of the {frames} declared frames")
@@ -137,12 +138,6 @@ class _Cuts:
             return True
         self._changes.append(change)
         return False
-
-
-def _evenly(frames: int, count: int) -> list[int]:
-    """The middle frames of `count` equal parts; all frames, if there are fewer."""
-    parts = min(count, frames)
-    return [(2 * part + 1) * frames // (2 * parts) for part in range(parts)]
 
 
 def _retrieve(capture: cv2.VideoCapture, number: int, limits: Limits) -> np.ndarray:

@@ -12,8 +12,9 @@ from deepfake.base.labels import Verdict
 from deepfake.base.stage import read_json
 from deepfake.bundle.predictor import Predictor
 from deepfake.clips.rule import RULE, ClipRule, majority
-from deepfake.clips.temporal import TEMPORAL, TemporalModel, evenly, load_temporal
+from deepfake.clips.temporal import TEMPORAL, TemporalModel, load_temporal
 from deepfake.evaluate.calibration import Calibration
+from deepfake.media.frames import evenly
 from deepfake.serve.tracks import Appearance
 
 NOT_ON_CLIPS = "scores and thresholds are calibrated on pictures, not on clips"

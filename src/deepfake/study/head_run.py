@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from deepfake.base.parameters import parse_params
 from deepfake.embed.features import Embeddings, read_embeddings
+from deepfake.evaluate.calibration import Calibration
 from deepfake.lab.experiment import flat_overrides, with_changes
 from deepfake.params.whole import Params
 from deepfake.registry.tracking.runs import nested_run, parent_run
@@ -53,8 +54,7 @@ def run_head_study(study: HeadStudy, setup: StudySetup) -> list[str]:
         The first lines of the pages.
     """
     folders = setup.folders
-    if study.limits is not None:
-        limits_of(Path(study.limits))  # an error comes before all fits
+    limits = None if study.limits is None else limits_of(Path(study.limits))
     embeddings = read_embeddings(folders.features)
     folds = folds_of(embeddings.facts, study)
     cells = [*variant_cells(study, setup.content, folds)]
@@ -72,9 +72,8 @@ def run_head_study(study: HeadStudy, setup: StudySetup) -> list[str]:
         f"{len(cells)} fits, each without one of {len(folds)} generators, pipelines and sources of reals.",
         f"Features: sha256 {digest}.",
     ]
-    _write(
-        setup.title, study, pd.concat([*parts, *baselines], ignore_index=True), clips, lines, folders.out
-    )
+    scores = pd.concat([*parts, *baselines], ignore_index=True)
+    _write(setup, study, scores, clips, lines, limits)
     return lines
 
 
@@ -102,15 +101,20 @@ def _variant_scores(
 
 
 def _write(
-    title: str, study: HeadStudy, scores: pd.DataFrame, clips: list[str], lines: list[str], out: Path
+    setup: StudySetup,
+    study: HeadStudy,
+    scores: pd.DataFrame,
+    clips: list[str],
+    lines: list[str],
+    limits: Calibration | None,
 ) -> None:
+    out = setup.folders.out
     out.mkdir(parents=True, exist_ok=True)
     scores.to_parquet(out / "scores.parquet", index=False)
     figures = measure_heads(scores, clips, study.pipelines, study.bootstrap_resamples)
     first = next(iter(study.variants))
     found, plots = head_tables(study, figures), _plot_aucs(figures, first, out)
-    if study.limits is not None:
-        limits = limits_of(Path(study.limits))
+    if limits is not None:
         found.append(verdict_table(scores, first, limits, study.bootstrap_resamples))
     risk = None
     if study.pipelines:
@@ -121,7 +125,7 @@ def _write(
         plots["Risk over coverage per held-out pipeline"] = (out / "risk_coverage.png").read_bytes()
     summary = json.dumps(head_summary(figures, risk), indent=1, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
-    write_pages(title, lines, found, plots, out)
+    write_pages(setup.title, lines, found, plots, out)
 
 
 def _plot_aucs(figures: HeadFigures, first: str, out: Path) -> dict[str, bytes]:

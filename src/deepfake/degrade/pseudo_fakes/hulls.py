@@ -17,6 +17,12 @@ _PARTS_CHANCE = 0.3  # that it covers eyes, nose or mouth alone: some tools chan
 # Ellipses around parts of a face, in shares of the side: place from the crop's centre, then half axes.
 _LEFT_EYE, _RIGHT_EYE = (-0.13, -0.08, 0.10, 0.06), (0.13, -0.08, 0.10, 0.06)
 _NOSE, _MOUTH = (0.0, 0.05, 0.09, 0.13), (0.0, 0.18, 0.15, 0.08)
+# A hull about known points: shares of the distance between the eyes, or from the eyes down to the mouth.
+_CHEEK, _CHEEK_VARIES = 0.45, (0.85, 1.15)  # eyes or mouth to the edge beside them
+_TEMPLE, _FOREHEAD = 0.1, 0.45  # edge above the eyes, beside them and over them
+_FOREHEAD_WIDTH = 0.55  # share of the cheek
+_JAW, _JAW_WIDTH = 0.55, 0.1  # edge below the corners of the mouth
+_CHIN = 1.35  # share of the jaw
 _TOGETHER = (
     (_LEFT_EYE, _RIGHT_EYE),
     (_NOSE,),
@@ -43,17 +49,17 @@ def hull_about(points: Field, rng: np.random.Generator, side: int) -> Field:
     """
     left, right, _, left_mouth, right_mouth = points
     across, down = right - left, (left_mouth + right_mouth) / 2 - (left + right) / 2
-    wide, chin = 0.45 * rng.uniform(0.85, 1.15) * across, 0.55 * down
+    cheek, jaw = _CHEEK * rng.uniform(*_CHEEK_VARIES) * across, _JAW * down
     corners = [
-        left - wide - 0.1 * down,
-        left - 0.55 * wide - 0.45 * down,
-        right + 0.55 * wide - 0.45 * down,
-        right + wide - 0.1 * down,
-        right_mouth + wide,
-        right_mouth + 0.1 * across + chin,
-        (left_mouth + right_mouth) / 2 + 1.35 * chin,
-        left_mouth - 0.1 * across + chin,
-        left_mouth - wide,
+        left - cheek - _TEMPLE * down,
+        left - _FOREHEAD_WIDTH * cheek - _FOREHEAD * down,
+        right + _FOREHEAD_WIDTH * cheek - _FOREHEAD * down,
+        right + cheek - _TEMPLE * down,
+        right_mouth + cheek,
+        right_mouth + _JAW_WIDTH * across + jaw,
+        (left_mouth + right_mouth) / 2 + _CHIN * jaw,
+        left_mouth - _JAW_WIDTH * across + jaw,
+        left_mouth - cheek,
     ]
     hull = cv2.convexHull(as_field(np.stack(corners)))
     mask = np.zeros((side, side), np.float32)
