@@ -141,12 +141,13 @@ def limits(folder: Path) -> dict[str, float]:
 def bench(images: int, params: Params) -> dict[str, Cost]:
     """One size: lines per stage, and for DVC."""
     workers, costs = params.base.threads, {}
+    launcher = [sys.executable, "-m", "deepfake.base.arithmetic", params.base.arithmetic]  # as in dvc.yaml
     with tempfile.TemporaryDirectory(prefix="bench-data-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         make_project(folder, images, workers)
         for name, (script, bound) in COMMANDS.items():
             before = limits(folder)[bound]
-            cost = costs[name] = watch([sys.executable, *script], folder)
+            cost = costs[name] = watch([*launcher, *script], folder)
             limit = (before + limits(folder)[bound]) / 2  # before and after, as a machine's speed varies
             rate = images / cost.cpu
             note = f"{images / cost.seconds:.0f} images/s, {rate:.0f} per core; {cost.peak >> 20} MiB"

@@ -61,7 +61,8 @@ def file_facts(
         space: this run's workspace. `take_facts` has put the last run's facts there.
     """
     stamps = _stamps(files)
-    known = _read_kept(space / KEPT, limits)
+    key = resume_key(__name__, limits.model_dump_json())
+    known = _read_kept(space / KEPT, key)
     place = _places(known, files, stamps)
     unknown = np.flatnonzero(place < 0)
     parts = [known.select(_OF_FILE.names)]
@@ -78,7 +79,7 @@ def file_facts(
     worth = pc.and_(pc.is_valid(stamps), pc.is_valid(facts["bytes"]))
     worth = pc.and_not(worth, pc.or_(inside, again))
     stamped = pa.table([files["file"], stamps, *facts.columns], schema=_STAMPED).filter(worth)
-    return _rows(files, facts), stamped
+    return _rows(files, facts), stamped.replace_schema_metadata({"key": key})
 
 
 def take_facts(root: Path, space: Path) -> None:
@@ -93,26 +94,22 @@ def drop_facts(space: Path) -> None:
     shutil.rmtree(space / "done")
 
 
-def keep_facts(stamped: pa.Table, limits: Limits, root: Path) -> None:
+def keep_facts(stamped: pa.Table, root: Path) -> None:
     """Keep facts for the next run."""
     if not len(stamped):
         return
     partial_file = root / f"{KEPT}.partial"
-    feather.write_feather(stamped.replace_schema_metadata({"key": _key(limits)}), partial_file)
+    feather.write_feather(stamped, partial_file)
     partial_file.replace(root / KEPT)
 
 
-def _key(limits: Limits) -> str:
-    return resume_key(__name__, limits.model_dump_json())
-
-
-def _read_kept(path: Path, limits: Limits) -> pa.Table:
+def _read_kept(path: Path, key: str) -> pa.Table:
     """The kept facts, or none if they are of other code, of other limits, or damaged."""
     try:
         kept = feather.read_table(path)
     except (OSError, pa.ArrowInvalid):
         return _STAMPED.empty_table()
-    if (kept.schema.metadata or {}).get(b"key", b"").decode() != _key(limits):
+    if (kept.schema.metadata or {}).get(b"key", b"").decode() != key:
         return _STAMPED.empty_table()
     return kept.replace_schema_metadata(None)
 

@@ -73,7 +73,7 @@ def ingest(params: Ingest, seed: int, out: Path, workers: int, resume: Path | No
             raise
         write_rejected(frame, partial(_files, files), params.limits, space / "raw")
         if resume is not None:
-            keep_facts(stamped, params.limits, resume)
+            keep_facts(stamped, resume)
         publish(space / "raw", space / "done", out)
     return frame
 
