@@ -27,7 +27,8 @@ DVC_LOOKS, DVC_COPIES = (
 # The least work that each figure is compared with, and why nothing can be faster.
 LIMITS = {
     BARE: "OpenCV decodes, resizes and encodes each picture and does nothing else, on one core. No check, "
-    "no face search and no second look at a picture is in it.",
+    "no face search and no second look at a picture is in it. Validate looks at a sample: with many "
+    "pictures it needs less.",
     LOOKING: "Each file is read once from the disk's cache, its sha256 is computed, and OpenCV decodes it, "
     "on one core. Ingest must do this to find broken pictures.",
     FINDING: "As `decode + resize + encode`, and the face detector searches each picture once.",
