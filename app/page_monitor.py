@@ -11,6 +11,7 @@ from looks import notice, small, table
 
 from deepfake.base.labels import Verdict
 from deepfake.base.stage import read_json, root
+from deepfake.base.text import percent
 from deepfake.monitor.drift import ALERT, FEW, LEAST, OK, WATCH
 from deepfake.monitor.report import FIGURES, FOLDER, PAGE
 from deepfake.present.words import COLOURS
@@ -87,7 +88,7 @@ def _share(share: Mapping[str, float | None]) -> tuple[str, str]:
     value, low, high = share["value"], share["low"], share["high"]
     if value is None or low is None or high is None:
         return "–", "no picture"
-    return f"{value:.1%}", f"{low:.1%} to {high:.1%}"
+    return percent(value, 1), f"{percent(low, 1)} to {percent(high, 1)}"
 
 
 def _figure(value: float | None) -> str:

@@ -209,7 +209,7 @@ def test_the_monitor_shows_the_last_look_and_says_how_to_make_one(app: str, site
     expect(page.get_by_role("status").filter(has_text="Alert")).to_be_visible(timeout=START)
     expect(page.get_by_text("1,234 pictures with 1,300 judged faces")).to_be_visible()
     expect(page.get_by_role("cell", name=HOSTILE)).to_be_visible()
-    expect(page.get_by_text("25.0%")).to_be_visible()
+    expect(page.get_by_text("25.0 %")).to_be_visible()
     expect(page.locator("img")).to_have_count(0)
 
 

@@ -107,7 +107,7 @@ def test_psi_and_categories_are_what_they_are_defined_as() -> None:
     before = pd.Series(["JPEG"] * 200 + ["PNG"] * 200)
     found = compare_categories("format", now, before)
     assert found.psi == pytest.approx(0.25 * np.log(0.75 / 0.5) + -0.25 * np.log(0.25 / 0.5))
-    assert found.level == ALERT and found.now == "JPEG 75%"
+    assert found.level == ALERT and found.now == "JPEG 75 %"
     gone = compare_numbers("quality", pd.Series([80.0] * 200 + [np.nan] * 200), pd.Series([80.0] * 400))
     assert gone.level == ALERT  # half of the values are missing now
     assert compare_categories("format", now[:50], before).level == FEW

@@ -62,3 +62,9 @@ def test_a_misspelt_name_is_an_error(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_shares_are_shown_in_one_way(share: float | None, digits: int | None, words: str) -> None:
     assert percent(share, digits) == words
+
+
+def test_no_share_is_written_in_another_way() -> None:
+    """Python's own `%` format has no space before the sign."""
+    files = [*(REPO / "src/deepfake").rglob("*.py"), *(REPO / "app").rglob("*.py")]
+    assert [str(file) for file in files if re.search(r":\.?\d*%}", file.read_text(encoding="utf-8"))] == []

@@ -132,8 +132,7 @@ def test_few_wrong_verdicts_are_not_rounded_to_none() -> None:
     table = score_table(make_predictions())
     table["abstention"]["wrong_of_answered"]["value"] = 0.004
     assert any(
-        "0.4 % of its verdicts are wrong" in text.replace("\u202f", " ").replace("0.4%", "0.4 %")
-        for text in limits({"evaluate/metrics.json": table})
+        "0.4 % of its verdicts are wrong" in text for text in limits({"evaluate/metrics.json": table})
     )
 
 

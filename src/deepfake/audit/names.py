@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deepfake.base.text import percent
 from deepfake.media.readers import FORMATS
 
 THUMBNAIL = 16  # pixels a side
@@ -115,7 +116,9 @@ def _one_sided(row: int, column: int) -> Feature:
 _RIM = tuple(_one_sided(r, c) for r, c in right_ring())
 BORDER = (*_FRAME, *_RIM)
 SPECTRUM = tuple(
-    Feature(f"band_{i:02d}", f"power at {i / (BANDS - 1):.0%} of the Nyquist frequency", topic="power")
+    Feature(
+        f"band_{i:02d}", f"power at {percent(i / (BANDS - 1), 0)} of the Nyquist frequency", topic="power"
+    )
     for i in range(BANDS)
 )
 SHARPNESS = (

@@ -12,6 +12,7 @@ from scipy.special import expit
 from deepfake.base.labels import LABEL_NAMES
 from deepfake.base.plots import FAKE_COLOUR, MODEL_COLOUR, QUIET, REAL_COLOUR, figure
 from deepfake.base.roc import roc
+from deepfake.base.text import percent
 from deepfake.evaluate.predictions import Predictions
 from deepfake.evaluate.probabilities import equal_mass_bins, risk_coverage
 from deepfake.evaluate.tables import Table
@@ -160,7 +161,7 @@ def _plot_confusion(predictions: Predictions, threshold: float, out: Path) -> No
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row in range(2):
             for column in range(2):
-                text = f"{counts.iat[row, column]}\n{shares.iat[row, column]:.1%}"
+                text = f"{counts.iat[row, column]}\n{percent(shares.iat[row, column], 1)}"
                 colour = "white" if shares.iat[row, column] > 0.5 else "black"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
         axes.set(

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, ks_2samp
 
+from deepfake.base.text import percent
+
 OK, WATCH, ALERT, FEW = "ok", "watch", "ALERT", "too few"
 LEAST = 100  # records, below which no level is given
 PSI_LIMITS = {WATCH: 0.1, ALERT: 0.25}
@@ -104,4 +106,4 @@ def _mode(values: pd.Series) -> str:
     if values.empty:
         return "-"
     shares = values.value_counts(normalize=True)
-    return f"{shares.index[0]} {shares.iloc[0]:.0%}"
+    return f"{shares.index[0]} {percent(shares.iloc[0], 0)}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import proportion
+from deepfake.base.text import percent
 from deepfake.evaluate.calibration import Calibration
 from deepfake.evaluate.predictions import MODEL
 from deepfake.stress.adversarial import ATTACKS, FILE, FLOAT
@@ -140,6 +141,6 @@ def _words(rows: pd.DataFrame) -> list[str]:
             row = (half if len(half) else mine.tail(1)).iloc[0]
             said.append(
                 f"If an attacker has the model and changes each pixel by at most "
-                f"{row['epsilon']:g} of 255 grey levels, {row['success']:.0%} {outcome}."
+                f"{row['epsilon']:g} of 255 grey levels, {percent(row['success'], 0)} {outcome}."
             )
     return said

@@ -21,6 +21,7 @@ import tensorflow as tf
 from deepfake.base.labels import FAKE, REAL, Verdict
 from deepfake.base.roc import auc
 from deepfake.base.statistics import bootstrap_weights, interval, proportion
+from deepfake.base.text import percent
 from deepfake.evaluate.disagreement import judge, spread
 from deepfake.evaluate.predictions import MODEL
 from deepfake.media.fields import Field, Pixels, as_field
@@ -179,7 +180,7 @@ def defence_words(rows: pd.DataFrame, cost: Mapping[str, Any]) -> list[str]:
     half = bare[bare["wrong"] >= _HALF]
     epsilon = float((half if len(half) else bare.tail(1))["epsilon"].iloc[0])
     at = rows[rows["epsilon"] == epsilon].set_index(["defence", "attacker"])["wrong"]
-    share = partial("{:.0%}".format)
+    share = partial(percent, digits=0)
     return [
         f"At {epsilon:g} of 255 grey levels an attack makes {share(at[NONE, KNOWS])} of the verdicts wrong "
         f"if every score gets one. `uncertain` is {share(cost['uncertain'])} of the verdicts on undamaged "

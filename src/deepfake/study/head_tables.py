@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.base.text import percent
 from deepfake.study.head_figures import MIN_REALS, HeadFigures
 from deepfake.study.settings import BASELINE, HeadStudy
 from deepfake.study.statistics import CellMetric, worst_of
@@ -98,7 +99,8 @@ def _per_generator(figures: HeadFigures, first: str) -> Table:
     note = (
         f"Clean. Fakes are compared with the reals of one source at a time, if it has {MIN_REALS} pictures "
         f"outside training. First figure: the lowest AUC of any source. Second figure: the share of fakes "
-        f"above a threshold at which at most {FEW_ALARMS:.0%} of each source's pictures are called fake."
+        f"above a threshold at which at most {percent(FEW_ALARMS)} of each source's pictures are called "
+        "fake."
     )
     return Table("On the worst source of reals", note, pd.DataFrame(rows))
 

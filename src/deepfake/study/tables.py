@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepfake.base.labels import FAKE, REAL
 from deepfake.base.statistics import Interval
+from deepfake.base.text import percent
 from deepfake.evaluate.metrics import tpr_at_fpr
 from deepfake.study.settings import Study
 from deepfake.study.statistics import CellMetric, measure_cells
@@ -101,8 +102,8 @@ def _few_alarms(caught: Mapping[str, CellMetric]) -> Table:
             row[f"worst, {condition}"] = f"{worst} {measured.cell(variant, worst).value:.3f}"
         rows.append(row)
     note = (
-        f"Share of a held-out generator's fakes above a threshold at which {FEW_ALARMS:.0%} of the real "
-        "pictures are called fake; mean over generators."
+        f"Share of a held-out generator's fakes above a threshold at which {percent(FEW_ALARMS)} of the "
+        "real pictures are called fake; mean over generators."
     )
     return Table("At few false alarms", note, pd.DataFrame(rows))
 
