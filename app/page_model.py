@@ -46,8 +46,9 @@ def model() -> None:
     figures = {"model": card["test"]["model"], **card["test"]}  # the model first: the file sorts names
     table(("", *(who.replace("_", " ") for who in figures)), figure_rows(figures))
     small(
-        "Small figures are 95 % intervals. The spectrum baseline sees only the spectra of the same "
-        "pictures. The metadata baseline sees only facts about the files, such as format and size."
+        "Small figures are 95 % intervals; that of the calibration error is strict and may lie above it. "
+        "The spectrum baseline sees only the spectra of the same pictures. The metadata baseline sees only "
+        "facts about the files, such as format and size."
     )
     _show_curves(loaded)
     _show_parts(loaded, card)
