@@ -73,7 +73,7 @@ def file_facts(
         parts.append(map_resumed(look, jobs, count, executor, "ingest, inspect", done))
     place[unknown] = len(known) + np.arange(len(unknown))
     facts = pa.concat_tables(parts).take(pa.array(place)).combine_chunks()
-    # What is told about a file that was never read, or comes out of an archive again, is not worth keeping.
+    # Not worth keeping: a file that could not be read, or that comes out of an archive each time.
     inside = pc.starts_with(files["file"], os.fsencode(space))
     again = pa.array(files["file"].to_pandas().duplicated())
     worth = pc.and_(pc.is_valid(stamps), pc.is_valid(facts["bytes"]))
