@@ -18,7 +18,7 @@ from deepfake.evaluate.calibration import IN_BAND, UNLIKE, UNSTABLE
 from deepfake.media.squares import Square
 from deepfake.present.model_facts import cannot_do, part_rows
 from deepfake.present.pictures import boxed, enlarged
-from deepfake.present.words import moves, rules, why
+from deepfake.present.words import moves, rules, sentence, why
 from deepfake.serve.batch import How, score_contents
 from deepfake.serve.contents import Content
 from deepfake.serve.uploads import is_clip, unpack
@@ -27,8 +27,8 @@ from deepfake.serve.uploads import is_clip, unpack
 @pytest.mark.parametrize(
     ("verdict", "reason", "words"),
     [
-        (Verdict.FAKE, "", "At most 5 % of real pictures like those of the test score 0.600 or more."),
-        (Verdict.REAL, "", "At most 10 % of fakes like those of the test score below 0.400."),
+        (Verdict.FAKE, "", "Of real pictures like those of the test, at most 5 % score 0.600 or more."),
+        (Verdict.REAL, "", "Of fakes like those of the test, at most 10 % score below 0.400."),
         (Verdict.UNCERTAIN, IN_BAND, "between the two limits"),
         (Verdict.UNCERTAIN, UNSTABLE, "Mirroring, JPEG or scaling moves its score too far."),
         (Verdict.UNCERTAIN, UNLIKE, "unlike all faces"),
@@ -37,6 +37,29 @@ from deepfake.serve.uploads import is_clip, unpack
 )
 def test_each_verdict_has_its_reason_in_one_sentence(verdict: Verdict, reason: str, words: str) -> None:
     assert words in why(FaceVerdict(0, 0.5, verdict, reason, 0.6), CALIBRATION)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (
+            "face_too_small: 20 pixels, at least 48",
+            "The face is too small: 20 pixels, at least 48. Give a larger copy.",
+        ),
+        (
+            "too_many_pixels: 9 x 9 pixels, at most 50",
+            "It is too large: 9 x 9 pixels, at most 50. Give a smaller copy.",
+        ),
+        ("corrupt: the file is damaged: copy it again", "The file is damaged: copy it again."),
+        ("this page compares pictures", "This page compares pictures."),
+    ],
+)
+def test_a_refusal_is_about_something_and_says_what_to_do_next(reason: str, words: str) -> None:
+    assert sentence(reason) == words
+
+
+def test_a_file_that_is_no_picture_is_answered_with_the_formats() -> None:
+    assert "Give a JPEG, PNG" in sentence("not_an_image: the file is empty")
 
 
 def test_rules_name_only_what_the_model_asks() -> None:

@@ -32,6 +32,26 @@ VIEWS = {
     "scale75": "scaled to 75 % and back",
 }
 EVIDENCE = "A score is evidence, not proof: do not act on a single score."
+# What a detail such as "40 pixels, at least 48" is about.
+_ABOUT = {
+    "below_band": "the face is too small: ",
+    "face_too_small": "the face is too small: ",
+    "no_frames": "the clip ",
+    "too_long": "the clip is too long: ",
+    "too_many_bytes": "it is too large: ",
+    "too_many_pixels": "it is too large: ",
+    "too_small": "it is too small: ",
+}
+_LARGER, _SMALLER = " Give a larger copy.", " Give a smaller copy."
+_NEXT = {
+    "below_band": _LARGER,
+    "face_too_small": _LARGER,
+    "not_an_image": " Give a JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, TIFF, BMP or GIF file, or a clip.",
+    "too_long": " Give a part of it.",
+    "too_many_bytes": _SMALLER,
+    "too_many_pixels": _SMALLER,
+    "too_small": _LARGER,
+}
 _BAND = "Its score is between the two limits, where scores of real and of fake pictures overlap."
 
 
@@ -39,12 +59,12 @@ def why(face: FaceVerdict, calibration: Calibration) -> str:
     """The reason of a verdict on a picture's face in one plain sentence."""
     if face.verdict == Verdict.FAKE:
         return (
-            f"At most {percent(calibration.target_fpr)} of real pictures like those of the test score "
+            f"Of real pictures like those of the test, at most {percent(calibration.target_fpr)} score "
             f"{calibration.threshold:.3f} or more."
         )
     if face.verdict == Verdict.REAL:
         return (
-            f"At most {percent(calibration.conformal_error)} of fakes like those of the test score below "
+            f"Of fakes like those of the test, at most {percent(calibration.conformal_error)} score below "
             f"{calibration.real_below:.3f}."
         )
     known = {
@@ -56,9 +76,14 @@ def why(face: FaceVerdict, calibration: Calibration) -> str:
 
 
 def sentence(reason: str) -> str:
-    """A reason as a sentence, without its code: `no_face: none was found` becomes `None was found.`"""
-    words = re.sub(r"^[a-z_]+: ", "", reason)
-    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+    """A reason in words, without its code: `no_face: none was found` becomes `None was found.`
+
+    Where the reason does not say what to do next, a second sentence does.
+    """
+    found = re.match(r"([a-z_]+): ", reason)
+    code = found[1] if found else ""
+    words = _ABOUT.get(code, "") + reason[found.end() if found else 0 :]
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}.{_NEXT.get(code, '')}"
 
 
 def moves(views: Mapping[str, float]) -> list[tuple[str, float]]:
