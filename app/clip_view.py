@@ -11,7 +11,7 @@ from loaded import Loaded, clip_of
 from looks import banner, notice, scale, sharp, small, table
 
 from deepfake.base.labels import Verdict
-from deepfake.present.clip_report import clip_report
+from deepfake.present.clip_report import clip_report, why_clip
 from deepfake.present.picture_report import Subject
 from deepfake.present.pictures import enlarged
 from deepfake.present.words import COLOURS, HEADLINES, sentence
@@ -29,12 +29,13 @@ def show_clip(loaded: Loaded, content: Content) -> None:
         notice("Not applicable", sentence(clip.reason))
         return
     faces = f"{len(clip.tracks)} face{'s' * (len(clip.tracks) > 1)}"
-    words = f"{sentence(deciding.why)} {clip.frames} frames judged, {faces}."
+    words = f"{why_clip(clip)} {clip.frames} frames judged, {faces}."
     banner(clip.verdict, HEADLINES[clip.verdict], words)
     scale(clip.score, deciding.limits or loaded.predictor.bundle.calibration)
     st.info(sentence(clip.note))
     st.subheader("Score through time")
     st.altair_chart(_timeline(clip), width="stretch")
+    small(f"Dashed: a frame is fake from {clip.suspicious[0].face.threshold:.3f}.")
     st.subheader("Most suspicious frames")
     with st.container(horizontal=True):
         for one in clip.suspicious[:FRAMES]:

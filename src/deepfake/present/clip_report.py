@@ -12,12 +12,13 @@ from deepfake.bundle.bundle import Bundle
 from deepfake.media.encoding import encode_png
 from deepfake.present.picture_report import Subject, model_part
 from deepfake.present.pictures import enlarged
-from deepfake.present.words import COLOURS, HEADLINES, SIGNS
+from deepfake.present.words import COLOURS, HEADLINES, SIGNS, sentence
 from deepfake.serve.clips import ClipVerdict, clock
 from deepfake.serve.tracks import Appearance
 
 _FRAMES, _CROP = 8, 192  # most suspicious frames, and the pixels of their sides
 _WIDTH, _HEIGHT = 640, 160  # of the timeline, in its own units
+_RIM = 6  # around it, so that a point at its edge is whole
 
 
 def clip_report(subject: Subject, clip: ClipVerdict, bundle: Bundle, version: str) -> str:
@@ -35,12 +36,14 @@ def clip_report(subject: Subject, clip: ClipVerdict, bundle: Bundle, version: st
         sha256=hashlib.sha256(subject.data).hexdigest(),
         clip=clip,
         headline=HEADLINES[clip.verdict],
+        why=why_clip(clip),
         sign=SIGNS[clip.verdict],
         colour=COLOURS[clip.verdict],
         length=clock(clip.seconds),
         points=[_point(one, number, clip) for number, one in _appearances(clip)],
         limit=_HEIGHT * (1.0 - min(calibration.threshold, 1.0)),
         size=(_WIDTH, _HEIGHT),
+        rim=_RIM,
         frames=[_frame(one) for one in clip.suspicious[:_FRAMES]],
         tracks=[
             {
@@ -57,6 +60,16 @@ def clip_report(subject: Subject, clip: ClipVerdict, bundle: Bundle, version: st
         version=version,
         **model_part(bundle),
     )
+
+
+def why_clip(clip: ClipVerdict) -> str:
+    """Why a clip with a face has its verdict. Of several faces, the sentence names the one that decides."""
+    deciding = clip.deciding
+    assert deciding is not None
+    if len(clip.tracks) == 1:
+        return sentence(deciding.why)
+    number = next(number for number, track in enumerate(clip.tracks, 1) if track is deciding)
+    return f"Face {number} decides: {deciding.why}."
 
 
 def _appearances(clip: ClipVerdict) -> list[tuple[int, Appearance]]:
