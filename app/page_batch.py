@@ -12,7 +12,7 @@ from uploads_box import incoming
 
 from deepfake.base.labels import Verdict
 from deepfake.present.words import EVIDENCE, HEADLINES
-from deepfake.serve.batch import How, Row, score_contents
+from deepfake.serve.batch import How, Row, rows_of_faces, score_contents
 from deepfake.serve.contents import Content
 from deepfake.serve.results import csv_lines
 
@@ -29,31 +29,33 @@ def batch() -> None:
         title.title("Many pictures")
     else:
         title.empty()
-        rows = _score(loaded, contents, assume_face)
-        _show(rows)
+        _show(_score(loaded, contents, assume_face))
     st.divider()
     st.markdown(f"**{EVIDENCE}**")
     small(f"{loaded.name}, version {loaded.version.version}. For folders use the command deepfake predict.")
 
 
-def _score(loaded: Loaded, contents: list[Content], assume_face: bool) -> list[Row]:
-    """Rows of all contents. What was scored in this visit is not scored again."""
+def _score(loaded: Loaded, contents: list[Content], assume_face: bool) -> list[list[Row]]:
+    """Rows of each content. What was scored in this visit is not scored again."""
     known = st.session_state.setdefault(f"{_KNOWN} {loaded.key} {assume_face}", {})
     how = How(str(loaded.version.version), assume_face, workers=2, frames=FRAMES)
-    rows: list[Row] = []
+    rows: list[list[Row]] = []
     bar = st.progress(0.0)
     scored = score_contents(loaded.predictor, contents, known, how)
     for number, (content, digest, found) in enumerate(scored, 1):
         known[content.name, digest] = found
-        rows += found
+        rows.append(found)
         bar.progress(number / len(contents), f"{number} of {len(contents)} files")
     bar.empty()
     return rows
 
 
-def _show(rows: list[Row]) -> None:
+def _show(files: list[list[Row]]) -> None:
+    rows = [row for file in files for row in file]
+    # A clip counts once for each face, as in the command's summary, not once for each frame.
+    faces = Counter(Verdict(row["verdict"]) for file in files for row in rows_of_faces(file))
     counted = Counter(Verdict(row["verdict"]) for row in rows)
-    st.subheader(", ".join(f"{counted[v]} {HEADLINES[v].lower()}" for v in Verdict if counted[v]))
+    st.subheader(", ".join(f"{faces[v]} {HEADLINES[v].lower()}" for v in Verdict if faces[v]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kinds = st.pills(
             "Show only", [v for v in Verdict if counted[v]], selection_mode="multi", format_func=_words
@@ -70,12 +72,12 @@ def _show(rows: list[Row]) -> None:
         table,
         hide_index=True,
         column_config={
-            "path": "picture",
+            "path": "file",
             "face": st.column_config.NumberColumn("face", width="small"),
             "score": st.column_config.ProgressColumn("score", min_value=0.0, max_value=1.0, format="%.3f"),
         },
     )
-    small(f"{len(kept)} of {len(rows)} rows. A click on a column's name sorts.")
+    small(f"{len(kept)} of {len(rows)} rows. A click on a column's name sorts. Faces count from 0.")
     lines = csv_lines(kept, header=True)
     st.download_button("Download these rows (CSV)", lines, "scores.csv", "text/csv", on_click="ignore")
 

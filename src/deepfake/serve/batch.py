@@ -85,6 +85,11 @@ def score_contents(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def rows_of_faces(rows: list[Row]) -> list[Row]:
+    """The rows of one picture or clip without those of the clip's single frames."""
+    return [row for row in rows if row["path"] == rows[0]["path"]]
+
+
 def _done(waiting: deque[tuple[Content, str, Future[list[Row]]]]) -> tuple[Content, str, list[Row]]:
     content, digest, future = waiting.popleft()
     return content, digest, future.result()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from deepfake.base.labels import Verdict
-from deepfake.serve.batch import Row
+from deepfake.serve.batch import Row, rows_of_faces
 
 
 class Summary:
@@ -25,9 +25,7 @@ class Summary:
     def add(self, rows: list[Row]) -> None:
         """Count the rows of one picture."""
         self.files += 1
-        faces = [
-            row for row in rows if row["path"] == rows[0]["path"]
-        ]  # without the rows of a clip's frames
+        faces = rows_of_faces(rows)
         self._verdicts.update(row["verdict"] for row in faces if row["score"] is not None)
         if rows[0]["score"] is None:
             self.unscored += 1
