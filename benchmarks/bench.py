@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from deepfake.base.page import templates
 from deepfake.base.stage import write_json
 
@@ -74,9 +76,19 @@ def write_page(content: dict[str, Any], path: Path) -> None:
     limits = {
         one["limit"]: one["why"] for part in content["sections"] for one in part["figures"] if one["limit"]
     }
-    page = templates(HERE).get_template("bench.html").render(**content, limits=limits)
+    pages = templates(HERE)
+    pages.filters["code"] = _code
+    page = pages.get_template("bench.html").render(**content, limits=limits)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
+
+
+def _code(text: str) -> Markup:
+    """Words between backticks as code."""
+    return Markup("").join(  # every second part is between backticks
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(text.split("`"))
+    )
 
 
 if __name__ == "__main__":

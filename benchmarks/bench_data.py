@@ -150,7 +150,7 @@ def bench(images: int, params: Params) -> dict[str, Cost]:
             cost = costs[name] = watch([*launcher, *script], folder)
             limit = (before + limits(folder)[bound]) / 2  # before and after, as a machine's speed varies
             rate = images / cost.cpu
-            note = f"{images / cost.seconds:.0f} images/s, {rate:.0f} per core; {cost.peak >> 20} MiB"
+            note = f"{images / cost.seconds:.0f} pictures/s, {rate:.0f} per core; {cost.peak >> 20} MiB"
             report(f"{name}, {images:,} pictures", rate / limit, bound, note)
         bench_dvc(images, folder)
     return costs
@@ -170,14 +170,14 @@ def bench_dvc(images: int, folder: Path) -> None:
         report(f"{what}, {images:,} pictures", limit / cost.cpu, bound, note)
 
     watch(["dvc", "status"], folder)  # the first call fills DVC's cache of file states
-    show("no-op dvc status", ["status"])
-    show("no-op dvc repro", ["repro", "preprocess"])
+    show("dvc status, nothing changed", ["status"])
+    show("dvc repro, nothing changed", ["repro", "preprocess"])
     make_pictures(range(images, images + 1), folder / "data/sources")
-    show("one source changed, dvc status", ["status"])
-    show("one source changed, dvc repro ingest", ["repro", "ingest"], DVC_COPIES)
+    show("dvc status, one picture new", ["status"])
+    show("dvc repro ingest, one picture new", ["repro", "ingest"], DVC_COPIES)
     pack(folder)
     watch(["dvc", "commit", "--quiet", "--force", "ingest", "validate", "split", "preprocess"], folder)
-    show("no-op dvc repro, pictures in one archive", ["repro", "preprocess"])
+    show("dvc repro, nothing changed, one archive", ["repro", "preprocess"])
 
 
 def look_at_each(root: Path) -> None:

@@ -139,8 +139,8 @@ def _line(name: str, clients: int, speed: float, times: list[float], limits: dic
     middle, slow = (f"{value * 1e3:.0f}" for value in np.percentile(times, [50, 99])) if times else ("", "")
     print(f"{name:<12}{clients:>8}{speed:>10.1f}{ratio:>12.2f}{middle:>9}{slow:>9}", flush=True)
     times_note = f"; p50 {middle} ms, p99 {slow} ms" if times else ""
-    note = f"{speed:.1f} images/s{times_note}"
-    keep(f"{name}, {clients} clients", ratio, "the runtime alone", note)
+    note = f"{speed:.1f} pictures/s{times_note}"
+    keep(f"{name}, {clients} client{'s' * (clients > 1)}", ratio, "the runtime alone", note)
 
 
 def bench_command(model: str, files: list[bytes], folder: Path, limits: dict[int, float]) -> None:

@@ -82,7 +82,7 @@ def bench(params: Params, model: keras.Model, name: str, recipe: Train, steps: i
     limit, ours = np.min(rounds, axis=0)
     wall, cpu = limit / ours
     speed = recipe.batch_size / ours[0]
-    note = f"{cpu:.2f} in processor time; {speed:.0f} images/s; target: {LIMITS[name]}"
+    note = f"{cpu:.2f} in processor time; {speed:.0f} pictures/s; target: {LIMITS[name]}"
     report(f"train, {name}", wall, "one batch in memory", note)
 
 

@@ -45,5 +45,12 @@ def test_the_page_has_every_figure_and_explains_each_limit_once(tmp_path: Path) 
     assert "ended with exit code 2" in page
 
 
+def test_words_between_backticks_are_shown_as_code(tmp_path: Path) -> None:
+    figure = {"name": "n", "ratio": 1.0, "limit": "l", "why": "`dvc root` is <quick>.", "note": ""}
+    section = {"name": "data", "title": "Data", "exit_code": 0, "figures": [figure]}
+    bench.write_page({"machine": bench.machine(), "sections": [section]}, tmp_path / "bench.html")
+    assert "<code>dvc root</code> is &lt;quick&gt;." in (tmp_path / "bench.html").read_text()
+
+
 def test_every_section_is_a_bench_that_exists() -> None:
     assert all((REPO / "benchmarks" / script).is_file() for _, script in bench.SECTIONS.values())
