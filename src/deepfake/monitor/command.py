@@ -53,7 +53,8 @@ def monitor(look: Look) -> bool:
     origins = [(f"scores of {name}", drift) for name, drift in found.origins.items()]
     for name, drift in [*((fact.name, fact) for fact in found.facts), *origins]:
         print(f"{drift.level:<8}{visible(name):<20}now {drift.now}, reference {drift.before}")
-    print(f"{found.level}: {found.pictures} pictures; see {look.out / PAGE}")
+    pictures = "1 picture" if found.pictures == 1 else f"{found.pictures} pictures"
+    print(f"{found.level}: {pictures}; see {look.out / PAGE}")
     return found.level == ALERT
 
 
