@@ -12,7 +12,7 @@ from looks import notice, small, table
 from deepfake.base.labels import Verdict
 from deepfake.base.stage import read_json, root
 from deepfake.base.text import percent
-from deepfake.monitor.drift import ALERT, FEW, LEAST, OK, WATCH
+from deepfake.monitor.drift import ALERT, FEW, LEAST, OK, TITLES, WATCH
 from deepfake.monitor.report import FIGURES, FOLDER, PAGE
 from deepfake.present.words import COLOURS
 
@@ -41,8 +41,8 @@ def monitor() -> None:
     when = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     versions = ", ".join(found["versions"])
     small(
-        f"{found['pictures']:,} pictures with {found['faces']:,} judged faces, model version {versions}. "
-        f"Written {when:%Y-%m-%d %H:%M} UTC."
+        f"{_many(found['pictures'], 'picture')} with {_many(found['faces'], 'judged face')}, "
+        f"model version {versions}. Written {when:%Y-%m-%d %H:%M} UTC."
     )
     st.subheader("How far each fact has moved")
     _show_drift("fact", [(row["name"], row) for row in found["facts"]])
@@ -64,8 +64,7 @@ def monitor() -> None:
 
 def _show_level(level: str) -> None:
     colour = COLOURS[Verdict.FAKE if level == ALERT else Verdict.UNCERTAIN if level != OK else Verdict.REAL]
-    words = {OK: "No drift", WATCH: "Watch", ALERT: "Alert", FEW: "Too few pictures"}[level]
-    notice(words, _SAYS[level], colour)
+    notice(TITLES[level], _SAYS[level], colour)
 
 
 def _show_drift(first: str, rows: list[tuple[str, Mapping[str, Any]]]) -> None:
@@ -89,6 +88,10 @@ def _share(share: Mapping[str, float | None]) -> tuple[str, str]:
     if value is None or low is None or high is None:
         return "–", "no picture"
     return percent(value, 1), f"{percent(low, 1)} to {percent(high, 1)}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _figure(value: float | None) -> str:

@@ -16,6 +16,7 @@ from scipy.stats import chi2, ks_2samp
 from deepfake.base.text import percent
 
 OK, WATCH, ALERT, FEW = "ok", "watch", "ALERT", "too few"
+TITLES = {OK: "No drift", WATCH: "Watch", ALERT: "Alert", FEW: "Too few pictures"}  # of pages
 LEAST = 100  # records, below which no level is given
 PSI_LIMITS = {WATCH: 0.1, ALERT: 0.25}
 KS_LIMITS = {WATCH: 0.1, ALERT: 0.2}

@@ -12,7 +12,16 @@ from deepfake.base.labels import Verdict
 from deepfake.base.page import templates
 from deepfake.base.stage import write_json
 from deepfake.base.statistics import proportion
-from deepfake.monitor.drift import ALERT, LEAST, WATCH, Drift, compare_categories, compare_numbers, worst
+from deepfake.monitor.drift import (
+    ALERT,
+    LEAST,
+    TITLES,
+    WATCH,
+    Drift,
+    compare_categories,
+    compare_numbers,
+    worst,
+)
 from deepfake.monitor.reading import CATEGORIES, NUMBERS
 
 FOLDER = Path("reports/monitor")  # where page and figures go
@@ -96,6 +105,7 @@ def write_findings(found: Findings, folder: Path) -> list[Path]:
     (folder / PAGE).write_text(
         page.render(
             found=found,
+            title=TITLES[found.level],
             least=LEAST,
             outstanding={level: found.at(level) for level in (ALERT, WATCH)},
             facts=[(fact.name, fact) for fact in found.facts],
