@@ -18,7 +18,7 @@ from deepfake.clips.sources import ClipSources
 from deepfake.clips.temporal import TemporalModel
 from deepfake.params.clips import Clips
 
-NO_CLIPS = "the data have no clips: a source of kind `video` gives them"
+NO_CLIPS = "the data have no clips: a source of kind video gives them"
 OF_FRAMES, OF_CLIP = "verdict_of_frames", "verdict_of_clip"
 _TEMPORAL = "temporal"
 _WAYS = (MEDIAN, "mean", "highest", _TEMPORAL)

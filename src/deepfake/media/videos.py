@@ -33,6 +33,7 @@ _OPTIONS = [
 # A cut: the small picture changes by at least the first number, in grey levels, and by so many times its
 # mean change since the last cut. The second number keeps fast motion from being a cut.
 _CUT, _CUT_RATIO = 24.0, 4.0
+_NEXT = "get the whole file again, or convert it with FFmpeg"
 _SMALL = (32, 18)  # pixels of the picture that is compared
 
 
@@ -93,7 +94,7 @@ def read_frames(
         wanted = evenly(frames, min(count, frames))
         for number in range(wanted[-1] + 1):
             if not capture.grab():
-                raise ClipRejected("corrupt", f"ends after {number} of the {frames} declared frames")
+                raise ClipRejected("corrupt", _cut_short(number, frames))
             if number in wanted:
                 yield number, _retrieve(capture, number, limits)[:, :, ::-1]
 
@@ -110,7 +111,7 @@ def read_scenes(path: Path, count: int, clip: ClipLimits, limits: Limits) -> Ite
         wanted, cuts, scene = evenly(frames, min(count, frames)), _Cuts(), 0
         for number in range(wanted[-1] + 1):
             if not capture.grab():
-                raise ClipRejected("corrupt", f"ends after {number} of the {frames} declared frames")
+                raise ClipRejected("corrupt", _cut_short(number, frames))
             pixels = _retrieve(capture, number, limits)
             is_cut = cuts.is_cut(pixels)
             scene += is_cut
@@ -140,11 +141,15 @@ class _Cuts:
         return False
 
 
+def _cut_short(number: int, frames: int) -> str:
+    return f"ends after {number} of the {frames} declared frames; {_NEXT}"
+
+
 def _retrieve(capture: cv2.VideoCapture, number: int, limits: Limits) -> np.ndarray:
     """The grabbed frame, uint8 [height, width, 3] BGR."""
     found, frame = capture.retrieve()
     if not found or frame.shape[0] * frame.shape[1] > limits.max_pixels:
-        raise ClipRejected("corrupt", f"frame {number} can't be decoded as declared")
+        raise ClipRejected("corrupt", f"frame {number} can't be decoded as declared; {_NEXT}")
     return np.asarray(frame)
 
 
