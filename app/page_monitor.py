@@ -15,6 +15,7 @@ from deepfake.base.text import percent
 from deepfake.monitor.drift import ALERT, FEW, LEAST, OK, TITLES, WATCH
 from deepfake.monitor.report import FIGURES, FOLDER, PAGE
 from deepfake.present.words import COLOURS
+from deepfake.serve.summary import many
 
 _HOW = (
     "`deepfake serve --record records` keeps figures of what it judges. `deepfake monitor records` "
@@ -41,7 +42,7 @@ def monitor() -> None:
     when = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     versions = ", ".join(found["versions"])
     small(
-        f"{_many(found['pictures'], 'picture')} with {_many(found['faces'], 'judged face')}, "
+        f"{many(found['pictures'], 'picture')} with {many(found['faces'], 'judged face')}, "
         f"model version {versions}. Written {when:%Y-%m-%d %H:%M} UTC."
     )
     st.subheader("How far each fact has moved")
@@ -88,10 +89,6 @@ def _share(share: Mapping[str, float | None]) -> tuple[str, str]:
     if value is None or low is None or high is None:
         return "–", "no picture"
     return percent(value, 1), f"{percent(low, 1)} to {percent(high, 1)}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _figure(value: float | None) -> str:

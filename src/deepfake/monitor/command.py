@@ -11,6 +11,7 @@ from deepfake.monitor.drift import ALERT
 from deepfake.monitor.reading import read_records, read_reference, read_truth
 from deepfake.monitor.report import PAGE, figures, find, write_findings
 from deepfake.monitor.truth import realised
+from deepfake.serve.summary import many
 
 _MANIFEST, _PREDICTIONS = Path("data/faces/manifest.parquet"), Path("reports/evaluate/predictions.parquet")
 
@@ -53,8 +54,7 @@ def monitor(look: Look) -> bool:
     origins = [(f"scores of {name}", drift) for name, drift in found.origins.items()]
     for name, drift in [*((fact.name, fact) for fact in found.facts), *origins]:
         print(f"{drift.level:<8}{visible(name):<20}now {drift.now}, reference {drift.before}")
-    pictures = "1 picture" if found.pictures == 1 else f"{found.pictures} pictures"
-    print(f"{found.level}: {pictures}; see {look.out / PAGE}")
+    print(f"{found.level}: {many(found.pictures, 'picture')}; see {look.out / PAGE}")
     return found.level == ALERT
 
 

@@ -36,11 +36,11 @@ class Summary:
         verdicts = ", ".join(
             f"{self._verdicts[v]} {v}" for v in (Verdict.FAKE, Verdict.REAL, Verdict.UNCERTAIN)
         )
-        lines = [f"{_many(self.files, 'file')}, {_many(self._verdicts.total(), 'face')}: {verdicts}"]
+        lines = [f"{many(self.files, 'file')}, {many(self._verdicts.total(), 'face')}: {verdicts}"]
         if self.unscored:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self._reasons.items()))
             lines.append(
-                f"{self.unscored} of {_many(self.files, 'file')} could not be scored ({reasons}): "
+                f"{self.unscored} of {many(self.files, 'file')} could not be scored ({reasons}): "
                 "see `reason`"
             )
         if passed:
@@ -49,5 +49,6 @@ class Summary:
         return lines
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def many(count: int, what: str) -> str:
+    """A number with its noun: `1 picture`, `1,400 pictures`."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
